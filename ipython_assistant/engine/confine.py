@@ -6,7 +6,7 @@ before anything else can be read. No privileges are needed, and those there are 
 `PLAN` is a JSON object: `limits` (name of a resource, such as `DATA` for `RLIMIT_DATA` → how much a process may have);
 `landlock` (the version to rely on, 0 for none), `readable` and `writable` (what may be read and run, what written as
 well, with all below); `filtered` (whether privileges are given up and system calls filtered, which Landlock needs);
-`supervised` (whether a process stays behind that ends what the command has started, where no namespace does).
+`adopting` (whether orphans of what the command starts become its own children, where no namespace holds them).
 
 The kernel's own texts: https://docs.kernel.org/userspace-api/landlock.html and seccomp_filter.html beside it.
 """
@@ -35,7 +35,7 @@ _MAKE_CHARACTER_DEVICE, _MAKE_BLOCK_DEVICE, _IOCTL_DEVICE = 1 << 6, 1 << 11, 1 <
 _WRITE_FILE, _TRUNCATE = 1 << 1, 1 << 14
 _OF_FILES: Final = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE
 _READ: Final = _EXECUTE | _READ_FILE | _READ_DIR
-_FIRST_ABI_WITH: Final = {"refer": 2, "truncate": 3, "network": 4, "ioctl": 5, "scope": 6}
+_FIRST_ABI_WITH: Final = {"refer": 2, "truncate": 3, "ioctl": 5, "scope": 6}
 
 _PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_CHILD_SUBREAPER = 1, 22, 24, 36
 _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 38, 47
@@ -120,48 +120,17 @@ def main(arguments: Sequence[str]) -> None:
     """
     plan = json.loads(arguments[0])
     command = list(arguments[arguments.index("--") + 1 :])
-    if plan["supervised"]:
-        _leave_supervisor()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # the engine may have been started with it ignored
     _limit(plan["limits"])
     if sys.platform == "linux":  # it ends with the process that started it, however that ends
         _checked(_libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
+        _checked(_libc().prctl(_PR_SET_CHILD_SUBREAPER, plan["adopting"], 0, 0, 0))
     if plan["filtered"]:
         _give_up_privileges()
         if plan["landlock"]:
             _landlock(plan)
         _filter(_program(plan["landlock"], os.getpid()))
     os.execv(command[0], command)  # noqa: S606 - a program by its path, no shell
-
-
-def _leave_supervisor() -> None:
-    """Go on in a new process, and leave this one behind to end all of its descendants when it ends or the engine does.
-
-    Orphans come to this process, so that they stay among the descendants of what the engine has started.
-    """
-    engine = os.getppid()
-    command = os.fork()
-    if not command:
-        return
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: _end_children())
-    if sys.platform == "linux":
-        _libc().prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        _libc().prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() == engine:
-        while os.wait()[0] != command:
-            continue
-    _end_children()
-
-
-def _end_children() -> None:
-    children = Path(f"/proc/self/task/{os.getpid()}/children")
-    with contextlib.suppress(OSError):  # until there are none; where they are not listed, the group is all there is
-        while True:
-            for child in children.read_text().split():
-                os.kill(int(child), signal.SIGKILL)
-            os.wait()
-    os.killpg(0, signal.SIGKILL)
 
 
 def _limit(limits: dict[str, int]) -> None:
@@ -193,10 +162,9 @@ def _landlock(plan: dict[str, Any]) -> None:
     everything = (1 << 13) - 1
     for bit, since in ((1 << 13, "refer"), (_TRUNCATE, "truncate"), (_IOCTL_DEVICE, "ioctl")):
         everything |= bit if abi >= _FIRST_ABI_WITH[since] else 0
-    network = 3 if abi >= _FIRST_ABI_WITH["network"] else 0
     scope = 3 if abi >= _FIRST_ABI_WITH["scope"] else 0
-    length = 24 if scope else 16 if network else 8
-    attributes = struct.pack("=QQQ", everything, network, scope)[:length]
+    length = 24 if scope else 8
+    attributes = struct.pack("=QQQ", everything, 0, scope)[:length]  # the filter refuses sockets: no rule of networks
     ruleset = _checked(libc.syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(length), 0))
     write = everything & ~(_MAKE_CHARACTER_DEVICE | _MAKE_BLOCK_DEVICE | _IOCTL_DEVICE)
     for paths, rights in ((plan["readable"], _READ), (plan["writable"], write)):

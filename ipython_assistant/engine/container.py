@@ -59,7 +59,7 @@ class KernelContainer:
         """Held by the response that works in the container: one at a time."""
         self.known_files: frozenset[str] = frozenset()
         """Names of the files that were there when the last response ended."""
-        self.offline = launcher.sandbox.offline
+        self.offline = launcher.sandbox.kind != "none"
         """Whether its code has no network."""
         self.created_at = mint.now()
         self.used_at = mint.clock()

@@ -28,6 +28,7 @@ DEEPEST: Final = 32
 
 _REMOVE: Final = """
 cat > /dev/null
+for group in "$1"/c/*/group; do kill -KILL "-$(cat "$group")"; done
 for attempt in 1 2 3; do
     rm -rf -- "$1"
     [ -e "$1" ] || exit 0
@@ -35,7 +36,7 @@ for attempt in 1 2 3; do
     sleep 1
 done
 """
-"""A shell script that waits for the end of its input, and deletes a directory.
+"""A shell script that waits for the end of its input, ends the groups of processes in it, and deletes a directory.
 
 Python 3.11's `rmtree` recurses, and code may have nested directories thousands deep: `rm` does not mind.
 """

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.limit_monitor import ContainerLimits
     from ipython_assistant.engine.sandbox import ContainerPaths, Sandbox, VisiblePaths
 
-MAX_SOCKET_PATH: Final = 100
-"""Unix socket paths end at 104 (macOS) or 108 (Linux) bytes; the kernel appends `-1` to `-5`."""
 _INHERITED: Final = frozenset(
     {
         "PATH", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME",
@@ -117,11 +115,6 @@ class KernelLauncher:
         """Where code sees its directories."""
         return self.sandbox.visible(self.paths)
 
-    @property
-    def warm_up(self) -> str:
-        """Code that a kernel runs first."""
-        return (_WITHOUT_TERMINALS if self.sandbox.kind == "landlock" else "") + _WARM_UP
-
     def make_directories(self) -> None:
         """Make the container's directories, with the user's list of fonts, which takes matplotlib seconds to make."""
         self.paths.make()
@@ -140,15 +133,15 @@ class KernelLauncher:
         for old in self.paths.directory.glob("k*"):
             remove_tree(old)
         sockets = Path(tempfile.mkdtemp(prefix="k", dir=self.paths.directory))
-        sandbox, address = self.sandbox, str(sockets / "k")
+        sandbox = self.sandbox
         # -P: a file named like a standard module in the working directory must not stop the kernel from starting.
         start = (_WITHOUT_TCP if sandbox.kind == "landlock" else "") + _START
         python = [sys.executable, "-P", "-c", start, "-f", "{connection_file}", *_OPTIONS]
         argv = sandbox.command(python, paths=self.paths, sockets=sockets, limits=self.limits)
-        spec = KernelSpec(argv=argv, display_name="Python", language="python", interrupt_mode=sandbox.interrupt_mode)
-        # Unix sockets where they work: no other user of the machine can connect to them.
-        unix = os.name == "posix" and len(os.fsencode(address)) <= MAX_SOCKET_PATH
-        transport = {"transport": "ipc", "ip": address} if unix else {"transport": "tcp", "ip": "127.0.0.1"}
+        interrupted_by = "message" if sandbox.kind == "bubblewrap" else "signal"  # which would end bubblewrap itself
+        spec = KernelSpec(argv=argv, display_name="Python", language="python", interrupt_mode=interrupted_by)
+        # Unix sockets where there are any: no other user of the machine can connect to them.
+        transport = {"transport": "ipc", "ip": str(sockets / "k")} if os.name == "posix" else {"ip": "127.0.0.1"}
         manager = AsyncKernelManager(connection_file=str(sockets / "kernel.json"), **transport)
         manager._kernel_spec = spec  # noqa: SLF001 - this Python, whatever kernels are installed
         manager.provisioner = LocalProvisioner(kernel_id=sockets.name, kernel_spec=spec, parent=manager)
@@ -170,7 +163,9 @@ class KernelLauncher:
         }
         with self.paths.log.open("wb") as log:
             await manager.start_kernel(cwd=str(self.paths.work), env=environment, stdout=subprocess.DEVNULL, stderr=log)
-        return int(getattr(manager.provisioner, "pid", 0))
+        pid = int(getattr(manager.provisioner, "pid", 0))
+        self.paths.group.write_text(str(pid))
+        return pid
 
 
 class Kernel:
@@ -235,7 +230,8 @@ class Kernel:
             client.start_channels(stdin=False, hb=False, control=False)
             try:
                 await self._await_answer(client)
-                await self._execute(launcher.warm_up, silent=True)
+                adapted = _WITHOUT_TERMINALS if launcher.sandbox.kind == "landlock" else ""
+                await self._execute(adapted + _WARM_UP, silent=True)
             except KernelError as error:
                 log = launcher.visible.outward(launcher.paths.log.read_text(errors="replace")[-2000:])
                 raise KernelError(f"The Python process could not be started: {error}\n{log}".strip()) from None
@@ -291,6 +287,7 @@ class Kernel:
                 await self._silence(client, request_id, output)
             raise
         except KernelError:
+            await self._kill()  # what it has left running
             failure = _DIED
         finally:
             if monitor is not None:

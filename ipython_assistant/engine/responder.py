@@ -10,8 +10,10 @@ import asyncio
 import hashlib
 import json
 import logging
+import re
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.api import ApiError, model_not_found, shortened
@@ -31,7 +33,6 @@ from ipython_assistant.engine.response_output import ResponseOutput, new_respons
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
-    from pathlib import Path
 
     from ipython_assistant.engine.api import Event, IdMint, Json, ResponseRequest
     from ipython_assistant.engine.container import ContainerPool, KernelContainer
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.models import Model, Step
     from ipython_assistant.engine.sandbox import Sandbox
 
-MOST_RESPONSES: Final = 10_000
-"""How many stored responses are kept; the oldest is forgotten for a new one."""
 NO_INTERPRETER: Final = (
     "This engine answers by running code, and the request gives it no code interpreter. "
     'Add `{"type": "code_interpreter", "container": {"type": "auto"}}` to `tools`.'
@@ -58,53 +57,43 @@ class PastTurn:
 
 
 class StoredResponses:
-    """All stored responses. Their bodies lie in a private directory, since they may hold pictures."""
+    """All stored responses and their items, as files in a private directory: they may hold pictures."""
 
-    def __init__(self, directory: Path, *, most: int = MOST_RESPONSES) -> None:
+    def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True)
         self._directory = directory
-        self._most = most
-        self._turns: dict[str, PastTurn] = {}
-        self._response_of_item: dict[str, str] = {}
 
     async def put(self, body: Json, turn: PastTurn) -> None:
-        """Store a finished response, and what continues from it; the oldest goes where there are too many."""
-        if len(self._turns) >= self._most:
-            oldest = next(iter(self._turns))
-            for item in self.body(oldest)["output"]:
-                del self._response_of_item[item["id"]]
-            del self._turns[oldest]
-            self._path(oldest).unlink()
-        await asyncio.to_thread(self._path(body["id"]).write_text, json.dumps(body), "utf-8")
-        self._turns[body["id"]] = turn
-        self._response_of_item |= {item["id"]: body["id"] for item in body["output"]}
+        """Store a finished response, and what continues from it."""
+        kept = {item["id"]: item for item in body["output"]} | {body["id"]: {"body": body, **asdict(turn)}}
+        for name, value in kept.items():
+            await asyncio.to_thread(Path(self._directory, name).write_text, json.dumps(value), "utf-8")
 
     def previous(self, response_id: str | None) -> PastTurn:
         """What a request continues from. Raises ApiError if that response is not stored."""
         if response_id is None:
             return PastTurn((), None)
-        if response_id not in self._turns:
-            message = f"Previous response with id '{shortened(response_id)}' not found."
-            code = "previous_response_not_found"
-            raise ApiError(400, message, param="previous_response_id", code=code)
-        return self._turns[response_id]
+        message = f"Previous response with id '{shortened(response_id)}' not found."
+        missing = ApiError(400, message, param="previous_response_id", code="previous_response_not_found")
+        found = self._read(response_id, "resp_", missing)
+        return PastTurn(tuple(ChatMessage(**each) for each in found["messages"]), found["container_id"])
 
     def body(self, response_id: str) -> Json:
         """The response of this id. Raises ApiError if it is not stored."""
-        if response_id not in self._turns:
-            raise ApiError(404, f"Response with id '{shortened(response_id)}' not found.")
-        found: Json = json.loads(self._path(response_id).read_text("utf-8"))
-        return found
+        missing = ApiError(404, f"Response with id '{shortened(response_id)}' not found.")
+        body: Json = self._read(response_id, "resp_", missing)["body"]
+        return body
 
     def item(self, item_id: str) -> Json:
         """The output item that an `item_reference` refers to. Raises ApiError if no stored response has it."""
-        response_id = self._response_of_item.get(item_id)
-        if response_id is None:
-            raise ApiError(404, f"Item with id '{shortened(item_id)}' not found.", param="input")
-        return next(item for item in self.body(response_id)["output"] if item["id"] == item_id)
+        return self._read(item_id, "", ApiError(404, f"Item with id '{shortened(item_id)}' not found.", param="input"))
 
-    def _path(self, response_id: str) -> Path:
-        return self._directory / f"{response_id}.json"
+    def _read(self, name: str, prefix: str, missing: ApiError) -> Json:
+        path = self._directory / name
+        if not re.fullmatch(rf"{prefix}\w{{1,99}}", name) or not path.is_file():  # it must not lead elsewhere
+            raise missing
+        found: Json = json.loads(path.read_text("utf-8"))
+        return found
 
 
 @dataclass(eq=False, kw_only=True)

@@ -41,7 +41,6 @@ THREAD_HEADROOM: Final = 1024
 
 _MOUNTED: Final = re.compile(rf"(?<![\w.~-]){re.escape(MOUNT)}(?![\w.-])")
 _CELL_FILE: Final = re.compile(r"(?:/tmp)?[/\\]ipykernel_\d+[/\\]\d+\.py")
-_SYSTEMS: Final = {"darwin": "macOS", "win32": "Windows"}
 _CONFINE: Final = str(Path(confine.__file__).resolve())
 _SYSTEM: Final = (
     "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec", "/usr/share",
@@ -111,11 +110,15 @@ class VisiblePaths:
 
 
 class ContainerPaths:
-    """A container's places on this machine: its code reaches `work` and `home`, not `aside` and `log`."""
+    """A container's places on this machine: its code reaches `work` and `home`, not `aside`, `log` and `group`.
+
+    In `group` is the number of its group of processes, which end with the engine where no namespace ends them.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.work, self.home, self.aside, self.log = (directory / name for name in ("data", "home", "aside", "log"))
+        self.work, self.home, self.aside = directory / "data", directory / "home", directory / "aside"
+        self.log, self.group = directory / "log", directory / "group"
 
     def make(self) -> None:
         """Make the directories, all of them new."""
@@ -130,16 +133,6 @@ class Sandbox:
     kind: SandboxKind
     reason: str = ""
     landlock: int = 0
-
-    @property
-    def offline(self) -> bool:
-        """Whether code has no network."""
-        return self.kind != "none"
-
-    @property
-    def interrupt_mode(self) -> str:
-        """How a kernel is interrupted: a signal would end bubblewrap, not the code in it."""
-        return "message" if self.kind == "bubblewrap" else "signal"
 
     def visible(self, paths: ContainerPaths) -> VisiblePaths:
         """Where code sees its directories."""
@@ -160,7 +153,7 @@ class Sandbox:
             "readable": [*readable_paths(), *_OF_PROC] if landlock else [],
             "writable": [str(paths.work), str(paths.home), str(sockets), *_DEVICES] if landlock else [],
             "filtered": self.kind != "none",
-            "supervised": self.kind != "bubblewrap",
+            "adopting": int(self.kind != "bubblewrap"),
         }
         confined = [sys.executable, "-I", "-S", _CONFINE, json.dumps(plan), "--", *command]
         return [*_bubblewrap(paths, sockets), "--", *confined] if self.kind == "bubblewrap" else confined
@@ -176,8 +169,7 @@ def strongest(
     """The strongest sandbox that works here, of those wanted; each is tried in a private directory, with the limits."""
     tried, reasons = [kind for kind in wanted if kind != "none"], list[str]()
     if not platform.startswith("linux") and tried:
-        name = _SYSTEMS.get(platform, platform)
-        reasons.append(f"{name}: the sandboxes of this engine, bubblewrap and Landlock, are for Linux")
+        reasons.append("the sandboxes of this engine, bubblewrap and Landlock, are for Linux")
         tried = []
     for kind in tried:
         sandbox = Sandbox(kind, "; ".join(reasons), confine.landlock_abi() if kind == "landlock" else 0)
@@ -210,10 +202,8 @@ def attempt(sandbox: Sandbox, directory: Path, *, limits: ContainerLimits | None
         done, finds_ipykernel = json.loads(ran.stdout)
     except ValueError:
         return str((ran.stderr.strip().splitlines() or [f"it ended with {ran.returncode}"])[-1][:200])
-    # In bubblewrap the number may be that of another process, and what is written a file of the sandbox's own.
+    # In bubblewrap the number may be that of another process.
     harmless = {"signal"} if sandbox.kind == "bubblewrap" else set()
-    if secret.read_text() == "secret":
-        harmless.add("write")
     if harmful := [name for name in done if name not in harmless]:
         return f"code in it could still do this: {', '.join(harmful)}"
     return None if finds_ipykernel else "ipykernel is out of reach in it"

@@ -1,11 +1,9 @@
 """One real engine process for the whole session, and engines in this process with a clock or a model of the test's."""
 
 import contextlib
-import time
-from collections.abc import Callable
 
 import pytest
-from engines import DEADLINE_S, Running, ScriptedModel, Stage, gone, in_thread, kernels_of, spawn
+from engines import DEADLINE_S, ScriptedModel, Stage, gone, in_thread, kernels_of, spawn
 
 from ipython_assistant.engine.models.basic import Basic
 
@@ -42,33 +40,14 @@ def container(engine):
 def stage():
     """One engine in this process for all tests that bring their own model."""
     model = ScriptedModel(Basic().answer)
-    with in_thread({model.name: model}, time.time) as engine:
+    with in_thread({model.name: model}) as engine:
         yield Stage(engine, model, engine.client().containers.create(name="shared").id)
 
 
-Serve = Callable[..., Running]
-
-
-@contextlib.contextmanager
-def _serving():
-    with contextlib.ExitStack() as stack:
-
-        def start(*models, clock=time.time, environment=None):
-            offered = {model.name: model for model in models or (Basic(),)}
-            return stack.enter_context(in_thread(offered, clock, environment))
-
-        yield start
-
-
-@pytest.fixture
-def serve():
-    """Engines in this process, with the test's own models and clock; ended after the test."""
-    with _serving() as start:
-        yield start
-
-
 @pytest.fixture(scope="module")
-def serve_module():
-    """Engines in this process for all tests of a module; ended after the last."""
-    with _serving() as start:
-        yield start
+def serve():
+    """Engines in this process, with the test's own models and clock; ended after the module's last test."""
+    with contextlib.ExitStack() as stack:
+        yield lambda *models, **arguments: stack.enter_context(
+            in_thread({model.name: model for model in models}, **arguments)
+        )

@@ -20,7 +20,8 @@ import psutil
 import pytest
 
 from ipython_assistant.engine.models import Ask, Interpreter, Step
-from ipython_assistant.engine.server import EngineOptions, running_engine
+from ipython_assistant.engine.models.basic import Basic
+from ipython_assistant.engine.server import running_engine
 
 TOOL: Final = {"type": "code_interpreter", "container": {"type": "auto"}}
 OUTPUTS: Final = ["code_interpreter_call.outputs"]
@@ -201,19 +202,14 @@ def spawn(*arguments: str, environment: Mapping[str, str] | None = None) -> tupl
 
 
 @contextlib.contextmanager
-def in_thread(
-    models: Mapping[str, Any],
-    clock: Callable[[], float],
-    environment: Mapping[str, str] | None = None,
-    options: EngineOptions | None = None,
-) -> Iterator[Running]:
-    """An engine in a thread of this process, with models and a clock of the test's own."""
+def in_thread(models: Mapping[str, Any] | None = None, **arguments: Any) -> Iterator[Running]:
+    """An engine in a thread of this process, with these models or `basic`; the rest is for `running_engine`."""
     started: list[Running] = []
     ready, loop = threading.Event(), asyncio.new_event_loop()
-    over = asyncio.Event()
+    over, offered = asyncio.Event(), models or {"basic": Basic()}
 
     async def serve_until_over() -> None:
-        async with running_engine(models, clock=clock, environment=environment, options=options) as made:
+        async with running_engine(offered, **arguments) as made:
             started.append(Running(made.url, made.token, made.pid, made.models, made.sandbox))
             ready.set()
             await over.wait()

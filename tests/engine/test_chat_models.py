@@ -4,7 +4,6 @@ import asyncio
 import base64
 import json
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -63,7 +62,7 @@ def engine(servers: dict[str, ScriptedServer]) -> Iterator[Running]:
 
     # A model of 27 billion parameters writes Python also where a plan does not pass its checks.
     models = {kind: model(kind, "small-4b") for kind in KINDS} | {"large": model("vllm", "large-27b")}
-    with in_thread(models, time.time) as running:
+    with in_thread(models) as running:
         yield running
 
 

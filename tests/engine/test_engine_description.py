@@ -70,9 +70,9 @@ def exchanges(engine: Running) -> list[Exchange]:
 
 
 @pytest.fixture(scope="module")
-def streams(serve_module) -> list[list[dict[str, Any]]]:
+def streams(serve) -> list[list[dict[str, Any]]]:
     """The events of an answer with everything in it, and of one that breaks off."""
-    engine = serve_module(ScriptedModel(everything, "everything"), ScriptedModel(breaks, "breaks"))
+    engine = serve(ScriptedModel(everything, "everything"), ScriptedModel(breaks, "breaks"))
     return [engine.events("", model=name) for name in ("everything", "breaks")]
 
 

@@ -43,8 +43,6 @@ REFUSED = {
                                  "file_ids", "Send the files to the container"),
     "unknown container": ("/responses", with_container("cntr_none"), 404, None, None,
                           "Container with id 'cntr_none' not found."),
-    "unknown file of a container": ("GET /containers/{container}/files/cfile_none/content", None, 404, None, None,
-                                    "File cfile_none not found on container {container}."),
     "unknown response": ("/responses", asked(previous_response_id="resp_none"), 400, "previous_response_not_found",
                          "previous_response_id", "Previous response with id 'resp_none' not found."),
     "unknown model": ("/responses", asked(model="gpt-5"), 400, "model_not_found", "model", "This engine offers: basic"),
