@@ -27,8 +27,6 @@ DEEPEST: Final = 32
 """Levels of directories in which files are looked for."""
 
 _REMOVE: Final = """
-cat > /dev/null
-for group in "$1"/c/*/group; do kill -KILL "-$(cat "$group")"; done
 for attempt in 1 2 3; do
     rm -rf -- "$1"
     [ -e "$1" ] || exit 0
@@ -36,7 +34,7 @@ for attempt in 1 2 3; do
     sleep 1
 done
 """
-"""A shell script that waits for the end of its input, ends the groups of processes in it, and deletes a directory.
+"""A shell script that deletes a directory.
 
 Python 3.11's `rmtree` recurses, and code may have nested directories thousands deep: `rm` does not mind.
 """
@@ -176,9 +174,9 @@ class UploadStore:
         return self._kept[upload_id]
 
 
-def removal(directory: Path) -> list[str]:
-    """The command that deletes a directory with everything below it, when its standard input ends."""
-    return ["/bin/sh", "-c", _REMOVE, "sh", str(directory)]
+def removal(directory: Path, *, first: str = "") -> list[str]:
+    """The command that deletes a directory with everything below it; `first` is what the shell does before."""
+    return ["/bin/sh", "-c", first + _REMOVE, "sh", str(directory)]
 
 
 def remove_tree(directory: Path) -> None:

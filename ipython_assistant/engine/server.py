@@ -54,6 +54,10 @@ LONGEST_PARENT: Final = 48
 TOKEN: Final = "IPYTHON_ASSISTANT_TOKEN"  # noqa: S105 - the variable's name
 
 _STDIN: Final = 0
+_AWAIT_END: Final = """
+cat > /dev/null
+for group in "$1"/c/*/group; do kill -KILL "-$(cat "$group")"; done
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +209,8 @@ async def running_engine(
 def _private_directory() -> Iterator[Path]:
     """Make a directory that only this user can read, and delete it afterwards, since it holds what was uploaded.
 
-    A shell waits for the end of this process and deletes the directory too: nothing is left of an engine that was
-    killed, so that no later start has to guess whose such a directory was.
+    A shell waits for the end of this process, ends what code has started and deletes the directory too: nothing is left
+    of an engine that was killed, so that no later start has to guess whose such a directory was.
     """
     parent = Path(tempfile.gettempdir())
     if os.name == "posix" and len(os.fsencode(parent.resolve())) > LONGEST_PARENT:
@@ -217,7 +221,11 @@ def _private_directory() -> Iterator[Path]:
         if os.name == "posix":
             null = subprocess.DEVNULL
             remover = subprocess.Popen(
-                removal(directory), stdin=subprocess.PIPE, stdout=null, stderr=null, start_new_session=True
+                removal(directory, first=_AWAIT_END),
+                stdin=subprocess.PIPE,
+                stdout=null,
+                stderr=null,
+                start_new_session=True,
             )
             stack.callback(remover.communicate)
         stack.callback(remove_tree, directory)

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -224,6 +225,7 @@ print(listed)
 def test_a_planted_link_is_neither_listed_nor_written_through_by_a_new_process(confined, place, tmp_path):
     outside = tmp_path / "outside.txt"
     outside.write_text("as it was")
+    bystander = subprocess.Popen(["sleep", "600"], start_new_session=True)
     code = f"""
 import glob, os
 target = {str(outside)!r}
@@ -235,10 +237,18 @@ for directory in {{'.', *places, *[os.path.dirname(place) for place in places]}}
             os.symlink(target, os.path.join(directory, name))
         except OSError:
             pass
+    try:
+        os.makedirs(os.path.join(directory, 'c/1'))
+        open(os.path.join(directory, 'c/1/group'), 'w').write('{bystander.pid}')
+    except OSError:
+        pass
 os._exit(1)
 """
     confined.ask(code, container=place)
     after = confined.ask("print('a new process')", container=place)
+    assert bystander.poll() is None
+    bystander.kill()
+    bystander.wait()
     uploaded = confined.client().containers.files.create(place, file=("planted.csv", b"uploaded"))
 
     assert "a new process" in logs(after)
