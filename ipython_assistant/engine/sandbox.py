@@ -202,8 +202,10 @@ def attempt(sandbox: Sandbox, directory: Path, *, limits: ContainerLimits | None
         done, finds_ipykernel = json.loads(ran.stdout)
     except ValueError:
         return str((ran.stderr.strip().splitlines() or [f"it ended with {ran.returncode}"])[-1][:200])
-    # In bubblewrap the number may be that of another process.
+    # In bubblewrap the number may be that of another process, and what is written a file of the sandbox's own.
     harmless = {"signal"} if sandbox.kind == "bubblewrap" else set()
+    if secret.read_text() == "secret":
+        harmless.add("write")
     if harmful := [name for name in done if name not in harmless]:
         return f"code in it could still do this: {', '.join(harmful)}"
     return None if finds_ipykernel else "ipykernel is out of reach in it"
