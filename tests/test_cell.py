@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from IPython.utils.capture import capture_output
 from tests_support import events as wire
-from tests_support import params
 from tests_support.files import PNG
 from tests_support.scripted import Answer, refusal
 
@@ -89,20 +88,6 @@ def test_the_outputs_come_in_order_answer_code_picture_table_card(shell, hosted)
     assert "2 rows × 2 columns" in bundles[4]["text/html"]
     assert bundles[5]["text/html"].count(" download=") == 2
     assert all("text/plain" in bundle for bundle in bundles)
-
-
-def test_every_request_is_one_the_sdk_would_make(shell, hosted):
-    shell.user_ns["cases"] = pd.DataFrame({"a": [1]})
-    hosted.will_say([wire.Message("One.")])
-    hosted.will_say([wire.Message("Two.")], response_id="resp_2")
-    run(shell, "First.", "-i cases -m some-model")
-    run(shell, "Second.")
-
-    for question in hosted.questions():
-        params.QUESTION.validate_python(question)
-    containers = [request.json() for request in hosted.asked(r"^POST /v1/containers$")]
-    assert len(containers) == 1
-    params.CONTAINER.validate_python(containers[0])
 
 
 def test_the_question_is_sent_as_written_with_what_makes_files_come_out_well(shell, hosted):
