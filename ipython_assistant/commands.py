@@ -179,16 +179,13 @@ def _files(session: Session, words: Sequence[str]) -> None:
 def _containers(session: Session, words: Sequence[str]) -> None:
     containers = session.connect(session.settings).containers
     listed = containers.overview()
-    if not words:
-        lines = [f"{one.container_id}  {one.status:<8} {'used here' if one.ours else ''}".rstrip() for one in listed]
-        print("\n".join(lines) or "There are no containers.")
-        return
-    ours = [one.container_id for one in listed if one.ours]
-    for container_id in ours:
-        containers.delete(container_id)
-        print(f"Deleted {container_id}: its files and variables are gone; what was saved stays.")
-    if not ours:
-        print("This notebook has no containers to delete.")
+    lines = [f"{one.container_id}  {one.status:<8} {'used here' if one.ours else ''}".rstrip() for one in listed]
+    if words:
+        ours = [one.container_id for one in listed if one.ours]
+        lines = [f"Deleted {container_id}: what was saved of it stays." for container_id in ours]
+        for container_id in ours:
+            containers.delete(container_id)
+    print("\n".join(lines) or "There are none.")
 
 
 def _show(session: Session, words: Sequence[str]) -> None:
