@@ -179,9 +179,9 @@ def _files(session: Session, words: Sequence[str]) -> None:
 def _containers(session: Session, words: Sequence[str]) -> None:
     containers = session.connect(session.settings).containers
     listed = containers.overview()
-    lines = [f"{one.container_id}  {one.status:<8} {'used here' if one.ours else ''}".rstrip() for one in listed]
+    lines = [f"{name}  {status:<8} {'used here' if is_ours else ''}".rstrip() for name, status, is_ours in listed]
     if words:
-        ours = [one.container_id for one in listed if one.ours]
+        ours = [container_id for container_id, _, is_ours in listed if is_ours]
         lines = [f"Deleted {container_id}: what was saved of it stays." for container_id in ours]
         for container_id in ours:
             containers.delete(container_id)

@@ -139,10 +139,7 @@ def test_the_services_list_shows_ours_and_those_made_by_this_package_only(shell,
     session = hooks_of(shell).session
     seen = session.connect(session.settings).containers.overview()
 
-    assert [(one.container_id, one.status, one.ours) for one in seen] == [
-        ("cntr_a", "running", True),
-        ("cntr_old", "expired", False),
-    ]
+    assert seen == [("cntr_a", "running", True), ("cntr_old", "expired", False)]
 
 
 def test_connections_are_closed_where_python_starts_no_thread_any_more(shell, hosted, monkeypatch):

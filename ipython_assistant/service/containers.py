@@ -56,15 +56,6 @@ class KnownContainer:
     gone: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerSummary:
-    """A container as the service lists it; `ours` says that it was made for this session and nothing else needs it."""
-
-    container_id: str
-    status: str
-    ours: bool
-
-
 class Containers:
     """The containers of one service. May be used by several threads."""
 
@@ -113,15 +104,14 @@ class Containers:
             return False
         return True
 
-    def overview(self) -> tuple[ContainerSummary, ...]:
-        """The listed containers that were made by this package, newest first. Raises `ServiceError`."""
+    def overview(self) -> list[tuple[str, str, bool]]:
+        """The listed containers that this package made, newest first: id, status, whether it is this session's.
+
+        Raises `ServiceError`.
+        """
         ours, rows = self._ours(), _pages(self._wire.list_containers)
-        listed = [(row, text_of(row.get("id"))) for row in rows]
-        return tuple(
-            ContainerSummary(container_id, text_of(row.get("status")), container_id in ours)
-            for row, container_id in listed
-            if container_id in ours or row.get("name") == NAME
-        )
+        made = [(text_of(row.get("id")), row) for row in rows if row.get("name") == NAME or row.get("id") in ours]
+        return [(container_id, text_of(row.get("status")), container_id in ours) for container_id, row in made]
 
     @contextlib.contextmanager
     def _noting_the_end(self, container_id: str) -> Iterator[None]:

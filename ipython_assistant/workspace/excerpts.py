@@ -125,9 +125,6 @@ def _on_white(picture: Image) -> Image:
     """Without transparency: on a dark page the black axes of a chart would be lost."""
     from PIL import Image
 
-    if picture.mode.startswith("I"):
-        # Sixteen bits of grey: converting would cut all but the darkest.
-        picture = picture.convert("I").point(lambda grey: grey / 256).convert("L")
     if "A" not in picture.getbands() and "transparency" not in picture.info:
         return picture.convert("RGB")
     colours = picture.convert("RGBA")
