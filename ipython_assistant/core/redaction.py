@@ -41,6 +41,11 @@ _KEY = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_BEGINNINGS = (
+    *("sk-", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "hf_", "k_live_", "k_test_", "xox", "AKIA"),
+    *("ASIA", "AIza", "eyJ", "PRIVATE KEY", "://", "AccessKey=", "AccountKey="),
+)
+"""A text without any of these has no key in it: to look for them first is some thirty times as fast as the pattern."""
 
 
 class Redactor:
@@ -70,7 +75,7 @@ class Redactor:
         """The text without it."""
         if self._known is not None and any(written in text for written in self._stand_ins):
             text = self._known.sub(lambda match: self._stand_ins[match[0]], text)
-        return _KEY.sub(SECRET, text)
+        return _KEY.sub(SECRET, text) if any(beginning in text for beginning in _BEGINNINGS) else text
 
     def with_secrets(self, secrets: Iterable[str]) -> Redactor:
         """A redactor that takes these out too."""
