@@ -80,15 +80,11 @@ def test_link(text, expected):
     assert relink(TextPart(text), [artifact("a.csv")]) == expected
 
 
-@pytest.mark.parametrize("written", ["my table (1).csv", "my%20table%20%281%29.csv", "my%20table%20(1).csv"])
+@pytest.mark.parametrize(
+    "written", ["my table (1).csv", "my%20table%20%281%29.csv", "my%20table%20(1).csv", "out/my table (1).csv"]
+)
 def test_a_name_with_blanks_and_parentheses_is_found_as_it_is_and_percent_encoded(written):
     text = relink(TextPart(f"[x](sandbox:/mnt/data/{written}) end"), [artifact("my table (1).csv")])
-
-    assert text == "[x](assistant_files/my%20table%20%281%29.csv) end"
-
-
-def test_a_name_with_blanks_in_a_subfolder_is_found():
-    text = relink(TextPart("[x](sandbox:/mnt/data/out/my table (1).csv) end"), [artifact("my table (1).csv")])
 
     assert text == "[x](assistant_files/my%20table%20%281%29.csv) end"
 
@@ -118,13 +114,7 @@ def test_the_citation_decides_between_two_files_of_one_name():
     assert relink(part, files) == "[old](assistant_files/a.csv) [new](assistant_files/a-2.csv)"
 
 
-def test_a_zero_span_is_not_spliced_into_the_text():
-    part = TextPart("A chart.", (Citation("cntr_1", "cfile_1", "cfile_1.png", 0, 0),))
-
-    assert relink(part, [artifact("figure-1.png")]) == "A chart."
-
-
-@pytest.mark.parametrize("span", [(3, 9), (5, 4000), (-4, 12), (14, 14)])
+@pytest.mark.parametrize("span", [(0, 0), (3, 9), (5, 4000), (-4, 12), (14, 14)])
 def test_a_span_that_holds_no_link_is_not_believed(span):
     text = "Here is it: [a](sandbox:/mnt/data/a.csv)."
     part = TextPart(text, (Citation("cntr_1", "cfile_1", "a.csv", *span),))
