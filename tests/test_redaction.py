@@ -97,6 +97,8 @@ TOOL = {
     "require_approval": "never",
     "allowed_tools": ["search"],
     "config": [{"apiKey": "planted-api-key", "deeper": {"client_secret": "planted-client", "password": 12345678}}],
+    "env": [{"name": "ACCESS_TOKEN", "value": "planted-token"}, {"name": "REGION", "value": "eu"}],
+    "other": ["Bearer planted-bearer"],
     "network_policy": {
         "allowed_domains": ["api.example.org"],
         "domain_secrets": [{"domain": "api.example.org", "name": "ANY", "value": "planted-domain-secret"}],
@@ -115,7 +117,9 @@ def test_every_secret_in_a_tool_is_taken_out_at_any_depth_and_nothing_else():
             "authorization": "<secret>",
             "headers": "<secret>",
             "config": [{"apiKey": "<secret>", "deeper": {"client_secret": "<secret>", "password": "<secret>"}}],
+            "env": [{"name": "ACCESS_TOKEN", "value": "<secret>"}, {"name": "REGION", "value": "eu"}],
             "network_policy": {"allowed_domains": ["api.example.org"], "domain_secrets": "<secret>"},
+            "other": ["<secret>"],
         }
     ]
     assert without_secrets(without_secrets([TOOL])) == without_secrets([TOOL])

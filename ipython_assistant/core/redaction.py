@@ -173,6 +173,7 @@ _SECRET_NAME = re.compile(
 _SECRET_PARAMETER = re.compile(r"(^|_)(key|sig|signature|code)$")
 """Parameters of an address that are secrets too."""
 _IN_ADDRESS = re.compile(r"(?<=://)(?P<user>[^/?#\s@]+)(?=@)|(?<=[?&;])(?P<parameter>[^=&;#\s]+)=(?P<value>[^&;#\s]+)")
+_BEARER = re.compile(r"\s*bearer\s+\S+\s*", re.IGNORECASE)
 _SCHEME = re.compile(r"\s*(?:bearer|basic|token|apikey)\s+", re.IGNORECASE)
 
 
@@ -195,9 +196,14 @@ def secrets_in(value: Any) -> frozenset[str]:
 def _masked(value: Any, taken: list[str], *, of_arguments: bool = False) -> Any:
     """The value without its secrets, which go into `taken`; in a JSON schema the names are those `of_arguments`."""
     if isinstance(value, dict):
-        return {name: _part(name, part, taken, of_arguments=of_arguments) for name, part in value.items()}
+        # In `{"name": "ACCESS_TOKEN", "value": ...}` the name stands beside.
+        names = {name: name for name in value} | {"value": str(value.get("name", value.get("key", "value")))}
+        return {name: _part(names[name], part, taken, of_arguments=of_arguments) for name, part in value.items()}
     if isinstance(value, list | tuple):
         return [_masked(part, taken) for part in value]
+    if isinstance(value, str) and _BEARER.fullmatch(value):
+        taken += _spellings(value)
+        return SECRET
     return _without_address_secrets(value, taken) if isinstance(value, str) else value
 
 
