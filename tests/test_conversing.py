@@ -5,7 +5,6 @@ import time
 import pandas as pd
 import pytest
 from tests_support import events as wire
-from tests_support import params
 from tests_support.notebook import Notebook
 from tests_support.scripted import refusal
 
@@ -173,7 +172,6 @@ def test_where_the_service_may_keep_nothing_the_conversation_goes_along_as_messa
     notebook.ask("B", "B")
     first, second = hosted.questions()
 
-    params.QUESTION.validate_python(second)
     assert (first["store"], second["store"]) == (False, False)
     assert told(second) == (None, ["A", "a", "B"])
     assert second["tools"][0]["container"] == "cntr_one"
