@@ -222,8 +222,8 @@ def test_no_value_of_any_cell_reaches_a_model_that_may_not_see_them(ask, ollama,
     ask("And once more", (), goes_on=True)
 
     left = json.dumps([ollama.planned, ollama.asked, ollama.paths, ollama.headers])
-    own = left.replace("Kanariat-none.csv", "")  # a name that the model wrote itself
-    assert [canary for canary in CANARIES if canary in own] == []
+    own = left.replace("Kanariat-none.csv", "").lower()  # a name that the model wrote itself
+    assert [canary for canary in CANARIES if canary.lower() in own] == []
     assert "village" in left
     assert ("the table secrets.csv, 3 rows" in left) is (share == "shapes")
 

@@ -4,6 +4,7 @@ import contextlib
 
 import pytest
 from engines import DEADLINE_S, ScriptedModel, Stage, gone, in_thread, kernels_of, spawn
+from tests_support.chat_servers import KINDS, ScriptedServer
 
 from ipython_assistant.engine.models.basic import Basic
 
@@ -42,6 +43,13 @@ def stage():
     model = ScriptedModel(Basic().answer)
     with in_thread({model.name: model}) as engine:
         yield Stage(engine, model, engine.client().containers.create(name="shared").id)
+
+
+@pytest.fixture(scope="module")
+def servers():
+    """A scripted chat server of each kind."""
+    with contextlib.ExitStack() as stack:
+        yield {kind: stack.enter_context(ScriptedServer(kind, ["llama4:8b", "qwen3.5:4b"])) for kind in KINDS}
 
 
 @pytest.fixture(scope="module")

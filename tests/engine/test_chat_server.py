@@ -15,16 +15,6 @@ SCHEMA = {"type": "object", "properties": {"count": {"type": "integer"}}, "requi
 KEY = "sk-for-this-server"
 
 
-@pytest.fixture(scope="module")
-def servers():
-    made = {kind: ScriptedServer(kind, ["llama4:8b", "qwen3.5:4b"]) for kind in KINDS}
-    for server in made.values():
-        server.__enter__()
-    yield made
-    for server in made.values():
-        server.__exit__()
-
-
 @pytest.fixture(autouse=True)
 def empty_scripts(servers):
     for server in servers.values():

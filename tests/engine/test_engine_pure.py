@@ -91,8 +91,7 @@ def test_the_answer_to_fenced_code_names_its_error_files_and_figures():
     assert (before, run) == (Say("Running the code as given."), Run("1"))
     assert after == Say(
         "The code stopped with KeyError: 'x'. Its log is shown with the code.\n\n"
-        "Files:\n\n- [a b.csv](sandbox:/mnt/data/a%20b.csv)\n- [sub/\\[1\\].png](sandbox:/mnt/data/sub/%5B1%5D.png)\n\n"
-        "It showed 2 figures."
+        "Files:\n\n- [a b.csv](sandbox:/mnt/data/a%20b.csv)\n- [sub/\\[1\\].png](sandbox:/mnt/data/sub/%5B1%5D.png)"
     )
 
 

@@ -1,10 +1,5 @@
 """Answers without a model: about ten forms of sentences, listed in docs/who_answers.md, and nothing else.
 
-    describe T | missing values [of Y] | duplicates | different X
-    mean|sum|median|min|max|count of Y per X [where C]      top N X by Y
-    plot|line|bar chart of Y by X [for V] [per Z]           histogram|box plot of Y [per X]     scatter Y against X
-    correlation of X and Y                                  rows where C                        … as FILE
-
 Order, articles, plural and case do not matter much, and every form may choose rows (`where`, `for`, `in`, `without`),
 order them and name a file. A sentence fills the same plan that a model fills, and passes the same checks: where a word
 is not understood, or a column or number would go unused, the answer is these forms with the user's own columns.
@@ -23,14 +18,7 @@ from typing import TYPE_CHECKING, Final
 from ipython_assistant.engine.models import Refuse, Run, Say
 from ipython_assistant.engine.models.plan import english
 from ipython_assistant.engine.models.plan.checks import unknown_words
-from ipython_assistant.engine.models.plan.english import (
-    COMPARED_BY,
-    PATTERNS,
-    axes_of,
-    calculates,
-    counts_in,
-    is_excluded,
-)  # fmt: skip
+from ipython_assistant.engine.models.plan.english import COMPARED_BY, PATTERNS
 from ipython_assistant.engine.models.plan.plan import (
     AS_IT_IS,
     CHARTS,
@@ -61,7 +49,7 @@ if TYPE_CHECKING:
 
     from ipython_assistant.engine.models import Ask, Interpreter, Step
     from ipython_assistant.engine.models.plan.mentions import Mention
-    from ipython_assistant.engine.models.table_profiles import Column, TableProfile
+    from ipython_assistant.engine.models.table_profiles import TableProfile
 
 REAL_MODEL: Final = (
     "No model was used. A model reads any question: set `OPENAI_API_KEY`, start Ollama or LM Studio, or run "
@@ -137,8 +125,6 @@ async def run_as_given(code: str) -> AsyncGenerator[Step, None]:
         told.append(f"The code stopped with {outcome.error.rstrip('.')}. Its log is shown with the code.")
     if outcome.files:
         told.append("Files:\n\n" + "\n".join(f"- {file_link(name)}" for name in outcome.files))
-    if outcome.figures:
-        told.append("It showed one figure." if outcome.figures == 1 else f"It showed {outcome.figures} figures.")
     yield Say("\n\n".join(told) or "It ran to its end and made no files.")
 
 
@@ -203,30 +189,27 @@ def plan_of(question: PlanQuestion) -> Plan:
     for one in said.of("term", "string", "bands"):
         if one.term not in _TERMS:
             raise PlanError(f"The forms have nothing for “{one.text}”.")
-    if " + " in text or calculates(said, question.tables[0].columns):
+    if " + " in text or english.calculates(said, question.tables[0].columns):
         raise PlanError("The forms calculate no new columns.")
     if found := re.search(r"(?<=\w)\W+(which|who|when|why|what|how)\b", text.strip()):
         raise PlanError(f"A form asks for one thing: what is “{found[1]}” about?")
-    for one in said.of("value"):
-        if re.search(r"\b(?:vs\.?|versus|against|compared (?:to|with))\W*$", text[: one.start]):
-            raise PlanError(f"To compare, write “per …”: “{one.text}” is one value.")
     return _Form(question).plan()
 
 
 class _Form:
+    """A sentence read from left to right: what stands at its head, behind `per`, behind `where`."""
+
     def __init__(self, question: PlanQuestion) -> None:
         self.said = question.mentions
         self.text = self.said.prompt.lower()
         self.table = question.tables[0]
-        self.counts = counts_in(self.said)
+        self.columns = {column.name: column for column in self.table.columns}
         outputs = outputs_for(self.said, question.files)
         of_cells = "missing" in outputs and PATTERNS["rows without"].search(self.text)
         self.output = "table" if of_cells else "missing" if "missing" in outputs else outputs[0]
         self.place = "head"
-        self.compared = ""
-        """The column that the next number, or `is missing`, is about."""
-        self.head: list[str] = []
-        self.against: list[str] = []
+        self.names: dict[str, list[str]] = {"head": [], "against": [], "where": []}
+        """The columns that stand in these places."""
         self.keys: list[Key] = []
         self.filters: list[RowFilter] = []
         self.measures: list[Measure] = []
@@ -236,45 +219,109 @@ class _Form:
 
     def plan(self) -> Plan:
         """The plan. Raises `PlanError`."""
+        self._choose_rows()
         covered = [range(one.start, one.end) for one in self.said.found if one.kind != "glue"]
         marks = [one for one in _MARKERS.finditer(self.text) if not any(one.start() in place for place in covered)]
         tokens: list[tuple[int, Mention | str]] = [(match.start(), match[0]) for match in marks]
         tokens += [(one.start, one) for one in self.said.found if one.kind not in {"glue", "file", "table"}]
         tokens.sort(key=lambda one: one[0])
         for at, (_, token) in enumerate(tokens):
-            following = next((one for _, one in tokens[at + 1 :] if not isinstance(one, str)), None)
             if isinstance(token, str):
+                following = next((one.kind for _, one in tokens[at + 1 :] if not isinstance(one, str)), "")
                 self._marker(token, following)
             elif token.kind == "column":
-                self._column(token, following)
-            else:
-                kinds = {"term": self._term, "value": self._value, "period": self._period, "number": self._number}
-                kinds[token.kind](token)
-        if self.compared:
-            raise PlanError(f"**{self.compared}** is compared with nothing.")
+                self._column(token)
+            elif token.kind == "term":
+                self._term(token)
+        chosen = {one.column for one in self.filters}
+        if idle := [name for name in self.names["where"] if name not in chosen]:
+            raise PlanError(f"**{idle[0]}** is compared with nothing.")
         if tokens and isinstance(tokens[-1][1], str) and tokens[-1][1] not in {"of", "in", "for", "from", "at"}:
             raise PlanError(f"Nothing follows “{tokens[-1][1]}”.")
         return self._whole()
 
+    # ---- which rows
+
+    def _choose_rows(self) -> None:
+        """The rows that count, and how many of a list: each value, period and number is said of one column."""
+        columns = self.table.columns
+        if self.output != "missing":
+            self.filters += [RowFilter(name, op) for name, op in english.missing_tests(self.said, columns).items()]
+        answers = [(column.name, english.wanted_answer(self.said, column)) for column in columns]
+        self.filters += [RowFilter(name, "is", (answer,)) for name, answer in answers if answer]
+        bound, counts = english.bound_numbers(self.said, columns), english.counts_in(self.said)
+        for one in self.said.of("value", "period", "number"):
+            excluded = english.is_excluded(self.said, one.start)
+            if one.kind == "value":
+                self._value(one, excluded=excluded)
+            elif one.kind == "period":
+                self._period(one, excluded=excluded)
+            elif len(bound.get(one, ())) == 1:
+                op = COMPARED_BY.get(self._term_before(one), "!=" if excluded else "==")
+                self._add(bound[one][0], "between" if "between" in self.said.terms else op, one.numbers[0])
+            elif one.numbers[0] in counts and one not in bound:
+                self.limit = self.limit or int(one.numbers[0])
+            else:
+                raise PlanError(f"What is the number “{one.text}” about? Write “where COLUMN is over {one.text}”.")
+
+    def _value(self, one: Mention, *, excluded: bool) -> None:
+        columns = [name for name in one.columns if self.table.find(name)]
+        if len(columns) > 1:
+            said = {name for other in self.said.of("column") for name in other.columns}
+            columns = [name for name in columns if name in said]
+        if len(columns) != 1:
+            raise PlanError(f"“{one.text}” is in several columns: name the one that is meant.")
+        name, values = columns[0], one.values[one.columns.index(columns[0])]
+        if self.columns[name].kind != "yes/no":
+            self._add(name, "not in" if excluded else "in", one.text)
+        elif all(name != other.column for other in self.filters):
+            yes = any(value.lower() in {"yes", "y", "true"} for value in values)
+            self.filters.append(RowFilter(name, "is", ("yes" if yes != excluded else "no",)))
+
+    def _period(self, one: Mention, *, excluded: bool) -> None:
+        name = self._one_column({"date", "year"}, one.text)
+        year = self.columns[name].kind == "year"
+        if year and not one.numbers:
+            raise PlanError(f"**{name}** holds years, and “{one.text}” is not a year.")
+        both = len(self.said.periods) > 1 and re.search(r"\bfrom\b.*\b(?:to|until|till|through)\b", self.text)
+        op = ("!=" if excluded else "==") if year else ("not in" if excluded else "in")
+        op = (_YEAR_OPS if year else _DATE_OPS).get(self._term_before(one), op)
+        op = "between" if both or "between" in self.said.terms else op
+        self._add(name, op, one.numbers[0] if year else one.values[0][0])
+
+    def _add(self, name: str, op: str, value: str | float) -> None:
+        """One more condition, or one more value of the last."""
+        for at, each in enumerate(self.filters):
+            if each.column == name and each.op == op and op in {"in", "not in", "==", "between"}:
+                values = tuple(dict.fromkeys((*each.values, value)))
+                self.filters[at] = replace(each, op="in" if op == "==" else op, values=values)
+                return
+        self.filters.append(RowFilter(name, op, (value,)))
+
+    def _term_before(self, one: Mention) -> str:
+        """The term right before a place, articles aside."""
+        before = [other for other in self.said.of("term") if other.end <= one.start]
+        between = self.text[before[-1].end : one.start].split() if before else ["-"]
+        return before[-1].term if all(word in english.GLUE for word in between) else ""
+
     # ---- words that give the sentence its form
 
-    def _marker(self, word: str, following: Mention | None) -> None:
+    def _marker(self, word: str, following: str) -> None:
         if word in _PLACES:
             self.place = _PLACES[word]
         elif word == "by":
             self.place = "order" if self.place == "order" or self.limit else "keys"
         elif word == "over" and self.output in _AXES:
             self.place = "keys"
-        elif word in {"for", "in", "at", "from", "of"} and following and following.kind in {"value", "period"}:
+        elif word in {"for", "in", "at", "from", "of"} and following in {"value", "period"}:
             self.place = "where"
 
     def _term(self, one: Mention) -> None:
-        asks_which = PATTERNS["which one"].match(self.text) or self.text[: one.start].rstrip().endswith(
-            (" with the", " with")
-        )
-        if one.term in {"high", "low"} and (self.counts or self.place == "order" or asks_which):
+        with_the = self.text[: one.start].rstrip().endswith((" with the", " with"))
+        ranks = self.limit or self.place == "order" or with_the or PATTERNS["which one"].match(self.text)
+        if one.term in {"high", "low"} and ranks:
             self.order, self.place = "descending" if one.term == "high" else "ascending", "ranked"
-            self.limit = self.limit or (self.counts or [1])[0]
+            self.limit = self.limit or 1
         elif one.term in _AGGREGATES:
             self.aggregates.append(_AGGREGATES[one.term])
             self.place = "head"
@@ -290,30 +337,17 @@ class _Form:
             self._add_key(Key(self._one_column({"date"}, f"per {one.term}"), one.term))
         elif one.text.lower() == "over time":
             self._add_key(Key(self._one_column({"date", "year"}, one.text)))
-        elif one.term == "missing" and self.place == "where" and self.compared:
-            op = "is not missing" if "not" in self.said.terms else "is missing"
-            self.filters.append(RowFilter(self.compared, op))
-            self.compared = ""
 
-    # ---- what is named
-
-    def _column(self, one: Mention, following: Mention | None) -> None:
+    def _column(self, one: Mention) -> None:
         here = [column for name in one.columns if (column := self.table.find(name))]
         if self.place in {"head", "order", "against"} and (self.aggregates or self.output in CHARTS or not one.certain):
             here = [column for column in here if column.numeric] or here
         if not here:
             raise PlanError(f"{self.table.name} has no “{one.text}”.")
-        column = here[0]
-        if column.kind == "yes/no" and self.place != "keys":
-            if following is None or following.kind != "value" or column.name not in following.columns:
-                excluded = is_excluded(self.said, one.start)
-                self.filters.append(RowFilter(column.name, "is", ("no" if excluded else "yes",)))
-        elif self.place == "where":
-            self.compared = column.name
-        elif self.place == "keys":
-            self._add_key(Key(column.name))
-        else:
-            (self.against if self.place == "against" else self.head).append(column.name)
+        if self.place == "keys":
+            self._add_key(Key(here[0].name))
+        elif here[0].kind != "yes/no":
+            self.names[self.place if self.place in self.names else "head"].append(here[0].name)
 
     def _add_key(self, key: Key) -> None:
         self.keys = [other for other in self.keys if other.column != key.column or other.unit]
@@ -329,80 +363,18 @@ class _Form:
             raise PlanError(f"Which column of dates is “{what}” about? {' '.join(doubts) or 'Name it.'}")
         return named[0].name
 
-    def _value(self, one: Mention) -> None:
-        columns = [name for name in one.columns if self.table.find(name)]
-        if len(columns) > 1:
-            said = {name for other in self.said.of("column") for name in other.columns}
-            columns = [name for name in columns if name in said]
-        if len(columns) != 1:
-            raise PlanError(f"“{one.text}” is in several columns: name the one that is meant.")
-        name, values = columns[0], one.values[one.columns.index(columns[0])]
-        excluded = is_excluded(self.said, one.start)
-        if self._known(name).kind == "yes/no":
-            yes = any(value.lower() in {"yes", "y", "true"} for value in values)
-            self.filters.append(RowFilter(name, "is", ("yes" if yes != excluded else "no",)))
-        else:
-            self._add(name, "not in" if excluded else "in", one.text)
-        self.compared = "" if self.compared == name else self.compared
-
-    def _period(self, one: Mention) -> None:
-        name = self._one_column({"date", "year"}, one.text)
-        self.compared = "" if self.compared == name else self.compared
-        year, excluded = self._known(name).kind == "year", is_excluded(self.said, one.start)
-        if year and not one.numbers:
-            raise PlanError(f"**{name}** holds years, and “{one.text}” is not a year.")
-        both = len(self.said.periods) > 1 and re.search(r"\bfrom\b.*\b(?:to|until|till|through)\b", self.text)
-        op = ("!=" if excluded else "==") if year else ("not in" if excluded else "in")
-        op = (_YEAR_OPS if year else _DATE_OPS).get(self._term_before(one), op)
-        op = "between" if both or "between" in self.said.terms else op
-        self._add(name, op, one.numbers[0] if year else one.values[0][0])
-
-    def _term_before(self, one: Mention) -> str:
-        """The term right before a place, articles aside."""
-        before = [other for other in self.said.of("term") if other.end <= one.start]
-        between = self.text[before[-1].end : one.start].split() if before else ["-"]
-        return before[-1].term if all(word in english.GLUE for word in between) else ""
-
-    def _number(self, one: Mention) -> None:
-        if self.compared and self._known(self.compared).numeric:
-            excluded = is_excluded(self.said, one.start)
-            op = COMPARED_BY.get(self._term_before(one), "!=" if excluded else "==")
-            op = "between" if "between" in self.said.terms else op
-            self._add(self.compared, op, one.numbers[0])
-            goes_on = op == "between" and self.said.of("number")[-1] is not one
-            self.compared = self.compared if goes_on else ""
-        elif one.numbers[0] in self.counts:
-            self.limit = int(one.numbers[0])
-        else:
-            raise PlanError(f"What is the number “{one.text}” about? Write “where COLUMN is over {one.text}”.")
-
-    def _add(self, name: str, op: str, value: str | float) -> None:
-        """One more condition, or one more value of the last."""
-        for at, each in enumerate(self.filters):
-            if each.column == name and each.op == op and op in {"in", "not in", "==", "between"}:
-                values = tuple(dict.fromkeys((*each.values, value)))
-                self.filters[at] = replace(each, op="in" if op == "==" else op, values=values)
-                return
-        self.filters.append(RowFilter(name, op, (value,)))
-
-    def _known(self, name: str) -> Column:
-        column = self.table.find(name)
-        if column is None:
-            raise PlanError(f"There is no column {name}.")
-        return column
-
     # ---- the whole
 
     def _whole(self) -> Plan:
         base = Plan(output=self.output, filters=tuple(self.filters))
-        columns = list(dict.fromkeys(self.head))
-        every = tuple(dict.fromkeys([*columns, *self.against, *(key.column for key in self.keys)]))
+        columns = list(dict.fromkeys(self.names["head"]))
+        every = tuple(dict.fromkeys([*columns, *self.names["against"], *(key.column for key in self.keys)]))
         if self.output in {"distinct", "correlation"}:
             return replace(base, columns=every)
         if self.output in OF_COLUMNS:
             return replace(base, columns=tuple(columns), keys=tuple(self.keys))
         if self.output == "scatter":
-            x, y = axes_of(self.said, every)
+            x, y = english.axes_of(self.said, every)
             if len(every) != 2 or len(x) != 1:  # noqa: PLR2004 two axes
                 raise PlanError("A scatter chart is “scatter Y against X”.")
             return replace(base, measures=(Measure(AS_IT_IS, y[0]), Measure(AS_IT_IS, x[0])))
@@ -413,38 +385,29 @@ class _Form:
 
     def _grouped(self, base: Plan, columns: list[str]) -> Plan:
         """Groups, charts of groups, and rows."""
-        numbers = [name for name in columns if self._known(name).numeric]
+        numbers = [name for name in columns if self.columns[name].numeric]
         others = [name for name in columns if name not in numbers]
         keys = list(self.keys)
         if self.order or self.limit:
             keys += [Key(name) for name in others if all(key.column != name for key in keys)]
-        elif others and (base.output in _AXES or self.aggregates or self.measures):
-            raise PlanError(f"“{others[0]}” holds no numbers: write “count rows per {others[0]}”.")
-        measures = [Measure(how, name) for name in numbers for how in self.aggregates] + self.measures
-        if not self._lists_rows(keys):
-            if numbers and not self.aggregates:
-                measures = [Measure(AS_IT_IS, name) for name in numbers]
-            if not measures and keys and not self._names_rows():
-                raise PlanError("What is wanted of each group? Write “count rows per …” or “mean Y per …”.")
-            measures = measures or ([Measure("count")] if keys else [])
-        elif not self._names_rows() and not self.order and not self.limit:
-            raise PlanError("What is wanted of these rows? Write “rows where …”.")
         if base.output in _AXES and not keys:
             raise PlanError("A chart is “plot Y by X”: by which column?")
+        measures = [Measure(how, name) for name in numbers for how in self.aggregates] + self.measures
+        each_row = bool(self.order) and all(self.columns[key.column].unique for key in keys)
+        if not measures and (keys or base.drawn) and not (each_row and not base.drawn):
+            measures = [Measure(AS_IT_IS, name) for name in numbers]
+            if not measures and not self._names_rows():
+                raise PlanError("What is wanted of each group? Write “count rows per …” or “mean Y per …”.")
+            measures = measures or [Measure("count")]
+        elif not measures and not self._names_rows() and not self.order and not self.limit:
+            raise PlanError("What is wanted of these rows? Write “rows where …”.")
         across = None
         if base.drawn and len(keys) > 1:
-            axis = next((key for key in keys if self._in_time(key)), keys[0])
-            across = next(key for key in keys if key is not axis)
-            keys = [axis]
+            keys.sort(key=lambda key: not self._in_time(key))
+            keys, across = keys[:1], keys[1]
         if base.output == "line" and "line" not in self.said.terms and not self._in_time(keys[0]):
             base = replace(base, output="bar")
         return replace(base, keys=tuple(keys) if measures else (), across=across, measures=tuple(measures))
-
-    def _lists_rows(self, keys: Sequence[Key]) -> bool:
-        """Whether the rows themselves are wanted, not groups of them."""
-        if self.aggregates or self.measures or self.output != "table":
-            return False
-        return not keys or (bool(self.order) and all(self._known(key.column).unique for key in keys))
 
     def _names_rows(self) -> bool:
         """Whether the rows are called by some name, or are to be shown."""
@@ -454,16 +417,15 @@ class _Form:
         return named or bool(self.said.of("file") or self.said.ending)
 
     def _in_time(self, key: Key) -> bool:
-        return bool(key.unit) or self._known(key.column).kind in {"date", "year", "number"}
+        return bool(key.unit) or self.columns[key.column].kind in {"date", "year", "number"}
 
     def _ranked(self, plan: Plan, columns: Sequence[str]) -> Plan:
-        """The plan with its order; rows only show the columns that are named where it says `only`."""
         if not plan.measures and re.search(r"\bcolumns?\b|\bonly\b|\bjust\b", self.text):
             shown = [*(key.column for key in self.keys), *columns]
             plan = replace(plan, columns=tuple(dict.fromkeys(shown)))
         if not self.order:
             return replace(plan, limit=self.limit)
-        by = "measure" if plan.measures else next((name for name in columns if self._known(name).numeric), "")
+        by = "measure" if plan.measures else next((name for name in columns if self.columns[name].numeric), "")
         if not by:
             raise PlanError("Ranked by which column? Write “top 10 X by Y”.")
         return replace(plan, order=Order(by, self.order == "descending"), limit=self.limit)

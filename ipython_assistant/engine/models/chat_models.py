@@ -26,18 +26,17 @@ from ipython_assistant.core.providers import (
 from ipython_assistant.engine.models import ModelFailed, Refuse, Say
 from ipython_assistant.engine.models.basic import Basic, carry_out, run_as_given
 from ipython_assistant.engine.models.chat_server import SILENCE_S, ChatServer
-from ipython_assistant.engine.models.free_python import FreePython, is_about_tables, pdfs_in, pictures_in, profiles
+from ipython_assistant.engine.models.free_python import PDFS, PICTURES, FreePython, files_of, is_about_tables, profiles
 from ipython_assistant.engine.models.gguf import Runtimes
 from ipython_assistant.engine.models.plan.reader import Cannot, PlanReader, Refusal, refusal_text
 from ipython_assistant.engine.models.safe_markdown import fenced, inline_code, listed
-from ipython_assistant.engine.models.share import Told, Veil
+from ipython_assistant.engine.models.share import Told
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, MutableMapping, Sequence
 
     from ipython_assistant.engine.models import Ask, Interpreter, Model, Step
-    from ipython_assistant.engine.models.chat_server import Completion, Json
     from ipython_assistant.engine.models.plan.words import Program
 
     _Connect = Callable[[], Awaitable[ChatServer]]
@@ -51,10 +50,7 @@ WAY_OUT: Final = (
 
 
 class ChatModel:
-    """A model of a chat server, which `connect` gives, starts if need be, or raises `ModelFailed` for.
-
-    What it is told stays here if it is `on_this_machine`.
-    """
+    """A model of a chat server, which `connect` gives, or raises `ModelFailed` for; `on_this_machine` or elsewhere."""
 
     def __init__(self, name: str, connect: _Connect, *, on_this_machine: bool = True) -> None:
         self.name, self._connect, self._on_this_machine = name, connect, on_this_machine
@@ -69,19 +65,18 @@ class ChatModel:
 
     async def _answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, None]:
         server = await self._connect()
-        told = Told.about(ask, {}, on_this_machine=self._on_this_machine)
-        tables = await profiles(interpreter, ask.files, f"{ask.prompt} {told.words}")  # earlier plans have values, too
-        # A plan names columns; tables with columns that the model may not be told of are kept out of it.
-        known = tuple(table.path for table in tables if told.may_name_all(table, tables))
-        planner = _Planner(server, Veil(told.words, () if told.everything else tables))
+        tables = await profiles(interpreter, ask.files, ask.prompt)
+        told = Told.about(ask, tables, on_this_machine=self._on_this_machine)
+        # A plan is asked for with the names of tables and columns, and no value but as the question spells it.
+        known = tuple(table.path for table in tables if told.may_name_all(table))
         found: list[Program] | Refusal | Cannot = Cannot("it is about pictures")
-        if is_about_tables(ask, tables) or not pictures_in(ask.files):
-            found, used = await PlanReader(planner, self._plans).read(replace(ask, files=known), interpreter)
+        if is_about_tables(ask, tables) or not files_of(PICTURES, ask.files):
+            found, used = await PlanReader(server, self._plans).read(replace(ask, files=known), interpreter)
             yield used
         if isinstance(found, list):
             async for step in carry_out(found, interpreter):
                 yield step
-            if unread := [inline_code(name) for name in (*pictures_in(ask.new), *pdfs_in(ask.new))]:
+            if unread := [inline_code(name) for name in files_of(PICTURES + PDFS, ask.new)]:
                 yield Say(f"\n\nOnly tables were read for this, not {listed(unread)}.")
         elif isinstance(found, Refusal) and not self._large:
             yield Refuse(refusal_text(found, WAY_OUT))
@@ -90,22 +85,6 @@ class ChatModel:
             async with aclosing(python.answer(ask, interpreter)) as steps:
                 async for step in steps:
                     yield step
-
-
-class _Planner:
-    """Asks a chat server for plans, without the values of cells where those are veiled."""
-
-    def __init__(self, server: ChatServer, veil: Veil) -> None:
-        self._server = server
-        self._veil = veil
-
-    async def complete(
-        self, messages: Sequence[Json], *, schema: Json | None = None, max_tokens: int | None = None
-    ) -> Completion:
-        """One completion; see `ChatServer.complete`."""
-        told, form = self._veil.hide(list(messages)), self._veil.hide(schema)
-        completion = await self._server.complete(told, schema=form, max_tokens=max_tokens, options={"temperature": 0})
-        return replace(completion, text=self._veil.lift(completion.text))
 
 
 class OfferedModels(Mapping[str, "Model"]):

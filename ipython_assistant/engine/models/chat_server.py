@@ -12,22 +12,22 @@ import contextlib
 import difflib
 import json
 import re
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from ipython_assistant.core.providers import LOOPBACK
 from ipython_assistant.engine.models import ModelFailed, TokensUsed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
     from openai import AsyncOpenAI
 
 Json = dict[str, Any]
 
-LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 SILENCE_S: Final = 300.0
 """Seconds without a byte from the server before it is given up, where the request sets no limit."""
 CONNECT_S: Final = 5.0
@@ -37,10 +37,8 @@ MAX_CHARACTERS: Final = 60_000
 """The longest text that is read, for servers that ignore `max_tokens`."""
 CONTEXTS: Final = (8_192, 16_384, 32_768, 65_536, 131_072)
 """The sizes of context, in tokens, that Ollama is asked for: few, since each change loads the model anew."""
-CHARACTERS_PER_TOKEN: Final = 3
-"""On the safe side for English, code and JSON."""
-PICTURE_TOKENS: Final = 1_500
-"""As many as most models read a picture as."""
+CHARACTERS_PER_TOKEN, PICTURE_TOKENS = 3, 1_500
+"""On the safe side for English, code and JSON, and for most models."""
 
 _TOO_LONG: Final = re.compile(
     r"context (length|window|size)|n_ctx|maximum context|too many tokens|prompt is too long|from the initial prompt",
@@ -49,10 +47,13 @@ _TOO_LONG: Final = re.compile(
 _NO_MODEL: Final = re.compile(r"model.{0,80}(not found|not exist|unknown|not loaded)|no such model", re.IGNORECASE)
 _CHECK_ADDRESS: Final = "Check the address: most end in /v1, as in http://localhost:8080/v1."
 _ANOTHER: Final = "Look at its log, or choose another model with -m."
+_CURES: Final = {404: _CHECK_ADDRESS, 429: "Wait a little, then run it again.", 503: "Wait until it is ready."}
+_UNABLE: Final = frozenset({400, 404, 413, 415, 422, 500, 501})
+"""The statuses with which servers refuse a schema or a picture."""
 
 
 class _Unable(ModelFailed):
-    """The server may not take pictures or a JSON schema; asking without them may still work."""
+    """The server refused something; asking without pictures or a JSON schema may still work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,43 +66,28 @@ class Completion:
 
 
 class ChatServer:
-    """One model of a chat server.
+    """One model of a chat server, as the server calls it; `address` is the base URL of its chat completions.
 
     Args:
-        address: Base URL of its chat completions, such as `http://localhost:8080/v1`.
-        model: The model as the server calls it.
-        key: Sent as a bearer token to this address alone; empty where the server wants none.
-        kind: What it is, where that is known: `ollama`, `openai`, `llama.cpp`, `vllm`, or any other word. Empty: it is
-            asked once whether it is Ollama.
-        key_name: The setting that holds the key, for the error when it is refused.
+        key: Sent as a bearer token to this address alone; `key_name` is the setting that holds it.
+        kind: `ollama`, `openai`, `llama.cpp`, `vllm`, or any other word. Empty: it is asked once whether it is Ollama.
         schemas: Whether it can hold a model to a JSON schema; if not, it is not tried.
         silence_s: Seconds without a byte from the server before it is given up.
     """
 
     def __init__(
-        self,
-        address: str,
-        model: str,
-        *,
-        key: str = "",
-        kind: str = "",
-        key_name: str = "",
-        schemas: bool = True,
+        self, address: str, model: str, *, key: str = "", kind: str = "", key_name: str = "", schemas: bool = True,
         silence_s: float = SILENCE_S,
-    ) -> None:
+    ) -> None:  # fmt: skip
         parts = urlsplit(address)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ModelFailed(
-                f"{address!r} is not the address of a chat server.\nWrite it as http://localhost:8080/v1."
-            )
+            happened = f"{address!r} is not the address of a chat server."
+            raise ModelFailed(f"{happened}\nWrite it as http://localhost:8080/v1.")
         self.model = model
-        self._address = address.rstrip("/")
-        self._root = f"{parts.scheme}://{parts.netloc}"
+        self._address, self._root = address.rstrip("/"), f"{parts.scheme}://{parts.netloc}"
         self._on_this_machine = parts.hostname in LOOPBACK
-        self._name = f"The chat server at {self._address}"
         self._key, self._key_name = key, key_name
-        self._kind = kind
-        self._schemas = schemas
+        self._kind, self._schemas = kind, schemas
         self._silence_s = silence_s
         self._context = 0
         self.sees_pictures = True
@@ -113,26 +99,18 @@ class ChatServer:
         return whole
 
     async def stream(
-        self,
-        messages: Sequence[Json],
-        *,
-        schema: Json | None = None,
-        max_tokens: int | None = None,
+        self, messages: Sequence[Json], *, schema: Json | None = None, max_tokens: int = MAX_TOKENS,
         options: Json | None = None,
-    ) -> AsyncGenerator[str | Completion, None]:
+    ) -> AsyncGenerator[str | Completion, None]:  # fmt: skip
         """The answer while it comes: pieces of its text, and last the `Completion`.
 
         Closing the generator closes the connection, at which these servers stop.
 
-        Args:
-            messages: `{"role": ..., "content": ...}`, as chat completions have them; `pictures` are data URLs by
-                name. A model that turns out to see none is asked without them.
-            schema: The JSON schema that the text has to fit; where it is not taken, it is told in words.
-            max_tokens: The longest answer, in tokens; what is longer comes back `cut`.
-            options: As chat completions name them: `temperature`, `top_p`, `seed`, `reasoning_effort`.
+        Messages and options are those of chat completions; a message's `pictures` are data URLs by name. A model that
+        turns out to see no pictures, or to take no JSON schema, is asked without, and told the schema in words.
+        `max_tokens` is the longest answer, in tokens; what is longer comes back `cut`.
 
-        Raises:
-            ModelFailed: The server cannot be reached, refuses, falls silent, or answers something else.
+        Raises `ModelFailed`: the server cannot be reached, refuses, falls silent, or answers something else.
         """
         if not self._kind:  # Ollama's `GET /api/version` gives a version, and nothing else
             about = await self._get(f"{self._root}/api/version")
@@ -145,14 +123,18 @@ class ChatServer:
             told = f"Answer with one JSON object that fits this JSON schema:\n{json.dumps(schema)}"
             words = [*words[:-1], {**words[-1], "content": f"{words[-1]['content']}\n{told}"}]
         attempts.append((words, None))
-        for number, (said, form) in enumerate(attempts, 1):
-            request = said, form, max_tokens or MAX_TOKENS, options or {}
-            with contextlib.suppress(_Unable):
-                async with aclosing(self._stream(*request, last=number == len(attempts))) as pieces:
+        request = self._for_ollama if self._kind == "ollama" else self._for_others
+        for number, (said, form) in enumerate(attempts):
+            url, body = request(said, form, max_tokens, options or {})
+            try:
+                async with aclosing(self._answer(url, body, max_tokens)) as pieces:
                     async for piece in pieces:
-                        self.sees_pictures = self.sees_pictures and not (with_pictures and number > 1)
+                        self.sees_pictures = self.sees_pictures and not (with_pictures and number)
                         yield piece
-                return
+                break
+            except _Unable:
+                if number == len(attempts) - 1:
+                    raise
 
     async def _may_see_pictures(self) -> bool:
         """Ollama says so, and gives pictures to no other model; another server refuses them, or does not."""
@@ -161,28 +143,15 @@ class ChatServer:
             self.sees_pictures = "vision" in about.get("capabilities", ["vision"])
         return self.sees_pictures
 
-    async def _stream(
-        self, messages: Sequence[Json], schema: Json | None, limit: int, options: Json, *, last: bool
-    ) -> AsyncGenerator[str | Completion, None]:
+    async def _answer(self, url: str, body: Json, limit: int) -> AsyncGenerator[str | Completion, None]:
         written, shown, usage, cut = "", 0, TokensUsed(), False
-        async with self._faults(last=last):
-            request = self._for_ollama if self._kind == "ollama" else self._for_others
-            async with aclosing(self._objects(*request(messages, schema, limit, options))) as objects:
-                while True:
-                    async with asyncio.timeout(self._silence_s):
-                        found = await anext(objects, None)
-                    if found is None:
-                        break
-                    if said := found.get("error"):
-                        raise await self._refusal(None, _reason(said), last=last)
-                    text, tokens, at_limit = _read(found)
-                    written, usage, cut = written + text, tokens or usage, cut or at_limit
-                    if fresh := text if shown else _said(written):
-                        yield fresh
-                        shown += len(fresh)
-                    if len(written) > MAX_CHARACTERS:
-                        cut = True
-                        break
+        async with aclosing(self._objects(url, body)) as objects:
+            while len(written) <= MAX_CHARACTERS and (found := await self._next(objects)) is not None:
+                text, tokens, at_limit = _read(found)
+                written, usage, cut = written + text, tokens or usage, cut or at_limit
+                if fresh := text if shown else _said(written):
+                    yield fresh
+                    shown += len(fresh)
         whole = _said(written, ended=True)
         if fresh := whole[shown:]:
             yield fresh
@@ -190,12 +159,23 @@ class ChatServer:
         if cut and usage.output < limit and total and total % 1_024 == 0:
             # Servers that read only the end of a long question say nothing; but all tokens together then are just as
             # many as their context holds, a round number, although fewer were written than allowed.
-            raise ModelFailed(
-                f"{self._name} reads no more than {total:,} tokens, and cut the question or its answer.\n"
+            raise self._error(
+                f"reads no more than {total:,} tokens, and cut the question or its answer",
                 "Give the model a larger context (Ollama: OLLAMA_CONTEXT_LENGTH=16384; llama-server: -c 16384; "
-                "LM Studio: Context Length), then ask again."
+                "LM Studio: Context Length), then run the cell again.",
             )
-        yield Completion(whole, usage, cut)
+        yield Completion(whole, usage, cut or len(written) > MAX_CHARACTERS)
+
+    async def _next(self, objects: AsyncGenerator[Json, None]) -> Json | None:
+        """The next object of an answer; None at its end. Raises `ModelFailed`."""
+        try:
+            async with asyncio.timeout(self._silence_s):
+                found = await anext(objects, None)
+        except Exception as error:  # noqa: BLE001 - told apart there
+            raise await self._failure(error) from None
+        if found is not None and (said := found.get("error")):
+            raise await self._refusal(None, _reason(said))
+        return found
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -206,7 +186,7 @@ class ChatServer:
         import httpx2
         from openai import AsyncOpenAI
 
-        # A proxy is for the way out: what runs on this machine is asked directly. No redirect takes the key elsewhere.
+        # A proxy is for the way out, not for what runs on this machine. No redirect takes the key elsewhere.
         http = httpx2.AsyncClient(trust_env=not self._on_this_machine, timeout=httpx2.Timeout(None, connect=CONNECT_S))
         return AsyncOpenAI(base_url=self._address, api_key=self._key or "none", max_retries=0, http_client=http)
 
@@ -248,7 +228,7 @@ class ChatServer:
         try:
             kind = answer.headers.get("content-type", "")
             if "text/html" in kind:
-                raise ModelFailed(self._web_page())
+                raise self._web_page()
             if "application/json" in kind:
                 yield json.loads(await answer.aread())
                 return
@@ -262,49 +242,45 @@ class ChatServer:
     async def _get(self, url: str, body: Json | None = None) -> Json:
         """The JSON that the server answers there; empty on any error, which the question itself will tell."""
         client, kind = self._client.with_options(timeout=CONNECT_S), object
-        try:
-            asked = client.get(url, cast_to=kind) if body is None else client.post(url, cast_to=kind, body=body)
+        asked = client.get(url, cast_to=kind) if body is None else client.post(url, cast_to=kind, body=body)
+        found: object = None
+        with contextlib.suppress(Exception):
             found = await asked
-        except Exception:  # noqa: BLE001 - see above
-            return {}
         return found if isinstance(found, dict) else {}
 
-    @asynccontextmanager
-    async def _faults(self, *, last: bool) -> AsyncIterator[None]:
-        """Turn what the libraries raise into `ModelFailed`; into `_Unable` where asking for less may be tried yet."""
+    async def _failure(self, error: Exception) -> Exception:
+        """What the libraries raised as a `ModelFailed`; other errors as they are."""
         import httpx2
         import openai
 
-        try:
-            yield
-        except openai.APIStatusError as error:
-            words = _reason(error.body if error.body is not None else error.response.text)
-            raise await self._refusal(error.status_code, words, last=last) from None
-        except TimeoutError:
-            raise ModelFailed(
-                f"{self._name} sent nothing for {self._silence_s:g} s.\n"
-                "A large model on a small machine needs longer: raise --timeout, or choose a smaller model with -m."
-            ) from None
-        except (openai.APIConnectionError, httpx2.TransportError) as error:
-            if isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout):
+        match error:
+            case openai.APIStatusError():
+                said = error.body if error.body is not None else error.response.text
+                return await self._refusal(error.status_code, _reason(said))
+            case TimeoutError():
+                cure = (
+                    "A large model on a small machine needs longer: raise --timeout, or choose a smaller model with -m."
+                )
+                return self._error(f"sent nothing for {self._silence_s:g} s", cure)
+            case openai.APIConnectionError(__cause__=httpx2.ConnectError() | httpx2.ConnectTimeout()):
                 cure = "Start it" if self._on_this_machine else "Check the address and the network"
-                happened = f"No chat server answers at {self._address}.\n{cure}, or choose another model with -m."
-                raise ModelFailed(happened) from None
-            raise ModelFailed(
-                f"{self._name} closed the connection before its answer was complete.\n"
-                "Look at its log (it may be short of memory), then ask again."
-            ) from None
-        except ValueError as error:
-            happened = f"{self._name} answered something that is not JSON ({error})."
-            raise ModelFailed(f"{happened}\n{_CHECK_ADDRESS}") from None
+                happened = f"No chat server answers at {self._address}."
+                return ModelFailed(f"{happened}\n{cure}, or choose another model with -m.")
+            case openai.APIConnectionError() | httpx2.TransportError():
+                cure = "Look at its log (it may be short of memory), then run the cell again."
+                return self._error("closed the connection before its answer was complete", cure)
+            case ValueError():
+                return self._error(f"answered something that is not JSON ({error})", _CHECK_ADDRESS)
+        return error
 
-    async def _refusal(self, status: int | None, said: str, *, last: bool) -> ModelFailed:
+    async def _refusal(self, status: int | None, said: str) -> ModelFailed:
         """The error for what the server refused."""
         if said.startswith("<"):
-            return ModelFailed(self._web_page())
+            return self._web_page()
         if status in {401, 403}:
-            cure = f"Check {self._key_name or 'its key'} where Jupyter is started."
-            return ModelFailed(f"{self._name} did not accept the key.\n{cure}")
+            return self._error(
+                "did not accept the key", f"Check {self._key_name or 'its key'} where Jupyter is started."
+            )
         if _TOO_LONG.search(said):
             return ModelFailed(
                 f"The question is too long for the context of {self.model}: {said}.\n"
@@ -316,15 +292,16 @@ class ChatServer:
             near = difflib.get_close_matches(self.model, offered, n=1, cutoff=0.4)
             meant = f"Did you mean {near[0]}? " if near else ""
             listed = f"It has: {', '.join(offered[:10])}." if offered else "Load it there, or choose another with -m."
-            return ModelFailed(f"{self._name} has no model {self.model}.\n{meant}{listed}")
-        happened = f"{self._name} {f'answered {status}' if status else 'gave up'}: {said or 'no reason given'}."
-        if not last and status in {400, 404, 413, 415, 422, 500, 501}:
-            return _Unable(happened)
-        cures = {404: _CHECK_ADDRESS, 429: "Wait a little, then ask again.", 503: "Wait until it is ready."}
-        return ModelFailed(f"{happened}\n{cures.get(status or 0, _ANOTHER)}")
+            return self._error(f"has no model {self.model}", f"{meant}{listed}")
+        happened = f"{f'answered {status}' if status else 'gave up'}: {said or 'no reason given'}"
+        failed = self._error(happened, _CURES.get(status or 0, _ANOTHER))
+        return _Unable(*failed.args) if status in _UNABLE else failed
 
-    def _web_page(self) -> str:
-        return f"{self._name} answered with a web page.\n{_CHECK_ADDRESS} Something else may be listening there."
+    def _web_page(self) -> ModelFailed:
+        return self._error("answered with a web page", f"{_CHECK_ADDRESS} Something else may be listening there.")
+
+    def _error(self, happened: str, cure: str) -> ModelFailed:
+        return ModelFailed(f"The chat server at {self._address} {happened}.\n{cure}")
 
 
 def _in_parts(message: Json) -> Json:
@@ -343,8 +320,7 @@ def _read(found: Json) -> tuple[str, TokensUsed | None, bool]:
     choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else found
     message = choice.get("delta") or choice.get("message")
     text = message.get("content") if isinstance(message, dict) else None
-    usage = found.get("usage")
-    tokens = None
+    usage, tokens = found.get("usage"), None
     if isinstance(usage, dict):
         tokens = TokensUsed(
             input=_number(usage, "prompt_tokens"),

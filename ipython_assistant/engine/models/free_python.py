@@ -10,12 +10,13 @@ from __future__ import annotations
 import ast
 import base64
 import keyword
+import mimetypes
 import re
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models import EndEarly, Refuse, Run, Say
-from ipython_assistant.engine.models.chat_server import Completion
+from ipython_assistant.engine.models.chat_server import MAX_TOKENS, Completion
 from ipython_assistant.engine.models.safe_markdown import escape, fence_for, inline_code, listed, split
 from ipython_assistant.engine.models.share import Told
 from ipython_assistant.engine.models.table_profiles import loading_code, profiled
@@ -34,9 +35,9 @@ AFTERWARDS: Final = 24
 """Pieces that a model may send behind its code before it is stopped; most end at once, and then tell their tokens."""
 MAX_PRINTED: Final = 20_000
 """In characters, of what code printed that the user is shown in the answer."""
-HEAD_ROWS: Final = 5
-PICTURE_TYPES: Final = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "gif": "gif", "webp": "webp"}
-"""By the ends of files' names, behind `image/`."""
+PICTURES: Final = (".png", ".jpg", ".jpeg", ".gif", ".webp")
+PDFS: Final = (".pdf",)
+"""Chat completions have no part for them."""
 MOST_PICTURE_BYTES: Final = 32_000_000
 """Of all pictures of a question."""
 
@@ -87,25 +88,22 @@ _NOTHING_CALCULATED: Final = (
 class _Work:
     """What an answer has come to so far, and what is to be done next."""
 
-    def __init__(self, ask: Ask, tables: Sequence[TableProfile], told: Told) -> None:
-        self.code = ""
-        """What the model wrote last."""
-        self.succeeded = False
-        """Whether that came to its end."""
+    def __init__(self, ask: Ask, tables: Mapping[str, TableProfile], told: Told) -> None:
+        self.code, self.succeeded = "", False
+        """What the model wrote last, and whether it came to its end."""
         self.sees_what_is_asked = False
         """Whether the question is about pictures, and the model sees them: then it may tell numbers without code."""
-        self._prompt, self._tables, self._told = ask.prompt, tables, told
+        self._ask, self._tables, self._told = ask, tables, told
         asked = dict.fromkeys(_ASKED_FILE.findall(f"{ask.prompt}\n{ask.instructions}"))
         self._absent = [name for name in asked if name not in ask.files]
-        self._wanted = bool(self._absent)
+        self._empty: list[str] = []
         self._loaded: set[str] = set()
         self._runs = self._complaints = 0
         self._error = self._logs = ""
-        self._empty: list[str] = []
 
     def prepared(self, code: str) -> str:
         """The code as it is run: with the lines that load the tables it uses, and with labels kept."""
-        return loading(code, self._tables, self._told.frames, self._loaded) + with_labels(code)
+        return loading(code, self._tables, self._loaded) + with_labels(code)
 
     def account(self, code: str, outcome: RunOutcome, made: Sequence[TableProfile]) -> None:
         """One more run: the model's code, what it did, and the tables it wrote."""
@@ -113,11 +111,12 @@ class _Work:
         self._logs, self._error = outcome.logs.strip(), (outcome.error or "").rstrip(".")
         self.code, self.succeeded = code, not self._error
         self._complaints += not self.succeeded
-        self._absent = [name for name in self._absent if name not in outcome.files]
-        self._empty = [name for name in self._empty if name not in outcome.files]
+        self._absent, self._empty = (
+            [name for name in names if name not in outcome.files] for names in (self._absent, self._empty)
+        )
         self._empty += [table.path for table in made if not table.rows and not table.problem]
         if self.succeeded:  # what failed may have changed its tables half, so they are loaded again
-            self._loaded |= {name for name in self._told.frames.values() if name in code}
+            self._loaded |= {name for name in self._tables if name in code}
 
     @property
     def over(self) -> bool:
@@ -144,14 +143,14 @@ class _Work:
         """The answer, or the refusal to show one in which nothing was calculated."""
         return Refuse(_NOTHING_CALCULATED) if not self._runs and self._invented(text) else Say(text)
 
-    def added(self, ask: Ask, seen: Mapping[str, str]) -> str:
-        """What we tell the reader beside the model's own words, about pictures and PDFs that it did not see, too."""
-        told = []
-        why = (
-            "it sees no pictures, or they are too large" if self._told.everything else f'share is "{self._told.share}"'
-        )
-        unseen = [f"{inline_code(name)} ({why})" for name in pictures_in(ask.new) if name not in seen]
-        if unseen := [*unseen, *(f"{inline_code(name)} (chat models read no PDF)" for name in pdfs_in(ask.new))]:
+    def added(self, seen: Mapping[str, str]) -> str:
+        """What we tell the reader beside the model's own words; `seen` are the pictures that the model saw."""
+        told, new = [], self._ask.new
+        why = "it sees no pictures, or they are too large"
+        why = why if self._told.everything else f'share is "{self._told.share}"'
+        unseen = [f"{inline_code(name)} ({why})" for name in files_of(PICTURES, new) if name not in seen]
+        unseen += [f"{inline_code(name)} (chat models read no PDF)" for name in files_of(PDFS, new)]
+        if unseen:
             told.append(f"the model itself did not see {listed(unseen)}; its code can read files.")
         if self._error:
             told.append(f"the code stopped with {escape(self._error)}. Its log is shown with the code.")
@@ -171,8 +170,8 @@ class _Work:
         return " ".join([*told, CORRECT]) if told else ""
 
     def _invented(self, text: str) -> bool:
-        """Whether an answer without code tells what only code could know."""
-        return self._wanted or (not self.sees_what_is_asked and has_numbers(text, self._prompt))
+        """Whether an answer before any code ran tells what only code could know: numbers, a table, a file."""
+        return bool(self._absent) or (not self.sees_what_is_asked and has_numbers(text, self._ask.prompt))
 
 
 class FreePython:
@@ -185,8 +184,9 @@ class FreePython:
     async def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, None]:  # noqa: C901, PLR0912 one loop
         """Let the model write code until the question is answered. Raises `ModelFailed`."""
         tables = await profiles(interpreter, ask.files, ask.prompt)
-        told = Told.about(ask, frame_names(tables), on_this_machine=self._on_this_machine)
-        work, messages = _Work(ask, tables, told), _messages(_task(ask, tables, told), ask, told)
+        told = Told.about(ask, tables, on_this_machine=self._on_this_machine)
+        frames = frames_of(tables, told)
+        work, messages = _Work(ask, frames, told), _messages(ask, frames, told)
         pictures = await _pictures(ask, told, interpreter)
         if pictures:
             messages[-1]["pictures"] = pictures
@@ -213,9 +213,8 @@ class FreePython:
                 work.account(code, run.outcome, made)
                 if work.over:
                     break
-                heads = await _heads(interpreter, made) if told.everything else {}
                 answered = f"{prose}\n\n```python\n{code}```".strip()
-                reply = f"{told.outcome(run.outcome, made, heads)}\n\n{work.next_step()}"
+                reply = f"{told.outcome(run.outcome, made)}\n\n{work.next_step()}"
             elif reply := work.complaint(completion.text):
                 answered = completion.text
             else:
@@ -223,7 +222,7 @@ class FreePython:
                     yield work.last_words(prose)
                 break
             messages += [{"role": "assistant", "content": answered}, {"role": "user", "content": reply}]
-        if added := work.added(ask, pictures if self._server.sees_pictures else {}):
+        if added := work.added(pictures if self._server.sees_pictures else {}):
             yield Say(added)
 
     async def _listen(
@@ -234,7 +233,9 @@ class FreePython:
         if effort := (ask.wishes.get("reasoning") or {}).get("effort"):
             options["reasoning_effort"] = effort
         text, shown, afterwards = "", 0, 0
-        stream = self._server.stream(messages, max_tokens=ask.wishes.get("max_output_tokens"), options=options)
+        stream = self._server.stream(
+            messages, max_tokens=ask.wishes.get("max_output_tokens") or MAX_TOKENS, options=options
+        )
         async with aclosing(stream) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Completion):
@@ -253,21 +254,16 @@ class FreePython:
                     return
 
 
-def _task(ask: Ask, tables: Sequence[TableProfile], told: Told) -> str:
-    """The system message: what there is to do, and what there is to do it with."""
-    paths = {table.path for table in tables}
-    others = dict.fromkeys(told.file(name) for name in ask.files if name not in paths)
-    paragraphs = [_RULES + (_SEES if told.everything else _BLIND)]
-    if tables:
-        paragraphs.append("Tables:\n" + "\n".join(f"- {told.table(table, tables)}" for table in tables))
-    if others:
-        paragraphs.append("Other files:\n" + "\n".join(f"- {name}" for name in others))
-    return "\n\n".join(filter(None, [*paragraphs, ask.instructions]))
-
-
-def _messages(system: str, ask: Ask, told: Told) -> list[Json]:
+def _messages(ask: Ask, tables: Mapping[str, TableProfile], told: Told) -> list[Json]:
     """The conversation; templates of many models take one system message, at the beginning."""
-    written: list[Json] = [{"role": "system", "content": system}]
+    paths = {table.path for table in tables.values()}
+    others = dict.fromkeys(told.file(name) for name in ask.files if name not in paths)
+    system = [_RULES + (_SEES if told.everything else _BLIND)]
+    if tables:
+        system.append("Tables:\n" + "\n".join(f"- {told.table(table, name)}" for name, table in tables.items()))
+    if others:
+        system.append("Other files:\n" + "\n".join(f"- {name}" for name in others))
+    written: list[Json] = [{"role": "system", "content": "\n\n".join(filter(None, [*system, ask.instructions]))}]
     for message in ask.history:
         if message.role == "user":
             written.append({"role": "user", "content": message.text})
@@ -283,27 +279,18 @@ def is_about_tables(ask: Ask, tables: Sequence[TableProfile]) -> bool:
     return any(table.path in (ask.new or ask.files) for table in tables)
 
 
-def pictures_in(names: Sequence[str]) -> list[str]:
-    """Those of the files that are pictures."""
-    return [name for name in names if _ending(name) in PICTURE_TYPES]
-
-
-def pdfs_in(names: Sequence[str]) -> list[str]:
-    """Those of the files that are PDFs, which chat completions have no part for."""
-    return [name for name in names if _ending(name) == "pdf"]
-
-
-def _ending(name: str) -> str:
-    return name.rpartition(".")[2].lower()
+def files_of(endings: tuple[str, ...], names: Sequence[str]) -> list[str]:
+    """Those of the files whose names end so."""
+    return [name for name in names if name.lower().endswith(endings)]
 
 
 async def _pictures(ask: Ask, told: Told, interpreter: Interpreter) -> dict[str, str]:
     """The pictures among the inputs as data URLs, by name, as far as the model may see them."""
     found, left = dict[str, str](), MOST_PICTURE_BYTES
-    for name in pictures_in(ask.files) if told.everything else ():
+    for name in files_of(PICTURES, ask.files) if told.everything else ():
         if name in told.inputs and (content := await interpreter.content(name, left)):
-            kind = PICTURE_TYPES[_ending(name)]
-            found[name] = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+            kind = mimetypes.guess_type(name)[0] or "image/webp"
+            found[name] = f"data:{kind};base64,{base64.b64encode(content).decode()}"
             left -= len(content)
     return found
 
@@ -316,42 +303,29 @@ async def profiles(interpreter: Interpreter, paths: Sequence[str], prompt: str) 
         return ()
 
 
-async def _heads(interpreter: Interpreter, made: Sequence[TableProfile]) -> dict[str, str]:
-    """The first rows of tables, as text, by path; without those that cannot be read."""
-    heads = {}
-    for table in [table for table in made if table.rows and table.read]:
-        head = f"import json, pandas as pd\nprint({table.read}.head({HEAD_ROWS}).to_csv(sep='|', index=False))"
-        try:
-            heads[table.path] = await interpreter.probe(head)
-        except RuntimeError:
-            continue
-    return heads
-
-
 # ---- the code itself
 
 
-def frame_names(tables: Sequence[TableProfile]) -> dict[str, str]:
-    """The variable for each table, by the table's name: the file's, as far as Python allows."""
-    names: dict[str, str] = {}
+def frames_of(tables: Sequence[TableProfile], told: Told) -> dict[str, TableProfile]:
+    """The tables by the variables that hold them: the files' names, as far as Python allows and they may be told."""
+    frames: dict[str, TableProfile] = {}
     for table in tables:
-        name = re.sub(r"\W+", "_", table.stem).strip("_").lower()
+        stem = table.stem if told.file(table.path) == table.path else ""
+        name = re.sub(r"\W+", "_", stem).strip("_").lower()
         if not name.isidentifier() or keyword.iskeyword(name) or name in {"pd", "np", "plt", "json"}:
             name = f"table_{name}".rstrip("_")
         numbered = (name, *(f"{name}_{number}" for number in range(2, len(tables) + 2)))
-        names[table.name] = next(one for one in numbered if one not in names.values())
-    return names
+        frames[next(one for one in numbered if one not in frames)] = table
+    return frames
 
 
-def loading(code: str, tables: Sequence[TableProfile], frames: Mapping[str, str], loaded: set[str]) -> str:
-    """The lines that load the tables which code uses; empty where the variables for all of them are loaded."""
+def loading(code: str, tables: Mapping[str, TableProfile], loaded: set[str]) -> str:
+    """The lines that load the tables which code uses; empty where all of them are loaded."""
     used = set(re.findall(r"\b[A-Za-z_]\w*\b", code)) - loaded
-    wanted = [(table, frames[table.name]) for table in tables if frames[table.name] in used and not table.problem]
-    if not wanted:
-        return ""
-    lines = "\n\n".join(loading_code(table, frame) for table, frame in wanted)
+    lines = "\n\n".join(loading_code(table, name) for name, table in tables.items() if name in used and table.read)
     needs = {"json.": "import json", "Path(": "from pathlib import Path", "pd.": "import pandas as pd"}
-    return "\n".join([*(line for name, line in needs.items() if name in lines), "", lines, "", ""])
+    imports = "\n".join(line for name, line in needs.items() if name in lines)
+    return f"{imports}\n\n{lines}\n\n" if lines else ""
 
 
 def with_labels(code: str) -> str:

@@ -30,6 +30,7 @@ CONTEXT: Final = 16_384
 OVERHEAD, CONTEXT_BYTES = 1.15, 1_000_000_000
 """Memory a model takes, as a multiple of its file; and what the context takes beside it, roughly."""
 INSTALL: Final = "python -m pip install xllamacpp huggingface_hub"
+LIST: Final = "ipython-assistant model list"
 
 
 class Runtimes:
@@ -44,6 +45,8 @@ class Runtimes:
         """The server of `gguf/NAME`, or of a file by its path; started if it does not run. Raises `ModelFailed`."""
         fetched = models_folder(self._environment) / f"{name.removeprefix(GGUF)}.gguf"
         path = (fetched if name.startswith(GGUF) else Path(name).expanduser()).resolve()
+        import psutil
+
         async with self._starting:
             if path not in self._running or self._running[path][0].returncode is not None:
                 if not path.is_file():
@@ -51,7 +54,12 @@ class Runtimes:
                     raise ModelFailed(f"There is no model file {path}.\n{cure}")
                 if find_spec("xllamacpp") is None:
                     raise ModelFailed(f"The program that runs models is not installed.\nInstall it: {INSTALL}")
-                _check_memory(path)
+                needed, free = path.stat().st_size * OVERHEAD + CONTEXT_BYTES, psutil.virtual_memory().available
+                if needed > free:
+                    happened = (
+                        f"{path.name} needs about {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free."
+                    )
+                    raise ModelFailed(f"{happened}\nClose other programs, or choose a smaller model: {LIST}.")
                 self._running.pop(path, None)
                 self._running[path] = await self._started(path)
             return self._running[path][1]
@@ -84,18 +92,6 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     with contextlib.suppress(ProcessLookupError):
         process.kill()
     await process.wait()
-
-
-def _check_memory(path: Path) -> None:
-    """Raise `ModelFailed` if the model would not fit into the memory that is free."""
-    import psutil
-
-    needed, free = path.stat().st_size * OVERHEAD + CONTEXT_BYTES, psutil.virtual_memory().available
-    if needed > free:
-        raise ModelFailed(
-            f"{path.name} needs about {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free.\n"
-            "Close other programs, or choose a smaller model: ipython-assistant model list."
-        )
 
 
 def main(path: str) -> None:

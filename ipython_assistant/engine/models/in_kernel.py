@@ -8,6 +8,7 @@ notes below, decimal commas, percent signs, month names.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import io
@@ -29,6 +30,8 @@ VARIABLES: dict[str, Any] = {}
 MAX_VALUES = 200
 """Different texts of a column that are listed; of a column with more, only those that the question names."""
 MAX_COLUMNS = 500
+HEAD_ROWS, MAX_HEAD = 5, 4_000
+"""Rows and characters of a table that a model may see."""
 MAX_BANDS = 60
 """Different bands of ages and the like that are put in order."""
 FEW = 2
@@ -150,10 +153,6 @@ def _of_json(path: str) -> dict[str, Any]:
         notes.append("The shapes of its features are left out.")
         parsed = [feature["properties"] for feature in parsed["features"]]
         code = f'[feature["properties"] for feature in {code}["features"]]'
-    if isinstance(parsed, dict):
-        lists = [name for name, part in parsed.items() if isinstance(part, list) and part and isinstance(part[0], dict)]
-        if len(lists) == 1:
-            parsed, code = parsed[lists[0]], f"{code}[{_py(lists[0])}]"
     cells = pd.DataFrame(parsed)
     for name in cells:
         if cells[name].map(lambda cell: isinstance(cell, list | dict)).any():
@@ -162,12 +161,10 @@ def _of_json(path: str) -> dict[str, Any]:
 
 
 def _decoded(raw: bytes) -> tuple[str, str]:
-    for encoding in ["utf-16"] if raw.startswith((b"\xff\xfe", b"\xfe\xff")) else ["utf-8", "cp1252"]:
-        try:
-            text = raw.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        return ("utf-8-sig", text[1:]) if text.startswith("\ufeff") else (encoding, text)
+    marked = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb": "utf-8-sig"}.get(raw[:2], "utf-8")
+    for encoding in (marked, "cp1252"):
+        with contextlib.suppress(UnicodeDecodeError):
+            return encoding, raw.decode(encoding)
     return "latin-1", raw.decode("latin-1")
 
 
@@ -241,9 +238,9 @@ def _profiled(
     data = eval(read, {"pd": pd, "json": json, "Path": Path})  # noqa: S307 - our own code, the same that the user sees
     for one in columns:
         _described(one, data, words)
-    name = f"{path}#{sheet}" if sheet else path
-    table = {"name": name, "path": path, "read": read, "rows": len(data), "columns": columns}
-    return table | {"notes": notes or [], "problem": ""}
+    head = data.head(HEAD_ROWS).to_csv(sep="|", index=False)[:MAX_HEAD]
+    table = {"name": f"{path}#{sheet}" if sheet else path, "path": path, "read": read, "rows": len(data), "head": head}
+    return table | {"columns": columns, "notes": notes or []}
 
 
 def _column(name: str, counts: dict[str, int], rows: int, *, comma: bool) -> dict[str, Any]:

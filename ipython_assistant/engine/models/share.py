@@ -11,15 +11,12 @@ so may files: they are told only where the inputs or the user's own words have t
 from __future__ import annotations
 
 import builtins
-import difflib
-import json
 import re
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from ipython_assistant.engine.models import Ask, RunOutcome
     from ipython_assistant.engine.models.table_profiles import Column, TableProfile
@@ -32,68 +29,71 @@ MAX_VALUES: Final = 12
 _PANDAS_ERRORS: Final = frozenset({"ParserError", "EmptyDataError", "MergeError", "UndefinedVariableError"})
 
 
-class Share(StrEnum):
-    """What a model may see."""
-
-    RESULTS = "results"
-    SHAPES = "shapes"
-    NAMES = "names"
-
-
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What one model may be told in one question."""
+    """What one model may be told in one question: `share` is `results`, `shapes` or `names`."""
 
-    share: Share
-    frames: Mapping[str, str]
-    """The variable that holds each table, by the table's name."""
+    share: str
     inputs: frozenset[str]
     """Files that the user gave, not code."""
     words: str
-    """The user's own words: they hold no secret of the tables."""
+    """The user's own words."""
+    columns: frozenset[str]
+    """The names of columns that are no secret: those of the inputs, and those in the user's words."""
 
     @classmethod
-    def about(cls, ask: Ask, frames: Mapping[str, str], *, on_this_machine: bool) -> Told:
+    def about(cls, ask: Ask, tables: Sequence[TableProfile], *, on_this_machine: bool) -> Told:
         """What may be told in a question: as its metadata says, else everything only to a model on this machine."""
         said = ask.wishes.get("metadata") or {}
-        usual = Share.RESULTS if on_this_machine else Share.SHAPES
-        share = Share(said["share"]) if said.get("share") in set(Share) else usual
+        words = "\n".join([*(message.text for message in ask.history if message.role == "user"), ask.prompt])
+        usual = "results" if on_this_machine else "shapes"
+        share = said["share"] if said.get("share") in {"results", "shapes", "names"} else usual
         given = said.get("inputs")
-        inputs = given.split("\n") if isinstance(given, str) else (name for name in ask.files if name not in ask.made)
-        words = [*(message.text for message in ask.history if message.role == "user"), ask.prompt]
-        return cls(share, frames, frozenset(inputs), "\n".join(words))
+        inputs = given.split("\n") if isinstance(given, str) else [one for one in ask.files if one not in ask.made]
+        named = [(column.name, table.path in inputs) for table in tables for column in table.columns]
+        columns = frozenset(name for name, is_input in named if is_input or _names(words, name))
+        return cls(share, frozenset(inputs), words, columns)
 
     @property
     def everything(self) -> bool:
         """Whether values may be told."""
-        return self.share is Share.RESULTS
+        return self.share == "results"
 
-    def table(self, table: TableProfile, tables: Sequence[TableProfile]) -> str:
-        """A line on a table that code can use."""
-        name = f"`{self.frames[table.name]}`: the table {self.file(table.path or table.name)}"
+    def table(self, table: TableProfile, frame: str) -> str:
+        """A line on a table that code can use as the variable `frame`."""
+        name = f"`{frame}`: the table {self.file(table.path)}"
         if table.problem:
             return f"{name}, which could not be read" + (f": {table.problem}" if self.everything else "")
-        known = self._known(tables)
-        shown = [column for column in table.columns[:MAX_COLUMNS] if table.path in self.inputs or column.name in known]
+        shown = [one for one in table.columns[:MAX_COLUMNS] if self.everything or one.name in self.columns]
         columns = "; ".join(f"{column.name!r} ({self._kind(column)})" for column in shown)
         others = len(table.columns) - len(shown)
-        size = "" if self.share is Share.NAMES else f", {table.rows:,} rows"
+        size = "" if self.share == "names" else f", {table.rows:,} rows"
         return f"{name}{size}. Columns: {columns}" + (f"; and {others} more" if others else "")
 
-    def may_name_all(self, table: TableProfile, tables: Sequence[TableProfile]) -> bool:
-        """Whether no name of the table's columns is a secret."""
-        return table.path in self.inputs or {column.name for column in table.columns} <= self._known(tables)
+    def may_name_all(self, table: TableProfile) -> bool:
+        """Whether neither the table's name nor that of one of its columns is a secret."""
+        named = table.path in self.inputs or table.name in self.words
+        return self.everything or (named and {column.name for column in table.columns} <= self.columns)
 
-    def outcome(self, outcome: RunOutcome, made: Sequence[TableProfile], heads: Mapping[str, str]) -> str:
-        """What a run did, with the tables that it wrote, and their first rows by path."""
-        told = [self._printed(outcome.logs.strip())]
+    def outcome(self, outcome: RunOutcome, made: Sequence[TableProfile]) -> str:
+        """What a run did, with the tables that it wrote."""
+        logs = outcome.logs.strip()
+        if len(logs) > MAX_LOGS:
+            half = MAX_LOGS // 2
+            logs = f"{logs[:half]}\n… {len(logs) - 2 * half:,} characters left out …\n{logs[-half:]}"
+        printed = f"The code printed:\n{logs}" if logs else "The code printed nothing."
+        told = [printed if self.everything else "The code ran; the user sees what it printed, and you do not."]
         if outcome.error is not None:
-            told.append(f"It stopped with {self._error(outcome.error)}.")
+            kind = outcome.error.partition(":")[0].rpartition(".")[2].strip()
+            known = kind if hasattr(builtins, kind) or kind in _PANDAS_ERRORS else "an error"
+            told.append(f"It stopped with {outcome.error.rstrip('.') if self.everything else known}.")
         for table in made:
-            size = f"{table.rows:,} rows × {len(table.columns)} columns"
-            told.append(f"It wrote {self.file(table.path or table.name)}: {size}{self._made(table)}.")
-            if self.everything and table.path in heads:
-                told.append(f"It begins:\n{heads[table.path]}")
+            columns = () if self.share == "names" else table.columns[:MAX_COLUMNS]
+            shown = [f"{one.name!r} {one.kind}" for one in columns if self.everything or _names(self.words, one.name)]
+            size = f"{table.rows:,} rows × {len(table.columns)} columns" + (f" ({'; '.join(shown)})" if shown else "")
+            told.append(f"It wrote {self.file(table.path)}: {size}.")
+            if self.everything and table.rows:
+                told.append(f"It begins:\n{table.head}")
         others = dict.fromkeys(self.file(file) for file in outcome.files if file not in {table.path for table in made})
         if others:
             told.append(f"It wrote {', '.join(others)}.")
@@ -105,104 +105,19 @@ class Told:
         """A file's name; where values are kept from the model, only a name that the user gave or wrote."""
         return name if self.everything or name in self.inputs or name in self.words else "a file"
 
-    def _error(self, error: str) -> str:
-        """An error; where values are kept from the model, only its type."""
-        kind = error.partition(":")[0].rpartition(".")[2].strip()
-        known = kind if hasattr(builtins, kind) or kind in _PANDAS_ERRORS else "an error"
-        return error.rstrip(".") if self.everything else known
-
-    def _known(self, tables: Sequence[TableProfile]) -> frozenset[str]:
-        """The columns' names that are no secret."""
-        named = [(column.name, table.path in self.inputs) for table in tables for column in table.columns]
-        return frozenset(name for name, given in named if self.everything or given or _names(self.words, name))
-
     def _kind(self, column: Column) -> str:
         about = [column.kind]
         if self.everything and column.values:
-            shown = ", ".join(column.values[:MAX_VALUES])
-            about.append(shown + (", …" if column.distinct > MAX_VALUES else ""))
+            about.append(", ".join(column.values[:MAX_VALUES]) + (", …" if column.distinct > MAX_VALUES else ""))
         elif self.everything and column.low != "":
             about.append(f"{column.low} to {column.high}")
-        elif self.share is Share.SHAPES and column.distinct:
+        elif self.share == "shapes" and column.distinct:
             about.append(f"{column.distinct:,} different")
-        if column.missing and self.share is not Share.NAMES:
+        if column.missing and self.share != "names":
             about.append(f"{column.missing:,} missing")
         return ", ".join(about)
-
-    def _made(self, table: TableProfile) -> str:
-        columns = () if self.share is Share.NAMES else table.columns[:MAX_COLUMNS]
-        shown = [f"{one.name!r} {one.kind}" for one in columns if self.everything or _names(self.words, one.name)]
-        return f" ({'; '.join(shown)})" if shown else ""
-
-    def _printed(self, logs: str) -> str:
-        if not logs:
-            return "The code printed nothing."
-        if not self.everything:
-            return "The code ran; the user sees what it printed, and you do not."
-        if len(logs) > MAX_LOGS:
-            half = MAX_LOGS // 2
-            logs = f"{logs[:half]}\n… {len(logs) - 2 * half:,} characters left out …\n{logs[-half:]}"
-        return f"The code printed:\n{logs}"
 
 
 def _names(words: str, name: str) -> bool:
     """Whether a text names something."""
     return bool(name.strip()) and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", words, re.IGNORECASE) is not None
-
-
-class Veil:
-    """Keeps the values of cells from a model that fills in a plan: the user's own words stand for them.
-
-    A plan holds the values that a question names, as the data spell them. The model is given the question's spelling,
-    and what it writes is turned back here.
-
-    Args:
-        words: The user's own words.
-        tables: The tables whose values are kept.
-    """
-
-    def __init__(self, words: str, tables: Sequence[TableProfile]) -> None:
-        values = {value for table in tables for column in table.columns for value in column.values}
-        stand_ins = {value: _in_words(value, words) or f"value {n}" for n, value in enumerate(sorted(values))}
-        self._stand_ins = {value: stand_in for value, stand_in in stand_ins.items() if stand_in != value}
-        longest_first = sorted(self._stand_ins, key=len, reverse=True)
-        self._any = re.compile("|".join(rf"(?<!\w){re.escape(value)}(?!\w)" for value in longest_first) or r"(?!)")
-
-    def hide(self, told: Any) -> Any:
-        """A copy of a JSON value in which stand-ins replace the hidden values in every text."""
-        match told:
-            case str():
-                return self._any.sub(lambda found: self._stand_ins[found[0]], told)
-            case list():
-                return [self.hide(one) for one in told]
-            case dict():
-                return {name: self.hide(value) for name, value in told.items()}
-        return told
-
-    def lift(self, text: str) -> str:
-        """The JSON that a model wrote, with the values in the place of their stand-ins; other text as it is."""
-        try:
-            written = json.loads(text[text.find("{") : text.rfind("}") + 1])
-        except ValueError:
-            return text
-        return json.dumps(self._meant(written)[0])
-
-    def _meant(self, written: Any) -> list[Any]:
-        """Everything that a JSON value stands for: several values of a table may differ in their spelling alone."""
-        match written:
-            case str():
-                return [value for value, stand_in in self._stand_ins.items() if stand_in == written] or [written]
-            case list():
-                return [[value for one in written for value in self._meant(one)]]
-            case dict():
-                return [{name: self._meant(value)[0] for name, value in written.items()}]
-        return [written]
-
-
-def _in_words(value: str, words: str) -> str:
-    """How a text names a value, in its own spelling; empty where it does not."""
-    at = words.lower().find(value.lower())
-    if at >= 0 and len(words.lower()) == len(words):
-        return words[at : at + len(value)]
-    spelled = {word.lower(): word for word in re.findall(r"\w+", words)}
-    return next((spelled[near] for near in difflib.get_close_matches(value.lower(), spelled, n=1)), "")

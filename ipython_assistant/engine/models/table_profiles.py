@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
@@ -91,6 +91,7 @@ class TableProfile:
         read: The expression that reads it.
         notes: What was left out in reading it, in sentences.
         problem: Why it cannot be read; empty where it can.
+        head: Its first rows as text, with the cells apart by `|`.
     """
 
     name: str
@@ -100,6 +101,7 @@ class TableProfile:
     columns: tuple[Column, ...] = ()
     notes: tuple[str, ...] = ()
     problem: str = ""
+    head: str = field(default="", compare=False)
 
     @property
     def stem(self) -> str:
@@ -142,13 +144,10 @@ async def profiled(interpreter: Interpreter, paths: Sequence[str], prompt: str =
 
 def profile_of(found: dict[str, Any]) -> TableProfile:
     """A table as `in_kernel.profile` tells of it."""
-    names = [field.name for field in fields(Column)]
-    columns = []
+    names, columns = [each.name for each in fields(Column)], []
     for one in found.get("columns", ()):
-        values: dict[str, Any] = {
-            name: tuple(one[name]) if isinstance(one[name], list) else one[name] for name in names
-        }
-        columns.append(Column(**values))
+        known: dict[str, Any] = {name: one[name] for name in names}
+        columns.append(Column(**{**known, "values": tuple(known["values"]), "notes": tuple(known["notes"])}))
     return TableProfile(**{**found, "columns": tuple(columns), "notes": tuple(found.get("notes", ()))})
 
 

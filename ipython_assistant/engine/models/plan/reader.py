@@ -115,7 +115,8 @@ class PlanReader:
             return checked_program(Plan("table"), question, taken), TokensUsed()  # `this as excel`: nothing to read
         schema = schema_for(question.context or said, question.tables, question.files, latest=said)
         asked = messages(said, question.tables, earlier)
-        completion = await self._server.complete(asked, schema=schema, max_tokens=MAX_TOKENS)
+        settings = {"temperature": 0}
+        completion = await self._server.complete(asked, schema=schema, max_tokens=MAX_TOKENS, options=settings)
         outcome = _checked(completion.text, question, taken)
         if isinstance(outcome, Program):
             self._plans[prompt] = completion.text
