@@ -149,24 +149,17 @@ def frame_of_records(columns: Any) -> Any:
     import pandas as pd
 
     frame = pd.DataFrame(columns, dtype=object)
-    kinds = {name: pd.api.types.infer_dtype(frame[name], skipna=True) for name in frame}
-    gapless = {"integer": "Int64", "boolean": "boolean"}
-    return frame.astype({name: gapless[kind] for name, kind in kinds.items() if kind in gapless}).infer_objects()
+    kinds = {name: pd.api.types.infer_dtype(frame[name], skipna=True) for name in frame if frame[name].hasnans}
+    roomy = {"integer": "Int64", "boolean": "boolean"}
+    return frame.astype({name: roomy[kind] for name, kind in kinds.items() if kind in roomy}).infer_objects()
 
 
 def _of_polars(value: Any, kind: str, name: str) -> Any:
-    import pandas as pd
-
-    def held(column: Any) -> Any:
-        if column.dtype.is_temporal() or (column.dtype.is_numeric() and not column.null_count()):
-            return column.to_numpy()
-        return frame_of_records({"": column.to_list()})[""]
-
     frame = value.collect() if kind == "LazyFrame" else value.to_frame() if kind == "Series" else value
     columns = frame.get_columns()
     if nested := [column.name for column in columns if column.dtype.is_nested()]:
         raise InputError(f"The column {nested[0]} of {name} holds lists or structs.", "Unnest the column, or drop it.")
-    return pd.DataFrame({column.name or name: held(column) for column in columns})
+    return frame_of_records({column.name or name: column.to_list() for column in columns})
 
 
 def _only_counts(index: Any) -> bool:
