@@ -1,9 +1,11 @@
+# ruff: noqa: E501 one line for each case
 """A plan's code does what the plan says: every operation by value, against an independent calculation."""
 
 import itertools
 import math
 import statistics
 from collections import defaultdict
+from dataclasses import replace
 from datetime import date
 
 import pandas as pd
@@ -176,38 +178,25 @@ def test_numbers_are_compared_and_blanks_fit_nothing(tmp_path, rows, op, bound):
     assert len(result) in {int(fits.sum()), int((fits & frame["n"].notna()).sum())}
 
 
-@pytest.mark.parametrize(
-    ("one", "expected"),
-    [
-        (RowFilter("g", "in", ("a",)), [0, 3]),
-        (RowFilter("g", "not in", ("a", "b")), [2, 4]),
-        (RowFilter("g", "contains", ("A",)), [0, 3]),
-        (RowFilter("note", "starts with", ("sch",)), [0]),
-        (RowFilter("note", "does not contain", ("school",)), [2, 3, 4]),
-        (RowFilter("note", "is missing"), [3]),
-        (RowFilter("note", "is not missing"), [0, 1, 2, 4]),
-        (RowFilter("n", "between", (5, 2)), [1, 2]),
-        (RowFilter("n", "in", (1, 3)), [0, 2]),
-        (RowFilter("n", "is missing"), [4]),
-        (RowFilter("day", "in", ("2024",)), [2, 3, 4]),
-        (RowFilter("day", "in", ("2023-03", "2024-02-29")), [1, 3]),
-        (RowFilter("day", "not in", ("2024",)), [0, 1]),
-        (RowFilter("day", "in", ("Q1",)), [0, 1, 3]),
-        (RowFilter("day", "in", ("2024-Q1",)), [3]),
-        (RowFilter("day", "in", ("February",)), [3]),
-        (RowFilter("day", "in", ("latest month",)), [4]),
-        (RowFilter("day", "in", ("earliest year",)), [0, 1]),
-        (RowFilter("day", "in", ("latest",)), [4]),
-        (RowFilter("day", "before", ("2024",)), [0, 1]),
-        (RowFilter("day", "after", ("2023",)), [2, 3, 4]),
-        (RowFilter("day", "since", ("2024-02",)), [2, 3, 4]),
-        (RowFilter("day", "until", ("2024-02",)), [0, 1, 3]),
-        (RowFilter("day", "between", ("2024-02", "2024-04")), [2, 3]),
-        (RowFilter("ok", "is", ("yes",)), [0, 1]),
-        (RowFilter("ok", "is", ("no",)), [2]),
-        (RowFilter("said", "is", ("yes",)), [0, 3]),
-    ],
-)
+ROWS_THAT_FIT = [
+    (RowFilter("g", "in", ("a",)), [0, 3]), (RowFilter("g", "not in", ("a", "b")), [2, 4]),
+    (RowFilter("g", "contains", ("A",)), [0, 3]), (RowFilter("note", "starts with", ("sch",)), [0]),
+    (RowFilter("note", "does not contain", ("school",)), [2, 3, 4]), (RowFilter("note", "is missing"), [3]),
+    (RowFilter("note", "is not missing"), [0, 1, 2, 4]), (RowFilter("n", "between", (5, 2)), [1, 2]),
+    (RowFilter("n", "in", (1, 3)), [0, 2]), (RowFilter("n", "is missing"), [4]),
+    (RowFilter("day", "in", ("2024",)), [2, 3, 4]), (RowFilter("day", "in", ("2023-03", "2024-02-29")), [1, 3]),
+    (RowFilter("day", "not in", ("2024",)), [0, 1]), (RowFilter("day", "in", ("Q1",)), [0, 1, 3]),
+    (RowFilter("day", "in", ("2024-Q1",)), [3]), (RowFilter("day", "in", ("February",)), [3]),
+    (RowFilter("day", "in", ("latest month",)), [4]), (RowFilter("day", "in", ("earliest year",)), [0, 1]),
+    (RowFilter("day", "in", ("latest",)), [4]), (RowFilter("day", "before", ("2024",)), [0, 1]),
+    (RowFilter("day", "after", ("2023",)), [2, 3, 4]), (RowFilter("day", "since", ("2024-02",)), [2, 3, 4]),
+    (RowFilter("day", "until", ("2024-02",)), [0, 1, 3]), (RowFilter("day", "between", ("2024-02", "2024-04")), [2, 3]),
+    (RowFilter("ok", "is", ("yes",)), [0, 1]), (RowFilter("ok", "is", ("no",)), [2]),
+    (RowFilter("said", "is", ("yes",)), [0, 3]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("one", "expected"), ROWS_THAT_FIT)
 def test_rows_are_chosen(tmp_path, one, expected):
     frame = pd.DataFrame(
         {
@@ -234,22 +223,14 @@ def test_either_of_two_conditions_is_enough(tmp_path):
 @pytest.mark.parametrize(
     ("new", "expected"),
     [
-        (NewColumn("c", "a", "+", "b"), [5.0, 2.0, 9.0]),
-        (NewColumn("c", "a", "-", "b"), [-3.0, 2.0, -3.0]),
-        (NewColumn("c", "a", "*", "2"), [2.0, 4.0, 6.0]),
-        (NewColumn("c", "a", "/", "b"), [0.25, None, 0.5]),
+        (NewColumn("c", "a", "+", "b"), [5.0, 2.0, 9.0]), (NewColumn("c", "a", "-", "b"), [-3.0, 2.0, -3.0]),
+        (NewColumn("c", "a", "*", "2"), [2.0, 4.0, 6.0]), (NewColumn("c", "a", "/", "b"), [0.25, None, 0.5]),
         (NewColumn("c", "end", "days since", "start"), [1.0, 366.0, -1.0]),
     ],
-)
+)  # fmt: skip
 def test_columns_are_calculated_and_nothing_is_divided_by_nothing(tmp_path, new, expected):
-    frame = pd.DataFrame(
-        {
-            "a": [1, 2, 3],
-            "b": [4, 0, 6],
-            "start": ["2023-12-31", "2024-01-01", "2024-03-02"],
-            "end": ["2024-01-01", "2025-01-01", "2024-03-01"],
-        }
-    )
+    dates = {"start": ["2023-12-31", "2024-01-01", "2024-03-02"], "end": ["2024-01-01", "2025-01-01", "2024-03-01"]}
+    frame = pd.DataFrame({"a": [1, 2, 3], "b": [4, 0, 6], **dates})
     result = carried_out(tmp_path, Plan("table", new_columns=(new,), file="r.csv"), t=frame)
 
     assert all(itertools.starmap(close, zip(result["c"], expected, strict=True)))
@@ -258,14 +239,11 @@ def test_columns_are_calculated_and_nothing_is_divided_by_nothing(tmp_path, new,
 @pytest.mark.parametrize(
     ("unit", "expected"),
     [
-        ("year", [2023, 2024]),
-        ("quarter", ["2023Q4", "2024Q1"]),
-        ("month", ["2023-12", "2024-01"]),
-        ("week", ["2023-12-25", "2024-01-01"]),
-        ("day", ["2023-12-31", "2024-01-01", "2024-01-07"]),
+        ("year", [2023, 2024]), ("quarter", ["2023Q4", "2024Q1"]), ("month", ["2023-12", "2024-01"]),
+        ("week", ["2023-12-25", "2024-01-01"]), ("day", ["2023-12-31", "2024-01-01", "2024-01-07"]),
         ("weekday", ["Monday", "Sunday"]),
     ],
-)
+)  # fmt: skip
 def test_dates_are_put_together(tmp_path, unit, expected):
     frame = pd.DataFrame({"day": ["2024-01-01", "2024-01-07", "2023-12-31"], "n": [1, 2, 3]})
     plan = Plan("table", keys=(Key("day", unit),), measures=(Measure("count"),), file="r.csv")
@@ -306,13 +284,11 @@ def test_a_share_of_rows_that_fit(tmp_path):
 @pytest.mark.parametrize(
     ("order", "limit", "expected"),
     [
-        (Order("measure", descending=True), 0, ["b", "c", "a"]),
-        (Order("g", descending=True), 0, ["c", "b", "a"]),
-        (Order("measure", descending=False), 1, ["a"]),
-        (Order("measure", descending=True), 1, ["b", "c"]),
+        (Order("measure", descending=True), 0, ["b", "c", "a"]), (Order("g", descending=True), 0, ["c", "b", "a"]),
+        (Order("measure", descending=False), 1, ["a"]), (Order("measure", descending=True), 1, ["b", "c"]),
         (None, 2, ["a", "b"]),
     ],
-)
+)  # fmt: skip
 def test_groups_are_ordered_and_ties_are_kept(tmp_path, order, limit, expected):
     frame = pd.DataFrame({"g": ["a", "b", "c"], "n": [1, 5, 5]})
     plan = Plan("table", keys=(Key("g"),), measures=(Measure("sum", "n"),), order=order, limit=limit, file="r.csv")
@@ -332,14 +308,10 @@ def test_groups_are_ordered_and_ties_are_kept(tmp_path, order, limit, expected):
 )
 def test_what_is_said_of_columns(tmp_path, plan, expected):
     frame = pd.DataFrame({"g": ["a", "a", "b", "b"], "n": [1, 1, 2, None]})
-    result = carried_out(tmp_path, Plan(**{**as_dict(plan), "file": "r.csv"}), t=frame)
+    result = carried_out(tmp_path, replace(plan, file="r.csv"), t=frame)
 
     for name, values in expected.items():
         assert list(result[name])[-len(values) :] == values
-
-
-def as_dict(plan):
-    return {name: getattr(plan, name) for name in plan.__slots__}
 
 
 def test_a_correlation_is_pearsons(tmp_path):
@@ -402,15 +374,8 @@ def test_the_key_of_the_join_may_make_the_groups_of_a_ratio(tmp_path):
     ],
 )  # fmt: skip
 def test_a_chart_of_groups_shows_the_groups(tmp_path, output, key):
-    frame = pd.DataFrame(
-        {
-            "g": list("aabb"),
-            "h": list("xyxy"),
-            "n": [1, 2, 3, 4],
-            "year": [2020, 2020, 2021, 2021],
-            "day": ["2024-01-02"] * 4,
-        }
-    )
+    times = {"year": [2020, 2020, 2021, 2021], "day": ["2024-01-02"] * 4}
+    frame = pd.DataFrame({"g": list("aabb"), "h": list("xyxy"), "n": [1, 2, 3, 4], **times})
     across = Key("h") if output in {"stacked bar", "heatmap"} else None
     plan = Plan(output, keys=(key,), across=across, measures=(Measure("sum", "n"),), file="c.png")
     result = carried_out(tmp_path, plan, t=frame)
@@ -423,7 +388,7 @@ def test_a_chart_of_groups_shows_the_groups(tmp_path, output, key):
     "plan",
     [
         Plan("pie", keys=(Key("g"),), measures=(Measure("count"),), file="c.svg"),
-        Plan("histogram", measures=(Measure("as it is", "n"),), bins=3, file="c.pdf"),
+        Plan("histogram", measures=(Measure("as it is", "n"),), file="c.pdf"),
         Plan("box", measures=(Measure("as it is", "n"),), file="c.png"),
         Plan("box", measures=(Measure("as it is", "n"),), keys=(Key("g"),), file="c.png"),
         Plan("scatter", measures=(Measure("as it is", "n"), Measure("as it is", "m")), file="c.png"),
@@ -437,7 +402,7 @@ def test_every_other_chart_is_drawn(tmp_path, plan):
     carried_out(tmp_path, plan, t=frame)
 
 
-@pytest.mark.parametrize("ending", ["csv", "tsv", "xlsx", "json", "jsonl", "parquet", "md", "html", "txt"])
+@pytest.mark.parametrize("ending", ["csv", "tsv", "xlsx", "json", "jsonl", "parquet", "md", "html"])
 def test_a_table_is_written_as_its_name_says(tmp_path, ending):
     if ending in {"xlsx", "parquet"}:
         pytest.importorskip("openpyxl" if ending == "xlsx" else "pyarrow")
@@ -451,36 +416,29 @@ def test_a_table_is_written_as_its_name_says(tmp_path, ending):
 @pytest.mark.parametrize(
     "plan",
     [
-        Plan("table", measures=(Measure("mean", "g"),), file="r.csv"),
-        Plan("table", measures=(Measure("mean"),), file="r.csv"),
-        Plan("table", measures=(Measure("mode", "n"),), file="r.csv"),
-        Plan("table", filters=(RowFilter("n", "contains", ("1",)),), file="r.csv"),
-        Plan("table", filters=(RowFilter("n", ">", ()),), file="r.csv"),
-        Plan("table", new_columns=(NewColumn("c", "g", "*", "2"),), file="r.csv"),
-        Plan("table", order=Order("measure", descending=True), file="r.csv"),
-        Plan("table", then="running total", file="r.csv"),
-        Plan("pivot", keys=(Key("g"),), measures=(Measure("count"),), file="r.csv"),
-        Plan("line", measures=(Measure("count"),), file="c.png"),
-        Plan("scatter", measures=(Measure("as it is", "n"),), file="c.png"),
-        Plan("table", file="r.exe"),
+        Plan("table", measures=(Measure("mean", "g"),)), Plan("table", measures=(Measure("mean"),)),
+        Plan("table", measures=(Measure("max", "g"),)), Plan("table", measures=(Measure("mode", "n"),)),
+        Plan("table", filters=(RowFilter("n", "contains", ("1",)),)), Plan("table", filters=(RowFilter("n", ">", ()),)),
+        Plan("table", new_columns=(NewColumn("c", "g", "*", "2"),)), Plan("table", order=Order("measure", True)),
+        Plan("table", then="running total"), Plan("table", then="running total", measures=(Measure("sum", "n"),)),
+        Plan("pivot", keys=(Key("g"),), measures=(Measure("count"),)), Plan("line", measures=(Measure("count"),)),
+        Plan("scatter", measures=(Measure("as it is", "n"),)), Plan("table", file="r.exe"),
     ],
-)
+)  # fmt: skip
 def test_what_cannot_be_done_is_an_error_for_a_person(tmp_path, plan):
     pd.DataFrame({"g": ["a", "b"], "n": [1, 2]}).to_csv(tmp_path / "t.csv", index=False)
 
     with pytest.raises(PlanError, match=r"[.?]$"):
-        program(plan, [profile_of(one) for one in profile(tmp_path / "t.csv")], "")
+        program(replace(plan, file=plan.file or "r.csv"), [profile_of(one) for one in profile(tmp_path / "t.csv")], "")
 
 
 @pytest.mark.parametrize(
     ("period", "first", "last"),
     [
-        ("2024", "2024-01-01", "2024-12-31"),
-        ("2024-Q1", "2024-01-01", "2024-03-31"),
-        ("2024-02", "2024-02-01", "2024-02-29"),
-        ("2024-02-03", "2024-02-03", "2024-02-03"),
+        ("2024", "2024-01-01", "2024-12-31"), ("2024-Q1", "2024-01-01", "2024-03-31"),
+        ("2024-02", "2024-02-01", "2024-02-29"), ("2024-02-03", "2024-02-03", "2024-02-03"),
     ],
-)
+)  # fmt: skip
 def test_a_period_has_a_first_and_a_last_day(period, first, last):
     assert days_of(period) == (first, last)
 
@@ -495,37 +453,29 @@ def test_a_period_that_is_none_is_an_error(period):
 
 
 def test_a_plan_is_read_from_json():
+    filters = {"g": {"op": "in", "value": ["a"]}, "n": {"op": "between", "value": [1, 2]}}
     found = {
-        "output": "line",
-        "filters": {"g": {"op": "in", "value": ["a"]}, "n": {"op": "between", "value": [1, 2]}},
-        "group_by": ["day by month"],
-        "across": "g",
-        "measures": [{"agg": "mean", "column": "n"}],
-        "sort": {"by": "measure", "order": "descending"},
-        "limit": 3,
-    }
+        "output": "line", "filters": filters, "group_by": ["day by month"], "across": "g", "limit": 3,
+        "measures": [{"agg": "mean", "column": "n"}], "sort": {"by": "measure", "order": "descending"},
+    }  # fmt: skip
     plan = plan_from_json(found, frozenset({"g", "n", "day"}))
 
     assert plan.filters == (RowFilter("g", "in", ("a",)), RowFilter("n", "between", (1, 2)))
     assert (plan.keys, plan.across) == ((Key("day", "month"),), Key("g"))
     assert (plan.order, plan.limit) == (Order("measure", descending=True), 3)
-    listed = [{"column": name, **one} for name, one in found["filters"].items()]
+    listed = [{"column": name, **one} for name, one in filters.items()]
     assert plan_from_json({**found, "filters": listed}, frozenset({"g", "n", "day"})) == plan
 
 
 @pytest.mark.parametrize(
     "found",
     [
-        {},
-        {"output": "poem"},
-        {"output": "table", "measures": [{"agg": "mean", "column": "salary"}]},
-        {"output": "table", "filters": {"salary": {"op": ">", "value": [1]}}},
-        {"output": "table", "filters": "all"},
-        {"output": "table", "group_by": [3]},
-        {"output": "table", "limit": "many"},
+        {}, {"output": "poem"}, {"output": "table", "measures": [{"agg": "mean", "column": "salary"}]},
+        {"output": "table", "filters": {"salary": {"op": ">", "value": [1]}}}, {"output": "table", "filters": "all"},
+        {"output": "table", "group_by": [3]}, {"output": "table", "limit": "many"},
         {"output": "table", "sort": {"by": "salary", "order": "up"}},
     ],
-)
+)  # fmt: skip
 def test_json_that_is_no_plan_is_an_error(found):
     with pytest.raises(PlanError):
         plan_from_json(found, frozenset({"g"}))
@@ -537,23 +487,16 @@ def test_a_column_whose_name_ends_like_a_unit_is_that_column():
     )
 
 
-@pytest.mark.parametrize(
-    ("plan", "words"),
-    [
-        (
-            Plan("table", keys=(Key("country"),), measures=(Measure("mean", "coverage_pct"),)),
-            "mean of **coverage_pct** per **country**, all rows",
-        ),
-        (
-            Plan("table", filters=(RowFilter("age", ">", (65,)), RowFilter("sex", "not in", ("F",)))),
-            "the rows with all their columns, rows where **age** is over 65 and **sex** is not “F”",
-        ),
-        (
-            Plan("table", keys=(Key("d", "month"),), measures=(Measure("ratio", "rows", "people", 1000),), limit=3),
-            "number of rows per 1,000 **people** per month of **d**, all rows, the first 3",
-        ),
-    ],
-)
+READ_AS = [
+    (Plan("table", keys=(Key("country"),), measures=(Measure("mean", "pct"),)), "mean of **pct** per **country**, all rows"),
+    (Plan("table", filters=(RowFilter("age", ">", (65,)), RowFilter("sex", "not in", ("F",)))), "the rows with all their columns, rows where **age** is over 65 and **sex** is not “F”"),
+    (Plan("table", keys=(Key("d", "month"),), measures=(Measure("ratio", "rows", "people", 1000),), limit=3), "number of rows per 1,000 **people** per month of **d**, all rows, the first 3"),
+    (Plan("line", keys=(Key("y"),), across=Key("g"), measures=(Measure("max", "n"),)), "line chart of largest **n** per **y**, one for each **g**, all rows"),
+    (Plan("table", new_columns=(NewColumn("d", "a", "days since", "b"),), order=Order("d", True), limit=5), "the rows with all their columns, all rows, where **d** is the days from **b** to **a**, the 5 largest by **d**"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("plan", "words"), READ_AS)
 def test_a_plan_is_read_back(plan, words):
     assert read_as(plan) == words
 

@@ -59,7 +59,7 @@ MAX_KEY_VALUES: Final = 60
 """Different values of a column that is offered to group by."""
 
 _TERMS: Final = english.words(
-    "sum mean median std count high low maximum minimum judged head ascending descending sorted plot line bar stacked "
+    "sum mean median std count high low maximum minimum head ascending descending sorted plot line bar stacked "
     "horizontal pie histogram box scatter heatmap describe missing duplicates dedupe distinct correlation not between "
     "before after since until latest earliest"
 ) | {*COMPARED_BY, *UNITS, "count distinct"}

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.plan import english
 from ipython_assistant.engine.models.plan.english import PATTERNS
-from ipython_assistant.engine.models.plan.plan import COMPARISONS, NEGATED, ROWS, UNITS, Key, Plan, PlanError, RowFilter
+from ipython_assistant.engine.models.plan.plan import COMPARISONS, NEGATED, ROWS, UNITS, Key, Plan, RowFilter
 from ipython_assistant.engine.models.plan.rows_code import days_of
 from ipython_assistant.engine.models.safe_markdown import bold, listed, quoted
 from ipython_assistant.engine.models.table_profiles import columns_of
@@ -24,34 +23,16 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.models.plan.mentions import Mention, Mentions
     from ipython_assistant.engine.models.table_profiles import TableProfile
 
-_OVER_TIME: Final = english.words("line plot running rolling change latest earliest high low judged head")
+_OVER_TIME: Final = english.words("line plot running rolling change latest earliest high low head")
 """Terms that may be about time though no column of time is named."""
 _TURNED: Final = {
     "<": ">=", "<=": ">", ">": "<=", ">=": "<", "before": "since", "after": "until", "since": "before",
     "until": "after",
 }  # fmt: skip
 """The comparison that a negation makes of each."""
-_COMPARES: Final = {
-    "comparison least": (">=", "since"), "comparison most": ("<=", "until"), "comparison more": (">", "after"),
-    "comparison less": ("<", "before"), "before": ("before", "<"), "after": ("after", ">"), "since": ("since", ">="),
-    "until": ("until", "<="),
-}  # fmt: skip
-_COMPARING: Final = english.words("days between high low maximum minimum") | {*_COMPARES, "by age"}
+_COMPARING: Final = english.words("days between high low maximum minimum") | {*english.COMPARES, "by age"}
 """Terms that compare with a number or a date."""
 _LEFT_OUT: Final = {"number": "use the number", "bands": "use the number", "period": "use the date", "term": "heed"}
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What was found between a question and its plan: Markdown sentences.
-
-    Attributes:
-        failures: Why the plan is not carried out; none if it may be.
-        doubts: What the reader should know how it was understood.
-    """
-
-    failures: tuple[str, ...] = ()
-    doubts: tuple[str, ...] = ()
 
 
 def unknown_words(mentions: Mentions, allowed: Sequence[str] = ()) -> tuple[str, ...]:
@@ -69,13 +50,16 @@ def mostly_unknown(mentions: Mentions) -> bool:
 
 def compared(
     plan: Plan, mentions: Mentions, tables: Sequence[TableProfile], context: Mentions | None = None
-) -> Verdict:
-    """Compare a settled plan with its question; `context` is what a follow-up names together with what it follows."""
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Why a settled plan is not carried out, and what is in doubt of it; sentences in Markdown, none where all is well.
+
+    `context` is what a follow-up names together with the question that it follows.
+    """
     checker = _Checker(plan, mentions, tables)
     said = _Checker(plan, context, tables) if context else checker
     names = [*checker.result_names, *(new.name for new in plan.new_columns)]
     failures = [*unknown_words(mentions, names), *checker.done(), *said.said()]
-    return Verdict(tuple(dict.fromkeys(failures)), tuple(dict.fromkeys(checker.doubts())))
+    return tuple(dict.fromkeys(failures)), tuple(dict.fromkeys(checker.doubts()))
 
 
 class _Checker:
@@ -176,7 +160,7 @@ class _Checker:
         plan = self.plan
         found: list[object] = [value for each in plan.all_filters for value in each.values]
         found += [part for new in plan.new_columns for part in (new.left, new.right)]
-        found += [plan.limit, plan.bins, plan.window, *(measure.percentile or measure.per for measure in plan.measures)]
+        found += [plan.limit, plan.window, *(measure.percentile or measure.per for measure in plan.measures)]
         figures = {f"{float(str(one)):g}" for one in found if re.fullmatch(r"-?\d+(\.\d+)?", str(one))}
         if one.kind == "bands":
             return "bands" in self.has["is"] or one.text.rstrip("+") in figures
@@ -195,8 +179,8 @@ class _Checker:
         term, text = one.term, one.text.lower()
         if term in UNITS:
             return self._in_units(term, one)
-        if term in _COMPARES:
-            return self._compares(one, *_COMPARES[term]) or (term == "since" and bool(self.plan.then))
+        if term in english.COMPARES:
+            return self._compares(one, *english.COMPARES[term]) or (term == "since" and bool(self.plan.then))
         if term == "not":
             return self._leaves_out(one)
         if term == "per number":
@@ -278,22 +262,20 @@ class _Checker:
                     yield f"There are two columns that {quoted(one.text)} may be: {listed(same)}."
 
     def _possible(self, each: RowFilter) -> Iterator[str]:
+        """Numbers and dates outside the column's. Raises `PlanError`: one is no date."""
         column = self.columns.get(each.column)
-        if column is None or column.low == "":
+        if column is None or column.low == "" or each.op not in {"in", "==", "between"}:
             return
-        if column.numeric:
-            equal = [value for value in each.values if each.op in {"in", "=="} and not isinstance(value, str)]
-            for number in (one for one in equal if not float(column.low) <= one <= float(column.high)):
-                yield f"{bold(column.name)} runs from {column.low:g} to {column.high:g}: {number:g} is not in it."
-            return
-        for value in (str(value) for value in each.values if str(value)[:1].isdigit()):
-            try:
-                first, last = days_of(value)
-            except PlanError as error:
-                yield str(error)
-                continue
-            if each.op in {"in", "between"} and (last < str(column.low) or first > str(column.high)):
-                yield f"{bold(column.name)} runs from {column.low} to {column.high}: {value} is not in it."
+        low, high = column.low, column.high
+        for value in each.values:
+            if column.numeric:
+                outside = each.op != "between" and not isinstance(value, str) and not float(low) <= value <= float(high)
+            else:
+                first, last = days_of(str(value)) if str(value)[:1].isdigit() else (str(low), str(high))
+                outside = last < str(low) or first > str(high)
+            if outside:
+                ends = [f"{one:g}" if isinstance(one, float | int) else one for one in (low, high, value)]
+                yield f"{bold(column.name)} runs from {ends[0]} to {ends[1]}: {ends[2]} is not in it."
 
     # ---- what the reader should know
 
@@ -316,9 +298,6 @@ class _Checker:
         for key in self.plan.all_keys:
             if key.column not in self.named and self._is_row(key):
                 yield f"I took this as asked of each {bold(key.column)}."
-        if "judged" in self.mentions.terms and self.plan.order:
-            word = "best" if "best" in self.mentions.text else "worst"
-            yield f"I took the {'highest' if self.plan.order.descending else 'lowest'} as the {word}."
 
 
 def _by_age(each: RowFilter) -> bool:

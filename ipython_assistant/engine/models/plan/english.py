@@ -39,13 +39,14 @@ SAID: Final[dict[str, dict[str, str]]] = _FOUND["said"]
 PURPOSES: Final = words(_FOUND["ordinary"]["purposes"])
 ORDINARY: Final = words(" ".join(_FOUND["ordinary"].values()))
 GLUE, ROW_NOUNS, PERSONS = (words(_FOUND[name]) for name in ("glue", "row_nouns", "persons"))
-AMOUNTS, GOODS = words(_FOUND["amounts"]), words(_FOUND["goods"])
-SCALES: Final = {"k": 1e3, "thousand": 1e3, "m": 1e6, "million": 1e6, "mio": 1e6, "bn": 1e9, "billion": 1e9}
+AMOUNTS: Final = words(_FOUND["amounts"])
 MONTHS: Final = re.split(" ", "jan feb mar apr may jun jul aug sep oct nov dec")
-_COUNTED: Final = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
-NUMBER_WORDS: Final = {word: number for number, word in enumerate(re.split(" ", _COUNTED))} | {
-    "dozen": 12, "twenty": 20, "thirty": 30, "fifty": 50, "hundred": 100, "thousand": 1000,
-}  # fmt: skip
+NUMBER_WORDS: Final[dict[str, int]] = _FOUND["numbers"]
+SCALES: Final[dict[str, float]] = _FOUND["scales"]
+COMPARES: Final[dict[str, list[str]]] = _FOUND["compares"]
+CHART_TERMS: Final[dict[str, list[str]]] = _FOUND["charts"]
+TABLE_TERMS: Final[dict[str, str]] = _FOUND["tables"]
+THEN_TERMS: Final[dict[str, list[str]]] = _FOUND["then"]
 _PARTS: Final = {
     "year": r"(?P<y>\d{4})", "day": r"(?P<d>\d{1,2})(?:st|nd|rd|th)?", "not": TERMS["not"],
     "month": rf"(?P<m>{'|'.join(MONTHS)})[a-z]*\.?", "purposes": "|".join(sorted(PURPOSES)),
@@ -60,16 +61,14 @@ def _pattern(text: str) -> re.Pattern[str]:
 PERIODS: Final = [_pattern(rf"(?<![\w.]){one}(?!\w)") for one in _FOUND["patterns"].pop("periods")]
 PATTERNS: Final = {name: _pattern("|".join(several)) for name, several in _FOUND["patterns"].items()}
 
-COMPARED_BY: Final = {
-    "comparison more": ">", "comparison less": "<", "comparison least": ">=", "comparison most": "<=",
-}  # fmt: skip
+COMPARED_BY: Final = {term: ops[0] for term, ops in COMPARES.items() if term.startswith("comparison")}
 """What each term of comparison is in a plan."""
 MAX_LISTED: Final = 1000
 """The largest number that may be so many rows, bars or groups."""
 _NEAR: Final = 5
 """Words between a column and the number that it is compared with."""
 _ARTICLES: Final = words("a an the word words text letters digits")
-_SIGNS: Final = {"÷": "/", "divided by": "/", "×": "*", "multiplied by": "*", "times": "*", "plus": "+", "minus": "-"}
+_SIGNS: Final[dict[str, str]] = _FOUND["signs"]
 
 
 def word_stem(word: str) -> str:

@@ -18,7 +18,7 @@ from ipython_assistant.engine.models.plan import english
 from ipython_assistant.engine.models.plan.english import PATTERNS, word_stem, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from ipython_assistant.engine.models.table_profiles import Column, TableProfile
 
@@ -147,6 +147,10 @@ class _Finder:
             both = {*one.values, *columns[one.name].values} if one.name in columns else set(one.values)
             columns[one.name] = replace(columns.get(one.name, one), values=tuple(sorted(both)))
         self.columns = list(columns.values())
+        self._holding: dict[str, dict[str, list[str]]] = {}
+        """Each value, plain → the columns that hold it, as they write it."""
+        for column, value in ((one.name, value) for one in self.columns for value in one.values):
+            self._holding.setdefault(plain(value).strip(), {}).setdefault(column, []).append(value)
         self._dates = tuple(column.name for column in self.columns if column.kind == "date")
         self._vocabulary = _Vocabulary(self.columns, tables)
         self.found: list[Mention] = []
@@ -162,28 +166,11 @@ class _Finder:
             if match.end() > match.start() and all(self._free[match.start() : match.end()]):
                 yield match
 
-    def _holding(self, fits: Callable[[str], bool]) -> dict[str, list[str]]:
-        """The columns with their values that fit."""
-        every = {one.name: list(filter(fits, one.values)) for one in self.columns}
-        return {name: values for name, values in every.items() if values}
-
     def files(self) -> None:
         """Names of files: tables that are there, and files to write."""
         known = {table.path.lower() for table in self.tables}
         for match in self._all(PATTERNS["file"]):
             self._take(*match.span(), "table" if match[0].lower() in known else "file")
-
-    def quoted(self) -> None:
-        """Texts in quotation marks: a column, a value, or a text to look for."""
-        for match in self._all(_QUOTED):
-            inner = next(part for part in match.groups() if part is not None).strip()
-            column = next((one.name for one in self.columns if plain(one.name) == inner), None)
-            if column:
-                self._take(*match.span(), "column", columns=(column,))
-            elif same := self._holding(lambda value: plain(value).strip() == inner):  # noqa: B023 called at once
-                self._take(*match.span(), "value", **_held(same))
-            elif not PATTERNS["file"].fullmatch(inner):
-                self._take(*match.span(), "string")
 
     def full_names(self) -> None:
         """Names of columns, written out, with or without the unit in brackets."""
@@ -205,24 +192,34 @@ class _Finder:
 
     def values(self) -> None:
         """Values of columns, longest first, so that Niger is not seen in Nigeria; `women` is `F` where there is `F`."""
-        holding: dict[str, dict[str, list[str]]] = {}
-        for column in self.columns:
-            for value in column.values:
-                holding.setdefault(plain(value).strip(), {}).setdefault(column.name, []).append(value)
-        for text in sorted(holding, key=len, reverse=True):
+        for text in sorted(self._holding, key=len, reverse=True):
             if not text or (text.isdigit() and len(text) < 3 and not text.startswith("0")):  # noqa: PLR2004
                 continue
             ending = r"(?:e?s|'s)?" if len(text) > 2 and text[-1].isalpha() else ""  # noqa: PLR2004
             for match in self._all(rf"(?<!\w){re.escape(text)}{ending}(?!\w)"):
                 written = self.prompt[match.start() : match.end()]
                 small = text in english.GLUE or _term_of(text) or len(text) == 1
-                if not small or (not written.islower() and any(written in every for every in holding[text].values())):
-                    self._take(*match.span(), "value", **_held(holding[text]))
+                held = self._holding[text]
+                if not small or (not written.islower() and any(written in every for every in held.values())):
+                    self._take(*match.span(), "value", **_held(held))
         for said, meant in english.SEXES:
-            if held := self._holding(lambda value: plain(value) in meant):  # noqa: B023 called at once
+            every = {one.name: [value for value in one.values if plain(value) in meant] for one in self.columns}
+            if held := {name: several for name, several in every.items() if several}:
                 self._vocabulary.values |= {word_stem(word): held for word in said}
                 for match in self._all(rf"\b(?:{'|'.join(said)})\b"):
                     self._take(*match.span(), "value", **_held(held))
+
+    def quoted(self) -> None:
+        """Texts in quotation marks: a column, a value, or a text to look for."""
+        names = {plain(one.name).strip(): one.name for one in self.columns}
+        for match in self._all(_QUOTED):
+            inner = next(filter(None, match.groups())).strip()
+            if inner in names:
+                self._take(*match.span(), "column", columns=(names[inner],))
+            elif inner in self._holding:
+                self._take(*match.span(), "value", **_held(self._holding[inner]))
+            elif not PATTERNS["file"].fullmatch(inner):
+                self._take(*match.span(), "string")
 
     def asides(self) -> None:
         """What only says who asks, what for, or what is not meant: nothing in it is asked for."""

@@ -29,8 +29,7 @@ _WRITERS: Final = {
     ".xlsx": "to_excel({}, index=False)", ".parquet": "to_parquet({}, index=False)",
     ".json": 'to_json({}, orient="records", date_format="iso", indent=2)',
     ".jsonl": 'to_json({}, orient="records", date_format="iso", lines=True)',
-    ".html": 'to_html({}, index=False, na_rep="")', ".htm": 'to_html({}, index=False, na_rep="")',
-    ".txt": 'to_string({}, index=False, na_rep="")',
+    ".html": 'to_html({}, index=False, na_rep="")',
 }  # fmt: skip
 _COARSE: Final = frozenset({"week", "month", "quarter"})
 TITLE_LENGTH: Final = 70
@@ -73,20 +72,20 @@ class PlanCode(RowsCode):
 
     def computing(self) -> list[str]:
         """Makes `result`."""
+        if self.plan.then and not (self.plan.measures and self.names and self.plan.output != "pivot"):
+            raise PlanError(f"The {self.plan.then} of what? Name a column, and say how it is grouped.")
         if self.plan.output in OF_COLUMNS:
             return self._of_columns()
         if self.plan.output in OF_POINTS:
             names = [measure.column for measure in self.plan.measures]
-            if bad := [name for name in names if not self.numeric(name)]:
-                raise PlanError(f"{bad[0]} holds no numbers to draw.")
+            if len(names) < 1 + (self.plan.output == "scatter") or not all(map(self.numeric, names)):
+                raise PlanError(f"A {self.plan.output} chart of which columns of numbers?")
             return [f"result = rows[{py(list(dict.fromkeys([*self.names.values(), *names])))}].dropna()"]
         return self._groups() if self.plan.measures else [*self._rows(), *self._ordered(), *self._as_written()]
 
     # ---- rows and columns
 
     def _rows(self) -> list[str]:
-        if self.plan.then:
-            raise PlanError(f"The {self.plan.then} of what? Name a column, or say how it is grouped.")
         if shown := list(self.plan.columns):
             return [f"result = rows[{py([*shown, *(name for name in self.new if name not in shown)])}]"]
         made = [name for name in self.names.values() if name not in self.columns]
@@ -94,14 +93,12 @@ class PlanCode(RowsCode):
 
     def _as_written(self) -> list[str]:
         """Months, quarters and weeks of rows are written as such again, not as their first day."""
-        shown = {name for name in self.plan.used() if not self.plan.columns or name in self.plan.columns}
-        dates = [one for one in self.columns.values() if one.name in shown and one.grain in _COARSE]
-        made = {one.name: UNIT_CODE[one.grain].partition("  #")[0] for one in dates}
-        cells = [
-            f"{py(name)}: {code.format(f'result[{py(name)}]')}"
-            for name, code in made.items()
-            if name not in self.names.values()
-        ]
+        cells = []
+        for name in self.plan.columns or self.plan.used():
+            column = self.columns.get(name)
+            if column and column.grain in _COARSE and name not in self.names.values():
+                code = UNIT_CODE[column.grain].partition("  #")[0]
+                cells.append(f"{py(name)}: {code.format(f'result[{py(name)}]')}")
         return [f"result = result.assign(**{{{', '.join(cells)}}})"] if cells else []
 
     def _of_columns(self) -> list[str]:
@@ -202,9 +199,9 @@ class PlanCode(RowsCode):
                 return counted
         if measure.column == ROWS:
             raise PlanError(f"The {measure.aggregate} of rows means nothing.")
-        extreme = measure.aggregate in {"min", "max"} and self.columns.get(measure.column)
-        anything = measure.aggregate in {"count", "count distinct"} or (extreme and extreme.kind == "date")
-        if not anything and not self.numeric(measure.column):
+        ordered = self.numeric(measure.column) or self.columns[measure.column].kind == "date"
+        extreme = measure.aggregate in {"min", "max"} and ordered
+        if not extreme and measure.aggregate not in {"count", "count distinct"} and not self.numeric(measure.column):
             raise PlanError(f"{measure.column} holds no numbers: it has no {measure.aggregate}.")
         if measure.percentile:
             return f"{cells}.quantile({measure.percentile / 100:g})"
@@ -234,8 +231,6 @@ class PlanCode(RowsCode):
 
     def _then(self, first: str) -> list[str]:
         then, value = self.plan.then, f"result[{py(first)}]"
-        if not self.names:
-            raise PlanError(f"The {then} of one number means nothing: say what it is grouped by.")
         timed = [key for key in self.plan.all_keys if key.unit or self.column(key.column).in_time]
         others = [self.names[key] for key in self.plan.all_keys if key not in timed] if timed else []
         within = f"result.groupby({_one_or_list(others)}, observed=True)[{py(first)}]" if others else value
@@ -272,8 +267,6 @@ class PlanCode(RowsCode):
     def _pivoted(self, first: str) -> list[str]:
         if self.plan.across is None:
             raise PlanError("What stands in the columns of the pivot?")
-        if self.plan.then:
-            raise PlanError(f"The {self.plan.then} in a pivot is not calculated.")
         index, across = _one_or_list([self.names[key] for key in self.plan.keys]), py(self.names[self.plan.across])
         zero = ".fillna(0).astype(int)" if self.plan.measures[0].column == ROWS else ""
         line = f"result = result.pivot(index={index}, columns={across}, values={py(first)}){zero}"
@@ -305,14 +298,10 @@ def _drawing(plan: Plan, code: PlanCode) -> list[str]:
 def _chart_of_points(plan: Plan, code: PlanCode) -> tuple[list[str], str, str]:
     names = [measure.column for measure in plan.measures]
     keys = [code.names[key] for key in plan.all_keys]
-    if len(names) < 1 + (plan.output == "scatter"):
-        raise PlanError(
-            "A scatter chart needs two columns of numbers." if names else f"A {plan.output} of which column?"
-        )
     cells = f"result[{py(names[0])}]"
     parts = f"result.groupby({py(keys[0])}, observed=True)" if keys else ""
     if plan.output == "histogram":
-        return [f'ax.hist({cells}, bins={plan.bins or 20}, edgecolor="white")'], names[0], "rows"
+        return [f'ax.hist({cells}, bins=20, edgecolor="white")'], names[0], "rows"
     if plan.output == "scatter" and not keys:
         return [f"ax.scatter(result[{py(names[1])}], {cells}, s=18, alpha=0.7)"], names[1], names[0]
     if plan.output == "scatter":

@@ -115,7 +115,6 @@ class Plan:
         window: The length of a rolling mean, in rows.
         limit: Only the first so many rows or groups; all where it is 0.
         columns: The columns that are shown, compared or correlated, where not all are.
-        bins: The bars of a histogram; 20 where it is 0.
     """
 
     output: str
@@ -132,7 +131,6 @@ class Plan:
     order: Order | None = None
     limit: int = 0
     columns: tuple[str, ...] = ()
-    bins: int = 0
     file: str = ""
 
     @property
@@ -188,40 +186,34 @@ def _plan(found: Mapping[str, Any], columns: frozenset[str], bands: tuple[str, .
             return Key(text.removesuffix(" in bands"), bands=bands)
         return Key(text) if text in columns or unit not in UNITS else Key(column, unit)
 
+    def row_filter(one: Mapping[str, Any]) -> RowFilter:
+        values = one.get("value", [])
+        return RowFilter(one["column"], one["op"], tuple(values) if isinstance(values, list) else (values,))
+
+    def measure(one: Mapping[str, Any]) -> Measure:
+        part = (row_filter(one["part"]),) if one.get("part") else ()
+        return Measure(one["agg"], one.get("column", ROWS), one.get("by", ""), float(one.get("per", 1)), part)
+
     filters = found.get("filters", {})
     if isinstance(filters, dict):  # by column; models that are held to nothing also write a list
         filters = [{"column": column, **one} for column, one in filters.items()]
-    raw = [found[name] for name in ("of", "y", "x") if name in found]
-    measures = tuple(Measure(AS_IT_IS, one) for one in raw) or tuple(map(_measure, found.get("measures", ())))
+    points = [Measure(AS_IT_IS, found[name]) for name in ("of", "y", "x") if name in found]
     sort = found.get("sort")
     across = key(found["across"]) if found.get("across") else None
     keys = tuple(dict.fromkeys(key(one) for one in found.get("group_by", ())))
+    new = [(one["name"], str(one["left"]), one["op"], str(one["right"])) for one in found.get("new_columns", ())]
     return Plan(
         output=found["output"],
         tables=tuple(found.get("tables", ())),
-        filters=tuple(map(_filter, filters)),
+        filters=tuple(map(row_filter, filters)),
         either=found.get("filters_match") == "any",
-        new_columns=tuple(
-            NewColumn(one["name"], str(one["left"]), one["op"], str(one["right"]))
-            for one in found.get("new_columns", ())
-        ),
+        new_columns=tuple(NewColumn(*parts) for parts in new),
         keys=tuple(one for one in keys if one != across) or keys,
         across=across if across and (across not in keys or len(keys) > 1) else None,
-        measures=tuple(dict.fromkeys(measures)),
+        measures=tuple(dict.fromkeys(points or map(measure, found.get("measures", ())))),
         then=found.get("then", ""),
         window=int(found.get("window", 0)),
         order=Order(sort["by"], sort["order"] == "descending") if sort else None,
         limit=int(found.get("limit", 0)),
         columns=tuple(dict.fromkeys(found.get("columns", ()))),
-        bins=int(found.get("bins", 0)),
     )
-
-
-def _filter(found: Mapping[str, Any]) -> RowFilter:
-    values = found.get("value", [])
-    return RowFilter(found["column"], found["op"], tuple(values) if isinstance(values, list) else (values,))
-
-
-def _measure(found: Mapping[str, Any]) -> Measure:
-    part = (_filter(found["part"]),) if found.get("part") else ()
-    return Measure(found["agg"], found.get("column", ROWS), found.get("by", ""), float(found.get("per", 1)), part)

@@ -144,11 +144,11 @@ def checked_program(plan: Plan, question: PlanQuestion, taken: set[str]) -> Prog
     """Decide what a plan leaves open, check it against its question, and write its code."""
     try:
         plan, tables, open_points = settled(plan, question.context or question.mentions, question.tables)
-        verdict = compared(plan, question.mentions, question.tables, question.context)
-        if verdict.failures:
-            return Refusal(verdict.failures, question.tables)
+        failures, doubts = compared(plan, question.mentions, question.tables, question.context)
+        if failures:
+            return Refusal(failures, question.tables)
         plan = named_file(plan, question.files, question.mentions.ending, taken)
-        return Program(plan, tables, program(plan, tables, plainly(plan)), verdict.doubts, open_points)
+        return Program(plan, tables, program(plan, tables, plainly(plan)), doubts, open_points)
     except PlanError as error:
         return Refusal((str(error),), question.tables)
 
@@ -219,23 +219,18 @@ def question_of(prompt: str, ask: Ask, tables: Sequence[TableProfile], made: set
     """A part of the prompt with the tables it is about: those it names, those of this cell, those uploaded, all."""
     known = {table.path.lower(): table for table in tables}
     named = [known[one.text.lower()] for one in mentions_in(prompt, tables).of("table") if one.text.lower() in known]
-    listed_now, wanted = _instructions_say(ask)
-    fresh = [table for table in tables if table.path in (listed_now or ask.new)]
+    wanted, files_told = _WANTED.search(ask.instructions), _NAMED.search(ask.instructions)
+    lines = files_told["lines"].splitlines() if files_told else []
+    here = [name for name in ask.files if any(line.startswith(f"- /mnt/data/{name}: ") for line in lines)]
+    fresh = [table for table in tables if table.path in (here or ask.new)]
     uploaded = [table for table in tables if table.path not in ask.made]
     choices = [list(dict.fromkeys(named))] if named else [one for one in (fresh, uploaded, list(tables)) if one]
     chosen = next((choice for choice in choices if not mentions_in(prompt, choice).unknown), choices[0])
     mentions = mentions_in(prompt, chosen)
     files = [one.text.rpartition("/")[2] for one in mentions.of("file")]  # folders are not made
-    free = [name for name in wanted if name not in made]
+    names = wanted["names"].split(", ") if wanted else []  # of the tables that have to come back
+    free = [name for name in names if "/" not in name and name not in made]
     if not files and len(free) == 1:
         ending = mentions.ending if mentions.ending not in PICTURES else ""
         files = [f"{free[0].rpartition('.')[0] or free[0]}{ending or '.csv'}"]
     return PlanQuestion(mentions, tuple(chosen), tuple(files))
-
-
-def _instructions_say(ask: Ask) -> tuple[list[str], list[str]]:
-    """The files that came with this question, and the tables that have to come back, as the notebook says it."""
-    wanted, named = _WANTED.search(ask.instructions), _NAMED.search(ask.instructions)
-    lines = named["lines"].splitlines() if named else []
-    here = [name for name in ask.files if any(line.startswith(f"- /mnt/data/{name}: ") for line in lines)]
-    return here, [name for name in wanted["names"].split(", ") if "/" not in name] if wanted else []

@@ -5,6 +5,7 @@ Every name and value enters the code as a Python literal: no column name can be 
 
 from __future__ import annotations
 
+import calendar
 import datetime as dt
 import itertools
 import re
@@ -85,18 +86,15 @@ class RowsCode:
         return lines + [line for key in self.plan.all_keys for line in self._made_key(key)]
 
     def _calculated(self, new: NewColumn) -> str:
-        sides = [
-            one if is_number(one) and one not in self.columns else f"data[{py(one)}]" for one in (new.left, new.right)
-        ]
-        left, right = sides
+        columns = [one for one in (new.left, new.right) if one in self.columns or not is_number(one)]
+        left, right = (f"data[{py(one)}]" if one in columns else one for one in (new.left, new.right))
         if new.op == "days since":
-            if {self.column(new.left).kind, self.column(new.right).kind} != {"date"}:
+            if {self.column(one).kind for one in columns} != {"date"}:
                 raise PlanError(f"{new.left} and {new.right} are not both dates.")
             return f"({left} - {right}).dt.days"
-        for text, side in zip((new.left, new.right), sides, strict=True):
-            if side != text and not self.numeric(text):
-                raise PlanError(f"{text} holds no numbers.")
-        if new.op == "/" and right.startswith("data["):
+        if bad := [one for one in columns if not self.numeric(one)]:
+            raise PlanError(f"{bad[0]} holds no numbers.")
+        if new.op == "/" and new.right in columns:
             right += '.replace(0, float("nan"))'
         return f"{left} {new.op} {right}"
 
@@ -214,12 +212,10 @@ def days_of(period: str) -> tuple[str, str]:
         year, _, rest = period.partition("-")
         if rest.count("-"):
             return str(dt.date.fromisoformat(period)), period
-        month, months = (int(rest[1]) * 3 - 2, 3) if rest.startswith("Q") else (int(rest or 1), 1 if rest else 12)
-        first = dt.date(int(year), month, 1)
+        first, last = (int(rest or 1), int(rest or 12)) if rest[:1] != "Q" else (int(rest[1]) * 3 - 2, int(rest[1]) * 3)
+        return str(dt.date(int(year), first, 1)), str(dt.date(int(year), last, calendar.monthrange(int(year), last)[1]))
     except ValueError:
         raise PlanError(f"{period} is not a date.") from None
-    after = first.year * 12 + first.month - 1 + months
-    return str(first), str(dt.date(after // 12, after % 12 + 1, 1) - dt.timedelta(days=1))
 
 
 def edges_of(bands: Sequence[str]) -> tuple[str, list[str]]:

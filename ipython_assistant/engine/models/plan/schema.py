@@ -26,30 +26,17 @@ Way = tuple[Sequence[str], Sequence[Any], int, int]
 """How a column may be filtered: the comparisons, the values, and how few and how many of them."""
 
 CANNOT: Final = (
-    "a needed column or table is missing",
-    "needs statistics, forecasting or several steps",
-    "is no question about the tables",
-    "is unclear",
-)
+    "a needed column or table is missing", "needs statistics, forecasting or several steps",
+    "is no question about the tables", "is unclear",
+)  # fmt: skip
 """What a model may say where no plan fits."""
 PICTURES: Final = (".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp")
-_CHART_TERMS: Final = {
-    "stacked": ("stacked bar",), "heatmap": ("heatmap",), "histogram": ("histogram",), "box": ("box",),
-    "scatter": ("scatter",), "pie": ("pie",), "horizontal": ("horizontal bar",), "bar": ("bar", "horizontal bar"),
-    "line": ("line",),
-}  # fmt: skip
-_TABLE_TERMS: Final = {
-    "dedupe": "without duplicates", "describe": "describe", "correlation": "correlation", "pivot": "pivot",
-    "duplicates": "duplicates", "missing": "missing", "distinct": "distinct",
-}  # fmt: skip
-_THEN_TERMS: Final = {
-    "share": ("percent of total",), "change": ("difference", "percent change"), "running": ("running total",),
-    "rolling": ("rolling mean",),
-}  # fmt: skip
-_RANKED: Final = english.words("low high ascending descending sorted ranked judged head latest earliest")
+_COARSER: Final = {"month": ("year", "quarter"), "quarter": ("year",), "week": ("year", "quarter", "month")}
+"""What dates as fine as these can be put together by: months have no weeks."""
+_RANKED: Final = english.words("low high ascending descending sorted ranked head latest earliest")
 _CALCULATED: Final = english.words(
     "mean median std sum count share rate weighted percentile change running rolling pivot maximum minimum distinct"
-) | {*UNITS, "count distinct", "per number", "bands", "judged", "latest", "earliest", "high", "low"}
+) | {*UNITS, "count distinct", "per number", "bands", "latest", "earliest", "high", "low"}
 
 
 def schema_for(
@@ -58,7 +45,7 @@ def schema_for(
     """Every plan that the question may ask for; `latest` is the question alone where it follows another."""
     schema = _Schema(mentions, tables)
     own = latest or mentions
-    changes_output = bool(own.terms & {"plot", *_CHART_TERMS, *_TABLE_TERMS}) or bool(files)
+    changes_output = bool(own.terms & {"plot", *english.CHART_TERMS, *english.TABLE_TERMS}) or bool(files)
     outputs = outputs_for(own if changes_output else mentions, files)
     if outputs == ("missing", "table") and (schema.blank or "count" in mentions.terms):
         outputs = ("table",) if schema.blank else ("missing",)
@@ -69,13 +56,13 @@ def schema_for(
 def outputs_for(mentions: Mentions, files: Sequence[str]) -> tuple[str, ...]:
     """The outputs that the question's terms and files leave."""
     terms = mentions.terms
-    charts = [term for term in _CHART_TERMS if term in terms]
+    charts = [term for term in english.CHART_TERMS if term in terms]
     drawn = any(name.lower().endswith(PICTURES) for name in files) or "plot" in terms
     if charts and (drawn or charts[0] not in {"line", "horizontal"} or PATTERNS["a line"].search(mentions.text)):
-        return _CHART_TERMS[charts[0]]
+        return tuple(english.CHART_TERMS[charts[0]])
     if drawn:
         return ("line", "bar", "scatter", "histogram")
-    asked = [output for term, output in _TABLE_TERMS.items() if term in terms]
+    asked = [output for term, output in english.TABLE_TERMS.items() if term in terms]
     unsure = {"missing"} if mentions.columns else set()
     unsure |= {"distinct"} if {"sum", "mean", "median", "count", "count distinct"} & terms else set()
     unsure |= {"duplicates"} if "count distinct" in terms else set()
@@ -130,12 +117,12 @@ class _Schema:
         base["of"] = _enum(self.numbers)
         if output == "box" and self.keys:
             base["group_by"] = _array(_enum(self.keys), 0, 1)
-        return _object(base, optional | _maybe("bins", self.counts))
+        return _object(base, optional)
 
     def _of_groups(self, output: str, base: Json, optional: Json) -> Json | None:
         """Tables, pivots and charts of groups."""
-        calculated = output != "table" or self._calculated()
-        chart, measures = output in CHARTS, self._measures() if calculated else []
+        calculated = output != "table" or PATTERNS["grouped"].search(self.said.text) or self.terms & _CALCULATED
+        chart, measures = output in CHARTS, self._measures() if calculated else []  # else the rows are meant
         crossed = output in {"pivot", "heatmap", "stacked bar"}
         if (chart or crossed) and not (measures and self.keys):
             return None
@@ -147,7 +134,7 @@ class _Schema:
         elif chart and output != "pie" and len(self.keys) > 1:
             optional["across"] = _enum(self.keys)
         base["measures"] = _any_of(measures, least, 1 if output in {"pivot", "heatmap", "pie"} else 3)
-        then = [one for term, several in _THEN_TERMS.items() if term in self.terms for one in several]
+        then = [one for term, several in english.THEN_TERMS.items() if term in self.terms for one in several]
         optional |= _maybe("then", ["percent change"] if {"change", "share"} <= self.terms else then)
         optional |= _maybe("window", self.counts if "rolling" in self.terms else [])
         order, asked = self._order()
@@ -156,22 +143,18 @@ class _Schema:
             optional["columns"] = _array(_enum([column.name for column in self.named]), 1, min(len(self.named), 8))
         return _object(base, optional)
 
-    def _calculated(self) -> bool:
-        """Whether anything may be calculated; else the rows are meant, as in `patients over 65`."""
-        return bool(PATTERNS["grouped"].search(self.said.text) or self.terms & _CALCULATED)
-
     def _keys(self) -> list[str]:
         """What may make groups: columns that are named, dates by the units that are said, bands."""
         dates = [column for column in self.all if column.kind == "date"]
         dates = [column for column in dates if column in self.named] or dates
         units = [unit for unit in UNITS if unit in self.terms]
-        keys = [f"{column.name} by {unit}" for unit in units for column in dates if _coarser(unit, column)]
+        keys = [f"{one.name} by {unit}" for unit in units for one in dates if unit in _COARSER.get(one.grain, UNITS)]
         keys += [f"{name} in bands" for name in self.numeric if self.said.bands]
         keys += [one.name for one in self.named if one.in_time or one.kind in {"text", "yes/no"}]
         timed = [column.name for column in self.all if column.in_time]
         in_time = any(key in timed or key.rpartition(" by ")[0] in timed for key in keys)
         keys += timed if {"line", "plot", "running", "rolling", "change"} & self.terms and not in_time else []
-        charted = bool(self.terms & {"plot", *_CHART_TERMS})
+        charted = bool(self.terms & {"plot", *english.CHART_TERMS})
         whole = [one.name for one in self.named if one.kind == "number" and one.whole]
         keys += [name for name in whole if charted or english.is_grouped_by(self.said, name)]
         return list(dict.fromkeys(keys))
@@ -212,15 +195,12 @@ class _Schema:
             return {}, False
         up, down = bool({"low", "ascending"} & terms), bool({"high", "descending"} & terms)
         ways = ["descending"] if down and not up else ["ascending"] if up and not down else ["descending", "ascending"]
-        if "judged" in terms and not (up or down):
-            good = any(english.GOODS & {*english.words_of(name)} for name in self.numeric)
-            ways = ["descending" if ("worst" in self.said.text) != good else "ascending"]
         by = ["measure", *(column.name for column in self.named), *self.numbers]
         by += [one.name for one in self.all if one.in_time] if {"latest", "earliest", "head"} & terms else []
         found: Json = {"sort": _object({"by": _enum(by), "order": _enum(ways)})}
-        which = bool(PATTERNS["which one"].match(self.said.text) and {"high", "low", "judged"} & terms)
+        which = bool(PATTERNS["which one"].match(self.said.text) and {"high", "low"} & terms)
         counted = bool({"high", "low", "head"} & terms and self.counts)
-        if counted or which or "judged" in terms:
+        if counted or which:
             found["limit"] = _enum(self.counts or [1])
         return found, counted or which or bool({"ascending", "descending", "sorted", "ranked"} & terms)
 
@@ -251,20 +231,18 @@ class _Schema:
         bound = english.bound_numbers(self.said, self.all)
         numbers = [(number, bound.get(one)) for one in self.said.of("number", "period") for number in one.numbers]
         mentioned = {name for names in bound.values() for name in names}
-        found: dict[str, list[Way]] = {}
-        for column in self.all:
-            if column in self.named or column.name in mentioned:
-                own = [number for number, names in numbers if names is None or column.name in names]
-                found[column.name] = self._filters_of(column, own)
         periods = [*self.said.periods, *(term for term in ("latest", "earliest") if term in self.terms)]
         dates = [column for column in self.named if column.kind == "date"]
+        found: dict[str, list[Way]] = {}
+        for column in self.all:
+            dated = column.kind == "year" and bool(periods) and not dates
+            if dated or column in self.named or column.name in mentioned:
+                own = [number for number, names in numbers if names is None or column.name in names]
+                found[column.name] = self._filters_of(column, own)
         for column in (dates or [one for one in self.all if one.kind == "date"]) if periods else []:
             several = [(["between"], periods, 2, 2), (["in", "not in"], periods, 2, 2)] if len(periods) > 1 else []
             ways = [(["in", "not in", "before", "after", "since", "until"], periods, 1, 1), *several]
             found[column.name] = [*found.get(column.name, []), *ways]
-        for column in [one for one in self.all if one.kind == "year" and one not in self.named]:
-            if periods and not dates:
-                found[column.name] = self._filters_of(column, [number for number, _ in numbers])
         return {column: ways for column, ways in found.items() if ways}
 
     def _filters_of(self, column: Column, numbers: Sequence[float]) -> list[Way]:
@@ -299,14 +277,7 @@ class _Schema:
         sides = [column.name for column in self.all if column.kind == "date"] if days else list(self.numeric)
         sides += [] if days else [f"{one.numbers[0]:g}" for one in self.said.of("number")]
         ops = ["days since"] if days else self.signs or ["-"]
-        part = {"left": _enum(sides), "op": _enum(ops), "right": _enum(sides)}
-        return [_object({"name": _enum([self.new])} | part)]
-
-
-def _coarser(unit: str, column: Column) -> bool:
-    """Whether dates can be put together by this unit: months have no weeks."""
-    finest = {"month": {"year", "quarter"}, "quarter": {"year"}, "week": {"year", "quarter", "month"}}
-    return unit in finest.get(column.grain, set(UNITS))
+        return [_object({"name": _enum([self.new]), "left": _enum(sides), "op": _enum(ops), "right": _enum(sides)})]
 
 
 def new_name(mentions: Mentions) -> str:

@@ -10,20 +10,7 @@ from typing import TYPE_CHECKING, Final
 from ipython_assistant.engine.models.plan import english
 from ipython_assistant.engine.models.plan.english import PATTERNS
 from ipython_assistant.engine.models.plan.mentions import plain
-from ipython_assistant.engine.models.plan.plan import (
-    AS_IT_IS,
-    COMPARISONS,
-    NEGATED,
-    OF_POINTS,
-    ROWS,
-    UNITS,
-    Key,
-    Measure,
-    Plan,
-    PlanError,
-    RowFilter,
-    is_number,
-)
+from ipython_assistant.engine.models.plan.plan import AS_IT_IS, OF_POINTS, ROWS, UNITS, Key, Measure, PlanError
 from ipython_assistant.engine.models.plan.schema import PICTURES
 from ipython_assistant.engine.models.safe_markdown import bold
 from ipython_assistant.engine.models.table_profiles import columns_of
@@ -32,17 +19,17 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from ipython_assistant.engine.models.plan.mentions import Mentions
+    from ipython_assistant.engine.models.plan.plan import Plan, RowFilter
     from ipython_assistant.engine.models.table_profiles import Column, TableProfile
 
 _MAX_STEM: Final = 60
 _SORTED: Final = english.words("sorted ascending descending")
-_THEN: Final = {"running": "running total", "rolling": "rolling mean"}
 
 
 def mended(plan: Plan, mentions: Mentions, tables: Sequence[TableProfile]) -> Plan:
     """A model's plan without slips that the question's own words put right: nothing is decided here that is open."""
     slips = _Slips(mentions, columns_of(tables))
-    for mend in (slips.keys, slips.shares, slips.measures, slips.days, slips.left_out, slips.rows):
+    for mend in (slips.keys, slips.shares, slips.measures, slips.days, slips.top, slips.rows):
         plan = mend(plan)
     return plan
 
@@ -105,7 +92,7 @@ class _Slips:
         return replace(plan, keys=keys, across=across)
 
     def measures(self, plan: Plan) -> Plan:
-        """Every aggregate that is said, of the one column that is measured; `how many` counts."""
+        """Every aggregate that is said, of the one column that is measured; rows, where nothing else is divided."""
         keyed = {key.column for key in plan.all_keys}
         measures = []
         for one in plan.measures:
@@ -122,13 +109,9 @@ class _Slips:
         names = list({one.column for one in measures})
         if said and simple and len(names) == 1 and names[0] in self.numeric and len([*said, *extremes]) > 1:
             measures = measures if plan.drawn else [Measure(how, names[0]) for how in [*said, *extremes]]
-        then = next((then for term, then in _THEN.items() if term in self.terms), "")
+        then = next((english.THEN_TERMS[term][0] for term in ("running", "rolling") if term in self.terms), "")
         then = plan.then or (then if measures and plan.keys else "")
-        plan = replace(plan, measures=tuple(dict.fromkeys(measures)), then=then)
-        how_many = "count" in self.terms and plan.output == "table" and not plan.limit and not plan.columns
-        if how_many and not measures and not {"missing", "count distinct"} & self.terms:
-            plan = replace(plan, measures=(Measure("count"),), order=None)
-        return plan
+        return replace(plan, measures=tuple(dict.fromkeys(measures)), then=then)
 
     def days(self, plan: Plan) -> Plan:
         """Days are counted from the earlier date to the later."""
@@ -154,26 +137,16 @@ class _Slips:
             by = [name for name in by if name in self.numeric] or by
             if order.by != "measure" or len(by) == 1:
                 order = replace(order, by=by[0] if order.by == "measure" else order.by)
-                single = {"high", "low", "judged"} & self.terms and not _SORTED & self.terms
+                single = {"high", "low"} & self.terms and not _SORTED & self.terms
                 return replace(plan, order=order, measures=(), limit=plan.limit or int(bool(single)))
         return replace(plan, measures=()) if takes == {AS_IT_IS} else plan
 
-    def left_out(self, plan: Plan) -> Plan:
-        """The plan with a filter for each value that is to be left out, and with none for the number of a top list."""
-        filters = list(plan.filters)
-        for one in self.said.of("value"):
-            certain = one.certain and len(one.columns) == 1 and english.is_excluded(self.said, one.start)
-            known = any(each.column == one.columns[0] and each.op in NEGATED for each in filters)
-            if certain and not known and not plan.either:
-                filters.append(RowFilter(one.columns[0], "not in", (one.text,)))
+    def top(self, plan: Plan) -> Plan:
+        """The number of a top list chooses no rows."""
         once = [number for one in self.said.of("number", "period") for number in one.numbers].count(plan.limit) == 1
-        ranked = [one for one in filters if one.op in {*COMPARISONS, "=="} and one.values == (plan.limit,) and once]
-        kept = [one for one in filters if one not in ranked and (one.op != "in" or not self._all_out(one))]
+        ops = {"==", *english.COMPARED_BY.values()} if once else set()
+        kept = [one for one in plan.filters if one.op not in ops or one.values != (plan.limit,)]
         return replace(plan, filters=tuple(kept))
-
-    def _all_out(self, one: RowFilter) -> bool:
-        places = [each for each in self.said.of("value") if each.text in one.values and each.columns == (one.column,)]
-        return bool(places) and all(english.is_excluded(self.said, each.start) for each in places)
 
 
 def settled(
@@ -191,14 +164,13 @@ def settled(
     quotients = {new.name: new for new in plan.new_columns if new.op == "/"}
     for one in plan.measures:
         quotient = quotients.get(one.column) if one.aggregate in {AS_IT_IS, "mean"} and plan.keys else None
-        if quotient and "mean" not in mentions.terms and not (is_number(quotient.left) or is_number(quotient.right)):
+        if quotient and "mean" not in mentions.terms and {quotient.left, quotient.right} <= columns.keys():
             measures.append(Measure("ratio", quotient.left, quotient.right))
             continue
         how = _aggregate(one, plan, columns.get(one.column))
         if how != one.aggregate and one.column != ROWS:
-            decided.append(
-                f"The question does not say how several values become one: I took the **{how}** of {bold(one.column)}."
-            )
+            open_point = "The question does not say how several values become one"
+            decided.append(f"{open_point}: I took the **{how}** of {bold(one.column)}.")
         part = tuple(_with_values(each, mentions, columns) for each in one.part)
         measures.append(replace(one, aggregate=how, part=part))
     filters = tuple(_with_values(one, mentions, columns) for one in plan.filters)
@@ -243,9 +215,8 @@ def _joined(first: TableProfile, second: TableProfile) -> tuple[tuple[TableProfi
             if common and (alike or left.kind == "text"):
                 pairs.append((2 * alike + (left.code and right.code), left, right))
     if not pairs:
-        raise PlanError(
-            f"{first.name} and {second.name} cannot be joined: they share no column that names each row of one of them."
-        )
+        reason = "they share no column that names each row of one of them"
+        raise PlanError(f"{first.name} and {second.name} cannot be joined: {reason}.")
     _, left, right = max(pairs, key=lambda pair: pair[0])
     if right.unique:
         return (first, second), (left.name, right.name)
@@ -263,9 +234,8 @@ def _aggregate(one: Measure, plan: Plan, column: Column | None) -> str:
     if column is None or column.rate or column.kind == "year":
         return "mean"
     words = set(english.words_of(column.name))
-    return (
-        "sum" if words & english.AMOUNTS or (column.whole and not {"age", "year", "score", "rank"} & words) else "mean"
-    )
+    counted = column.whole and not {"age", "year", "score", "rank"} & words
+    return "sum" if counted or words & english.AMOUNTS else "mean"
 
 
 def _with_values(one: RowFilter, mentions: Mentions, columns: dict[str, Column]) -> RowFilter:
@@ -288,7 +258,7 @@ def named_file(plan: Plan, asked: Sequence[str], ending: str, taken: Collection[
     if not ending or (ending in PICTURES) != plan.drawn:
         ending = ".png" if plan.drawn else ".csv"
     stem, used = _stem(plan), {one.lower() for one in taken}
-    names = (f"{stem}{number}{ending}" for number in ("", *(f"_{n}" for n in range(2, len(taken) + 3))))
+    names = [f"{stem}{ending}", *(f"{stem}_{number}{ending}" for number in range(2, len(taken) + 3))]
     return replace(plan, file=next(name for name in names if name.lower() not in used))
 
 

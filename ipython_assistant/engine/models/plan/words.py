@@ -5,23 +5,12 @@ Nothing here is a model's text: the words come from the plan, the figures from w
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine.models.plan.english import SAID
 from ipython_assistant.engine.models.plan.mentions import plain
-from ipython_assistant.engine.models.plan.plan import (
-    OF_COLUMNS,
-    OF_POINTS,
-    ROWS,
-    Key,
-    Measure,
-    NewColumn,
-    Plan,
-    RowFilter,
-    is_number,
-)
+from ipython_assistant.engine.models.plan.plan import OF_COLUMNS, OF_POINTS, ROWS, is_number
 from ipython_assistant.engine.models.safe_markdown import (
     bold,
     clean_line,
@@ -35,135 +24,129 @@ from ipython_assistant.engine.models.safe_markdown import (
 from ipython_assistant.engine.models.table_profiles import call
 
 if TYPE_CHECKING:
-    from ipython_assistant.engine.models import Interpreter, RunOutcome
-    from ipython_assistant.engine.models.table_profiles import TableProfile
+    from collections.abc import Callable
 
-Name = Callable[[str], str]
+    from ipython_assistant.engine.models import Interpreter, RunOutcome
+    from ipython_assistant.engine.models.plan.plan import Key, Measure, NewColumn, Plan, RowFilter
+    from ipython_assistant.engine.models.table_profiles import TableProfile
 
 _AGGREGATES, _OPS, _THEN, _SIGNS = (SAID[name] for name in ("aggregates", "operators", "then", "signs"))
 
 
 def read_as(plan: Plan) -> str:
     """What a plan does, as Markdown, without a full stop."""
-    return _sentence(plan, bold, quoted)
+    return _Phrases(plan, bold, quoted).sentence()
 
 
 def plainly(plan: Plan) -> str:
     """What a plan does, on one line of plain text, for a comment in code."""
-    return _sentence(plan, clean_line, clean_line)
+    return _Phrases(plan, clean_line, clean_line).sentence()
 
 
 def title(plan: Plan) -> str:
     """A chart's title: what is drawn, by what, and of which rows."""
-    what = _what(plan, clean_line)
+    said = _Phrases(plan, clean_line, clean_line)
+    what = said.what()
     if plan.keys and plan.output not in OF_POINTS:
         then = f", {plan.then}" if plan.then else ""
-        what = f"{_measures(plan, clean_line)}{then} by {_keys(plan.all_keys, clean_line)}"
-    text = f"{what} ({_rows(plan, clean_line, clean_line)})" if plan.filters else what
+        what = f"{said.measures()}{then} by {said.keys(plan.all_keys)}"
+    text = f"{what} ({said.rows()})" if plan.filters else what
     return text[:1].upper() + text[1:]
 
 
-def _sentence(plan: Plan, name: Name, value: Name) -> str:
-    parts = [_what(plan, name), _rows(plan, name, value)]
-    if plan.on:
-        parts.append(f"joined where {name(plan.on[0])} is {name(plan.on[1])}")
-    parts += [f"where {name(new.name)} is {_formula(new, name)}" for new in plan.new_columns]
-    if plan.order or plan.limit:
-        parts.append(_order(plan, name))
-    return ", ".join(parts)
+class _Phrases:
+    """The parts of a plan in words; `name` and `value` write names of columns, and values."""
 
+    def __init__(self, plan: Plan, name: Callable[[str], str], value: Callable[[str], str]) -> None:
+        self.plan = plan
+        self.name = name
+        self.value = value
 
-def _what(plan: Plan, name: Name) -> str:
-    columns = listed([name(column) for column in plan.columns])
-    per = f" per {_keys(plan.keys, name)}" if plan.keys else ""
-    if plan.output in OF_COLUMNS:
-        compared = f", compared by {columns}" if columns else ""
-        return {
-            "describe": f"overview of {columns or 'every column'}",
-            "missing": f"missing cells of {columns or 'each column'}",
-            "duplicates": f"rows that are there more than once{compared}",
-            "without duplicates": f"each row once{compared}",
-            "distinct": f"the different values of {columns}",
-            "correlation": f"correlation (Pearson) of {columns}",
-        }[plan.output]
-    if plan.output == "scatter":
-        y, x = (name(measure.column) for measure in plan.measures[:2])
-        return f"scatter chart of {y} against {x}" + (
-            f", a colour for each {_key(plan.across, name)}" if plan.across else ""
-        )
-    if not plan.measures:
-        return f"{columns} of the rows" if columns else "the rows with all their columns"
-    kinds = {"heatmap": "heat map", "box": "box plot", "histogram": "histogram"}
-    kind = f"{kinds.get(plan.output, f'{plan.output} chart')} of " if plan.drawn else ""
-    what = f"{kind}{_measures(plan, name)}{per}"
-    if plan.across:
-        what += f", {'one' if plan.drawn else 'a column'} for each {_key(plan.across, name)}"
-    return f"{what}, {_THEN[plan.then]}" if plan.then else what
+    def sentence(self) -> str:
+        plan = self.plan
+        parts = [self.what(), self.rows()]
+        if plan.on:
+            parts.append(f"joined where {self.name(plan.on[0])} is {self.name(plan.on[1])}")
+        parts += [f"where {self.name(new.name)} is {self._formula(new)}" for new in plan.new_columns]
+        by = f" by {self.name(plan.order.by)}" if plan.order and plan.order.by != "measure" else ""
+        which = "largest" if plan.order and plan.order.descending else "smallest"
+        if plan.order:
+            parts.append(f"the {plan.limit} {which}{by}" if plan.limit else f"sorted{by}, {which} first")
+        elif plan.limit:
+            parts.append(f"the first {plan.limit}")
+        return ", ".join(parts)
 
+    def what(self) -> str:
+        plan, columns = self.plan, listed(list(map(self.name, self.plan.columns)))
+        if plan.output in OF_COLUMNS:
+            compared = f", compared by {columns}" if columns else ""
+            return {
+                "describe": f"overview of {columns or 'every column'}",
+                "missing": f"missing cells of {columns or 'each column'}",
+                "duplicates": f"rows that are there more than once{compared}",
+                "without duplicates": f"each row once{compared}",
+                "distinct": f"the different values of {columns}",
+                "correlation": f"correlation (Pearson) of {columns}",
+            }[plan.output]
+        across = self.keys((plan.across,)) if plan.across else ""
+        if plan.output == "scatter":
+            y, x = (self.name(measure.column) for measure in plan.measures[:2])
+            return f"scatter chart of {y} against {x}{f', a colour for each {across}' if across else ''}"
+        if not plan.measures:
+            return f"{columns} of the rows" if columns else "the rows with all their columns"
+        kinds = {"heatmap": "heat map", "box": "box plot", "histogram": "histogram"}
+        drawn = f"{kinds.get(plan.output, f'{plan.output} chart')} of " if plan.drawn else ""
+        what = f"{drawn}{self.measures()}"
+        what += f" per {self.keys(plan.keys)}" if plan.keys else ""
+        what += f", {'one' if plan.drawn else 'a column'} for each {across}" if across else ""
+        return f"{what}, {_THEN[plan.then]}" if plan.then else what
 
-def _measures(plan: Plan, name: Name) -> str:
-    return listed([_measure(measure, name) for measure in plan.measures])
+    def measures(self) -> str:
+        return listed(list(map(self._measure, self.plan.measures)))
 
+    def _measure(self, measure: Measure) -> str:
+        column = "rows" if measure.column == ROWS else self.name(measure.column)
+        match measure.aggregate:
+            case "ratio":
+                per = f"{measure.per:,g} " if measure.per != 1 else ""
+                of = "number of rows" if measure.column == ROWS else f"sum of {column}"
+                return f"{of} per {per}{self.name(measure.by)}"
+            case "weighted mean":
+                return f"mean of {column} weighted by {self.name(measure.by)}"
+            case "percent that fit":
+                return f"percent of {column} where {self._condition(measure.part[0])}"
+            case "count" if measure.column == ROWS:
+                return "number of rows"
+        how = f"{measure.percentile}th percentile of" if measure.percentile else _AGGREGATES[measure.aggregate]
+        return f"{how} {column}".strip()
 
-def _measure(measure: Measure, name: Name) -> str:
-    column = "rows" if measure.column == ROWS else name(measure.column)
-    match measure.aggregate:
-        case "ratio":
-            per = f"{measure.per:,g} " if measure.per != 1 else ""
-            return f"{'number of rows' if measure.column == ROWS else f'sum of {column}'} per {per}{name(measure.by)}"
-        case "weighted mean":
-            return f"mean of {column} weighted by {name(measure.by)}"
-        case "percent that fit":
-            return f"percent of {column} where {_condition(measure.part[0], name, name)}"
-        case "count" if measure.column == ROWS:
-            return "number of rows"
-    how = f"{measure.percentile}th percentile of" if measure.percentile else _AGGREGATES[measure.aggregate]
-    return f"{how} {column}".strip()
+    def keys(self, keys: tuple[Key, ...]) -> str:
+        found = []
+        for key in keys:
+            bands = f" in bands {', '.join(key.bands)}" if key.bands else ""
+            found.append(f"{f'{key.unit} of ' if key.unit else ''}{self.name(key.column)}{bands}")
+        return listed(found)
 
+    def rows(self) -> str:
+        conditions = list(map(self._condition, self.plan.filters))
+        return f"rows where {listed(conditions, 'or' if self.plan.either else 'and')}" if conditions else "all rows"
 
-def _keys(keys: tuple[Key, ...], name: Name) -> str:
-    return listed([_key(key, name) for key in keys])
+    def _condition(self, one: RowFilter) -> str:
+        if one.op in {"is missing", "is not missing"}:
+            return f"{self.name(one.column)} {one.op}"
+        values = [self.value(part) if isinstance(part, str) else self._figure(part) for part in one.values]
+        said = f"{values[0]} to {values[-1]}" if one.op == "between" else listed(values, "or")
+        return f"{self.name(one.column)} {_OPS.get(one.op, one.op)} {said}"
 
+    def _formula(self, new: NewColumn) -> str:
+        left, right = (part if is_number(part) else self.name(part) for part in (new.left, new.right))
+        days = new.op == "days since"
+        return f"the days from {right} to {left}" if days else f"{left} {_SIGNS.get(new.op, new.op)} {right}"
 
-def _key(key: Key, name: Name) -> str:
-    if key.bands:
-        return f"{name(key.column)} in bands {', '.join(key.bands)}"
-    return f"{key.unit} of {name(key.column)}" if key.unit else name(key.column)
-
-
-def _rows(plan: Plan, name: Name, value: Name) -> str:
-    conditions = [_condition(one, name, value) for one in plan.filters]
-    return f"rows where {listed(conditions, 'or' if plan.either else 'and')}" if conditions else "all rows"
-
-
-def _condition(one: RowFilter, name: Name, value: Name) -> str:
-    if one.op in {"is missing", "is not missing"}:
-        return f"{name(one.column)} {one.op}"
-    values = [value(part) if isinstance(part, str) else _figure(part) for part in one.values]
-    said = f"{values[0]} to {values[-1]}" if one.op == "between" else listed(values, "or")
-    return f"{name(one.column)} {_OPS.get(one.op, one.op)} {said}"
-
-
-def _figure(number: float) -> str:
-    """A number; one that may be a year has no comma."""
-    return f"{number:,.12g}" if abs(number) >= 10_000 else f"{number:.12g}"  # noqa: PLR2004 longer than years
-
-
-def _formula(new: NewColumn, name: Name) -> str:
-    left, right = (part if is_number(part) else name(part) for part in (new.left, new.right))
-    if new.op == "days since":
-        return f"the days from {right} to {left}"
-    return f"{left} {_SIGNS.get(new.op, new.op)} {right}"
-
-
-def _order(plan: Plan, name: Name) -> str:
-    if plan.order is None:
-        return f"the first {plan.limit}"
-    by = "" if plan.order.by == "measure" else f" by {name(plan.order.by)}"
-    which = "largest" if plan.order.descending else "smallest"
-    if plan.limit:
-        return f"the {plan.limit} {which}{by}"
-    return f"sorted{by}, {which} first"
+    @staticmethod
+    def _figure(number: float) -> str:
+        """A number; one that may be a year has no comma."""
+        return f"{number:,.12g}" if abs(number) >= 10_000 else f"{number:.12g}"  # noqa: PLR2004 longer than years
 
 
 # ---- before and after the code runs
@@ -207,12 +190,8 @@ async def closing(one: Program, outcome: RunOutcome, interpreter: Interpreter) -
     Raises `RuntimeError`: what it made could not be looked at.
     """
     if outcome.error or one.plan.file not in outcome.files:
-        why = (
-            f"The code stopped with {inline_code(clean_line(outcome.error))}."
-            if outcome.error
-            else "The code wrote no file."
-        )
-        return f"{why} Its log is shown with the code."
+        stopped = f"stopped with {inline_code(clean_line(outcome.error))}" if outcome.error else "wrote no file"
+        return f"The code {stopped}. Its log is shown with the code."
     most = OVERVIEW_ROWS if one.plan.output in {"describe", "missing"} else HEAD_ROWS
     needed = [key.column for key in one.plan.all_keys]
     needed += [name for measure in one.plan.measures for name in (measure.column, measure.by) if name not in {"", ROWS}]
@@ -242,7 +221,7 @@ def _sentences(one: Program, facts: dict[str, Any]) -> list[str]:
 def _spellings(one: Program) -> list[str]:
     """Values that differ only in how they are written are groups of their own; the reader is told."""
     found = []
-    keys = {key.column for key in one.plan.all_keys} | ({*one.plan.columns} if one.plan.output == "distinct" else set())
+    keys = {key.column for key in one.plan.all_keys} | {*(one.plan.columns if one.plan.output == "distinct" else ())}
     for column in (column for side in one.tables for column in side.columns if column.name in keys):
         alike: dict[str, list[str]] = {}
         for value in column.values:
