@@ -210,9 +210,7 @@ def test_what_is_no_form_is_refused_with_the_forms_and_the_way_to_a_model(covera
 # ---- files, tables and conversations
 
 
-@pytest.mark.parametrize(
-    "ending", ["csv", "tsv", "xlsx", "json", "jsonl", "parquet", "md", "html", "txt", "svg", "pdf"]
-)
+@pytest.mark.parametrize("ending", ["csv", "tsv", "xlsx", "json", "jsonl", "parquet", "md", "html", "svg", "pdf"])
 def test_a_table_or_a_chart_is_written_in_the_format_of_its_name(coverage, ending):
     pytest.importorskip("openpyxl")
     what = "Plot mean coverage by year" if ending in {"svg", "pdf"} else "Count rows per disease"

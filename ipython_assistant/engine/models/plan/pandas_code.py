@@ -32,9 +32,6 @@ _WRITERS: Final = {
     ".html": 'to_html({}, index=False, na_rep="")',
 }  # fmt: skip
 _COARSE: Final = frozenset({"week", "month", "quarter"})
-TITLE_LENGTH: Final = 70
-"""Characters of a chart's title in one line; the figure is 7 inches wide."""
-DOTS_PER_INCH: Final = 150
 _TURNED: Final = 'plt.setp(ax.get_xticklabels(), rotation=45, ha="right")'
 
 
@@ -283,13 +280,13 @@ def _one_or_list(names: Sequence[str]) -> str:
 def _drawing(plan: Plan, code: PlanCode) -> list[str]:
     """The lines that draw and save the picture. Raises `PlanError` where it lacks what such a chart needs."""
     lines, across, up = (_chart_of_points if plan.output in OF_POINTS else _chart_of_groups)(plan, code)
-    heading = "\n".join(textwrap.wrap(title(plan), TITLE_LENGTH))
+    heading = "\n".join(textwrap.wrap(title(plan), 70))  # characters, in a figure of 7 inches
     return [
         'plt.rcParams["text.parse_math"] = False  # a $ in a name is a dollar sign',
         'fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")',
         *lines,
         f"ax.set(\n    title={py(heading)},\n    xlabel={py(across)},\n    ylabel={py(up)},\n)",
-        f"fig.savefig({py(plan.file)}, dpi={DOTS_PER_INCH})",
+        f"fig.savefig({py(plan.file)}, dpi=150)",
         "plt.close(fig)",
         f'print(f"{{len(result):,}} points, saved as", {py(plan.file)})',
     ]

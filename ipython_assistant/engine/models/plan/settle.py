@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ipython_assistant.engine.models.plan import english
 from ipython_assistant.engine.models.plan.english import PATTERNS
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.models.plan.mentions import Mentions
     from ipython_assistant.engine.models.plan.plan import Plan, RowFilter
     from ipython_assistant.engine.models.table_profiles import Column, TableProfile
-
-_MAX_STEM: Final = 60
-_SORTED: Final = english.words("sorted ascending descending")
 
 
 def mended(plan: Plan, mentions: Mentions, tables: Sequence[TableProfile]) -> Plan:
@@ -137,7 +134,7 @@ class _Slips:
             by = [name for name in by if name in self.numeric] or by
             if order.by != "measure" or len(by) == 1:
                 order = replace(order, by=by[0] if order.by == "measure" else order.by)
-                single = {"high", "low"} & self.terms and not _SORTED & self.terms
+                single = {"high", "low"} & self.terms and not {"sorted", "ascending", "descending"} & self.terms
                 return replace(plan, order=order, measures=(), limit=plan.limit or int(bool(single)))
         return replace(plan, measures=()) if takes == {AS_IT_IS} else plan
 
@@ -274,4 +271,4 @@ def _stem(plan: Plan) -> str:
         parts = [table, plan.output.replace("table", "rows"), *plan.columns[:2]]
     parts += [str(value) for one in plan.filters for value in one.values[:2]]
     words = [re.sub(r"[\W_]+", "_", plain(re.sub(r"\s*[(\[].*?[)\]]", "", part))).strip("_") for part in parts]
-    return "_".join(filter(None, words))[:_MAX_STEM].strip("_") or "result"
+    return "_".join(filter(None, words))[:60].strip("_") or "result"
