@@ -230,7 +230,8 @@ class ChatServer:
             if "text/html" in kind:
                 raise self._web_page()
             if "application/json" in kind:
-                yield json.loads(await answer.aread())
+                whole = json.loads(await answer.aread())
+                yield whole if isinstance(whole, dict) else {"error": whole}
                 return
             async for line in answer.aiter_lines():
                 data = line.removeprefix("data:").strip()
