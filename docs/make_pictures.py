@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from browser.harness import Lab, Notebook
+    from playwright.sync_api import Locator
 
 ASKING_CELL = 3
 WIDTH, HEIGHT = 1000, 1500
+MARGIN = 3
+"""Pixels above and below a part of the page that a picture is taken of."""
 LARGEST_BYTES = 150_000
 THEMES = (("JupyterLab Light", ""), ("JupyterLab Dark", "_dark"))
 
@@ -90,8 +93,8 @@ def first_cell(lab: Lab, open_notebook: Callable[[Path], Notebook]) -> None:
     outputs = notebook.output(ASKING_CELL).locator(".jp-OutputArea-child")
     for theme, suffix in THEMES:
         notebook.theme(theme)
-        notebook.screenshot(PICTURES / f"first_cell{suffix}.png", notebook.cell(ASKING_CELL))
-        notebook.screenshot(PICTURES / f"files{suffix}.png", outputs.nth(-2), outputs.nth(-1))
+        take(notebook, PICTURES / f"first_cell{suffix}.png", cells(notebook).nth(ASKING_CELL))
+        take(notebook, PICTURES / f"files{suffix}.png", outputs.nth(-2), outputs.nth(-1))
         for name in (f"first_cell{suffix}.png", f"files{suffix}.png"):
             make_small(PICTURES / name)
     notebook.theme(THEMES[0][0])
@@ -103,12 +106,12 @@ def local(lab: Lab, open_notebook: Callable[[Path], Notebook]) -> None:
     notebook.start(cell=0)
     notebook.start(cell=1)
     expect(notebook.output(1)).to_contain_text("Running code, 2 s")
-    notebook.screenshot(PICTURES / "running.png", notebook.cell(1))
+    take(notebook, PICTURES / "running.png", cells(notebook).nth(1))
     notebook.wait_for_kernel("idle")
     notebook.start(cell=2)
     expect(notebook.output(2)).to_contain_text("the whole picture", timeout=60_000)
     notebook.wait_for_kernel("idle")
-    notebook.screenshot(PICTURES / "large_picture.png", notebook.output(2))
+    take(notebook, PICTURES / "large_picture.png", notebook.output(2))
     for name in ("running.png", "large_picture.png"):
         make_small(PICTURES / name)
 
@@ -127,7 +130,7 @@ def missing_file(lab: Lab, open_notebook: Callable[[Path], Notebook]) -> None:
         lab.add_kernel("scripted", Path(sys.executable), key)
         notebook = opened(open_notebook, lab.write_notebook("missing/missing.ipynb", [LOAD, MISSING], "scripted"))
         notebook.run_all()
-        notebook.screenshot(PICTURES / "missing_file.png", notebook.cell(1))
+        take(notebook, PICTURES / "missing_file.png", cells(notebook).nth(1))
         make_small(PICTURES / "missing_file.png")
 
 
@@ -136,6 +139,27 @@ def opened(open_notebook: Callable[[Path], Notebook], path: Path) -> Notebook:
     notebook = open_notebook(path)
     notebook.command("application:toggle-left-area")
     return notebook
+
+
+def cells(notebook: Notebook) -> Locator:
+    """The cells with their outputs."""
+    return notebook.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook .jp-Cell")
+
+
+def take(notebook: Notebook, path: Path, first: Locator, last: Locator | None = None) -> None:
+    """A picture of the page from one part to another below it, whole however long it is."""
+    page, size = notebook.page, notebook.page.viewport_size or {"width": WIDTH, "height": HEIGHT}
+    # The active cell has a toolbar of its own.
+    page.evaluate("() => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = 0; }")
+    height = sum(cells(notebook).evaluate_all("all => all.map(cell => cell.getBoundingClientRect().height)"))
+    page.set_viewport_size({**size, "height": max(size["height"], int(height) + 400)})
+    cells(notebook).first.scroll_into_view_if_needed()
+    above, below = (part.bounding_box() for part in (first, last or first))
+    clip = {"x": above["x"], "y": above["y"] - MARGIN, "width": max(above["width"], below["width"])}
+    clip["height"] = below["y"] + below["height"] - above["y"] + 2 * MARGIN
+    path.parent.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=path, clip=clip, animations="disabled")
+    page.set_viewport_size(size)
 
 
 def make_small(path: Path) -> None:

@@ -24,25 +24,19 @@ from typing import Any
 
 import nbformat
 import psutil
+import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from playwright.sync_api import BrowserContext, Locator, Page
 
 CHECKOUT = Path(__file__).parents[2]
 NOTEBOOKS = CHECKOUT / "notebooks"
 CHROMIUM_ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
     # No name but loopback's address can be resolved, so nothing can leave this machine.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-)
+)  # fmt: skip
 START_S = 120
-MARGIN = 3
-"""Pixels above and below a part of the page that a picture is taken of."""
 _PANEL = "window.jupyterapp.shell.currentWidget"
 _WATCH = """
 cell => {
@@ -153,8 +147,7 @@ class Notebook:
 
     def seen_texts(self) -> list[str]:
         """What was noted, in order."""
-        seen: list[str] = self.page.evaluate("() => window.seenTexts")
-        return seen
+        return self.page.evaluate("() => window.seenTexts")
 
     def wait_for_kernel(self, status: str) -> None:
         """Wait until the kernel says that it is `idle`, `busy`, ..."""
@@ -163,8 +156,7 @@ class Notebook:
 
     def kernel_status(self) -> str:
         """What the kernel said last."""
-        said: str = self.page.evaluate(f"() => {_PANEL}.sessionContext.session.kernel.status")
-        return said
+        return self.page.evaluate(f"() => {_PANEL}.sessionContext.session.kernel.status")
 
     def save(self) -> nbformat.NotebookNode:
         """Save it, and give what is on disk then."""
@@ -200,30 +192,6 @@ class Notebook:
             "name => document.body.dataset.jpThemeName === name && !document.getElementById('jupyterlab-splash')",
             arg=name,
         )
-
-    def cell(self, cell: int) -> Locator:
-        """A cell with its outputs, counted from 0."""
-        return self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook .jp-Cell").nth(cell)
-
-    def screenshot(self, path: Path, first: Locator, last: Locator | None = None) -> None:
-        """A picture of the page from one part to another below it, whole however long it is."""
-        # The active cell has a toolbar of its own.
-        self.page.evaluate(f"() => {{ {_PANEL}.content.activeCellIndex = 0; }}")
-        cells = self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook .jp-Cell")
-        size = self.page.viewport_size or {"width": 1200, "height": 1600}
-        height = sum(
-            box["height"] for box in cells.evaluate_all("all => all.map(cell => cell.getBoundingClientRect())")
-        )
-        self.page.set_viewport_size({**size, "height": max(size["height"], int(height) + 400)})
-        cells.first.scroll_into_view_if_needed()
-        above, below = (part.bounding_box() for part in (first, last or first))
-        assert above is not None
-        assert below is not None
-        clip = {"x": above["x"], "y": above["y"] - MARGIN, "width": max(above["width"], below["width"])}
-        clip["height"] = below["y"] + below["height"] - above["y"] + 2 * MARGIN
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=path, clip=clip, animations="disabled")
-        self.page.set_viewport_size(size)
 
 
 @contextlib.contextmanager
@@ -349,12 +317,22 @@ def environment(home: Path) -> dict[str, str]:
     return inherited | {name: str(value) for name, value in own.items()}
 
 
+def from_npm(folder: Path, *command: str) -> str:
+    """What npm prints; the test is skipped where npm is not installed, or cannot fetch."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip(f"npm is not installed, for: npm {' '.join(command)}")
+    fetched = subprocess.run([npm, *command, "--silent"], cwd=folder, capture_output=True, text=True, check=False)
+    if fetched.returncode:
+        pytest.skip(f"npm {' '.join(command)}: {fetched.stderr.strip()[:200]}")
+    return fetched.stdout.strip()
+
+
 def free_port() -> int:
     """A port of loopback that was free just now."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
-        port: int = bound.getsockname()[1]
-        return port
+        return bound.getsockname()[1]
 
 
 def wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path, token: str = "") -> None:
@@ -366,13 +344,10 @@ def wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path,
         try:
             with opener.open(request, timeout=5):
                 return
-        except urllib.error.HTTPError as error:
+        except OSError as error:
             # JupyterHub's proxy says 404 until the hub has told it where things are.
-            if error.code < 500 and error.code != 404:
+            if isinstance(error, urllib.error.HTTPError) and error.code < 500 and error.code != 404:
                 raise
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(0.05)
-        except OSError:
             # There is no event to wait for before the port is open.
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(0.05)

@@ -1,12 +1,11 @@
 """What we show, to people who do not see it or use no mouse: checked with axe-core in both themes, and by keyboard."""
 
-import shutil
-import subprocess
 import tarfile
 
 import pytest
 from playwright.sync_api import expect
 
+from browser.harness import from_npm
 from browser.test_outputs import FILES, SETUP, SHOW
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -24,13 +23,8 @@ publish(previews.caption(picture, "smaller"))
 @pytest.fixture(scope="module")
 def axe(tmp_path_factory):
     """The checker's script, from the npm registry."""
-    npm, folder = shutil.which("npm"), tmp_path_factory.mktemp("axe")
-    if npm is None:
-        pytest.skip("npm is not installed, so axe-core cannot be fetched")
-    fetched = subprocess.run([npm, "pack", AXE, "--silent"], cwd=folder, capture_output=True, text=True, check=False)
-    if fetched.returncode:
-        pytest.skip(f"axe-core cannot be fetched: {fetched.stderr.strip()[:200]}")
-    with tarfile.open(folder / fetched.stdout.strip()) as package:
+    folder = tmp_path_factory.mktemp("axe")
+    with tarfile.open(folder / from_npm(folder, "pack", AXE)) as package:
         script = package.extractfile("package/axe.min.js")
         assert script is not None
         return script.read().decode()
@@ -45,18 +39,16 @@ def shown(lab, open_for_module):
 
 
 def violations(page):
-    found: list[str] = page.evaluate(
+    return page.evaluate(
         "async () => (await axe.run('.jp-OutputArea-output', {resultTypes: ['violations']})).violations"
         ".flatMap(rule => rule.nodes.map(node => `${rule.id}: ${node.html}`))"
     )
-    return found
 
 
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
 def test_axe_finds_nothing_in_what_we_show(shown, axe, theme):
     shown.theme(theme)
     shown.page.evaluate(axe)
-
     assert violations(shown.page) == []
 
 
@@ -77,7 +69,6 @@ def test_a_table_is_sorted_and_paged_with_the_keyboard(lab, open_in_lab, axe):
     table = output.get_by_role("table", name="Rows of cases.csv")
     first = table.locator("tbody tr").first
     expect(first).to_have_text("0nowhereNaN")
-
     heading = table.get_by_role("button", name="cases")
     for shown in ("1place 00", "143place 142994"):
         heading.focus()

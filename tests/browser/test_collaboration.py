@@ -45,7 +45,6 @@ def test_a_row_of_buttons_is_shown_and_not_in_the_notebook_that_the_server_saves
     if DRAWS_WIDGETS:
         row.wait_for()
     notebook.command("docmanager:save")
-
     saved = saved_with(notebook.path, "shown")
     outputs = [output.output_type for output in saved.cells[1].outputs]
     assert outputs == ["stream"]

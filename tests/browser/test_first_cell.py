@@ -74,7 +74,6 @@ def test_the_code_becomes_a_cell_below_that_runs_on_the_users_own_file(notebook)
 
 def test_no_cell_ended_in_an_error_and_no_widget_failed(notebook):
     text = notebook.page.locator(".jp-Notebook").inner_text()
-
     assert "Error displaying widget" not in text
     assert "Traceback" not in text
     assert notebook.page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']").count() == 0

@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import expect
 
-from browser.harness import Lab, end, environment, free_port, opened_notebooks, wait_until_it_answers
+from browser.harness import Lab, end, environment, free_port, from_npm, opened_notebooks, wait_until_it_answers
 from browser.test_outputs import FILES, SETUP, SHOW
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -37,14 +36,8 @@ c.Spawner.start_timeout = c.Spawner.http_timeout = 120
 @pytest.fixture(scope="module")
 def proxy(tmp_path_factory):
     """The hub's proxy, from the npm registry."""
-    npm, folder = shutil.which("npm"), tmp_path_factory.mktemp("proxy")
-    if npm is None:
-        pytest.skip("npm is not installed, so the hub's proxy cannot be fetched")
-    fetched = subprocess.run(
-        [npm, "install", PROXY, "--silent", "--no-save"], cwd=folder, capture_output=True, text=True, check=False
-    )
-    if fetched.returncode:
-        pytest.skip(f"the hub's proxy cannot be fetched: {fetched.stderr.strip()[:200]}")
+    folder = tmp_path_factory.mktemp("proxy")
+    from_npm(folder, "install", PROXY, "--no-save")
     return folder / "node_modules" / ".bin" / "configurable-http-proxy"
 
 

@@ -40,15 +40,12 @@ def shown(notebook):
 def test_tab_offers_options_tables_files_and_variables(notebook):
     press_tab(notebook, "%%assistant --m")
     expect(shown(notebook)).to_have_text(["--memory", "--model"])
-
     press_tab(notebook, "%%assistant -i c")
     expect(shown(notebook)).to_have_text(["cases", "cases_by_year", "coverage.csv"])
-
     press_tab(notebook, "%%assistant -m ")
     # Where nothing is typed yet JupyterLab adds the cell's own words, below ours.
     expect(shown(notebook).first).to_have_text("gpt-6.1-terra")
     expect(shown(notebook).nth(1)).to_have_text("basic")
-
     press_tab(notebook, "%%assistant\nNothing above {c")
     expect(shown(notebook)).to_have_text(["cases", "cases_by_year", "cutoff"])
 
@@ -58,7 +55,6 @@ def test_what_is_chosen_stands_in_the_cell(notebook):
     expect(shown(notebook)).to_have_text(["cases", "cases_by_year"])
     notebook.page.keyboard.press("ArrowDown")
     notebook.page.keyboard.press("Enter")
-
     line = notebook.page.locator(".jp-Notebook .jp-Cell").nth(1).locator(".cm-line").first
     expect(line).to_have_text("%%assistant -i cases_by_year")
 
@@ -81,7 +77,6 @@ def wait_for(notebook, mime_types):
 def test_a_prompt_is_shown_as_markdown_and_other_cells_as_ever(lab, open_in_lab):
     notebook = open_in_lab(lab.write_notebook("prompts/prompts.ipynb", CELLS))
     editor = notebook.page.locator(".jp-Notebook .jp-Cell").nth(0).locator(".cm-content")
-
     expect(editor.locator(".cm-line").nth(1).locator("span", has_text="import").last).to_have_css("font-weight", "700")
     wait_for(notebook, [MARKDOWN, PYTHON, PYTHON, PYTHON])
 
@@ -92,13 +87,11 @@ def test_it_follows_what_is_written_and_saves_nothing(lab, open_in_lab):
     for cell, text in [(0, "import os"), (1, PROMPT)]:
         notebook.page.evaluate(write, [cell, text])
     wait_for(notebook, [PYTHON, MARKDOWN, PYTHON, PYTHON])
-
     notebook.command("notebook:insert-cell-above")
     notebook.page.evaluate(write, [0, PROMPT])
     wait_for(notebook, [MARKDOWN, PYTHON, MARKDOWN, PYTHON, PYTHON])
     notebook.restart()
     wait_for(notebook, [MARKDOWN, PYTHON, MARKDOWN, PYTHON, PYTHON])
-
     saved = notebook.save()
     assert [cell.source for cell in saved.cells] == [PROMPT, "import os", PROMPT, *CELLS[2:]]
     assert "ipythongfm" not in notebook.path.read_text()

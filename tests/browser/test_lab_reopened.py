@@ -140,7 +140,6 @@ def test_without_our_server_extension_there_are_buttons_too_and_an_empty_view_is
     with_extension, without_extension
 ):
     *outputs, row = without_extension.saved.cells[ASKING].outputs
-
     assert without_extension.had_buttons
     assert outputs == with_extension.saved.cells[ASKING].outputs
     assert row.data == {VIEW: {"version_major": 2, "version_minor": 0, "model_id": ""}}
@@ -178,13 +177,9 @@ def test_nbval_compares_the_saved_notebook_equal(without_extension):
     will_answer(notebook.service)
     command = [sys.executable, "-m", "pytest", "--nbval", "-p", "no:cacheprovider", "-q", notebook.path.name]
     ran = subprocess.run(
-        command,
-        cwd=notebook.path.parent,
-        env=environment(notebook.lab.home),
-        capture_output=True,
-        text=True,
+        command, cwd=notebook.path.parent, env=environment(notebook.lab.home), capture_output=True, text=True,
         check=False,
-    )
+    )  # fmt: skip
 
     assert ran.returncode == 0, ran.stdout
     assert "2 passed" in ran.stdout
@@ -197,7 +192,6 @@ def test_a_cell_that_runs_again_has_one_row_and_the_old_one_is_closed(lab, open_
     notebook.run_all()
     notebook.command("notebook:run-all-cells")
     notebook.wait_for_kernel("idle")
-
     expect(notebook.page.get_by_role("group", name="Download files")).to_have_count(1)
     assert notebook.download(notebook.output(1).get_by_role("button")) == b"a\n1\n"
     saved = notebook.save()

@@ -48,7 +48,6 @@ def test_the_answer_grows_and_its_links_and_buttons_download_idle_and_busy(noteb
     assert len({len(text) for text in texts}) >= 3, texts
     assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
     assert downloads(notebook) == of_the_buttons(notebook) == files
-
     (notebook.path.parent / "go").unlink()
     notebook.start(cell=notebook.page.locator(".jp-Notebook .jp-Cell").count() + BUSY)
     notebook.wait_for_kernel("busy")

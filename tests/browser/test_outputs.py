@@ -158,7 +158,6 @@ def test_links_and_buttons_work_while_the_kernel_is_busy(shown):
     assert shown.download(links(shown, "large.bin")) == on_disk["large.bin"]
     assert shown.download(buttons(shown).nth(1)) == on_disk[HOSTILE_NAME]
     assert shown.kernel_status() == "busy"
-
     (shown.path.parent / "go").touch()
     shown.wait_for_kernel("idle")
 
@@ -193,7 +192,6 @@ def test_without_the_servers_route_a_button_fetches_from_the_kernel(lab, open_in
     # Five million bytes come in three chunks.
     assert notebook.page.evaluate("window.noted") == ["large.bin: 41 %", "large.bin: 83 %"]
     assert notebook.download(buttons(notebook).nth(1)) == on_disk[HOSTILE_NAME]
-
     (notebook.path.parent / "assistant_files" / "large.bin").unlink()
     buttons(notebook).nth(2).click()
     expect(status(notebook)).to_have_text(
@@ -248,7 +246,6 @@ def test_a_hostile_answer_runs_no_script_and_fetches_nothing(lab, open_in_lab, l
     cells = [SETUP, f"hostile = {hostile!r}\n{SHOW_HOSTILE}"]
     notebook = open_in_lab(lab.write_notebook("hostile/live.ipynb", cells))
     notebook.run_all()
-
     check_nothing_happened(notebook, listener)
 
 

@@ -115,7 +115,6 @@ def test_a_large_picture_is_a_thumbnail_whose_link_downloads_the_whole(shown):
 
 def test_a_tables_caption_does_not_make_it_wider(shown):
     table = shown.output(0).locator("table.dataframe").first
-
     assert table.locator("caption").inner_text() == "t.csv — 1 row × 2 columns"
     assert table.locator("thead").evaluate("head => head.getBoundingClientRect().width") < 120
 

@@ -1,49 +1,32 @@
-"""A shell whose `%%assistant` cells go to a faulty service."""
+"""A notebook whose `%%assistant` cells go to a faulty service."""
 
-from dataclasses import dataclass, field
+import contextlib
 from pathlib import Path
 from typing import Any
 
-from IPython.core.interactiveshell import InteractiveShell
-from IPython.utils.capture import capture_output
+from tests_support.notebook import Notebook, Ran
 
-from faults.scenarios import Kind, Stage
+from faults.scenarios import SCENARIOS, Kind, Stage
 from faults.server import FaultyService
 
 
-@dataclass
-class Ran:
-    """What running a cell gave. After an error `answer` is what the error carries."""
-
-    answer: Any
-    error: BaseException | None
-    displayed: list[dict[str, Any]]
-    stdout: str
-
-    @property
-    def html(self) -> str:
-        return "\n".join(bundle.get("text/html", "") for bundle in self.displayed)
-
-    @property
-    def plain(self) -> str:
-        return "\n".join(bundle.get("text/plain", "") for bundle in self.displayed)
-
-
-@dataclass
-class Asking:
+class Asking(Notebook):
     """The shell, the service and the notebook's directory."""
 
-    shell: InteractiveShell
-    service: FaultyService
-    notebook_dir: Path
-    cell: dict[str, str | None] = field(default_factory=lambda: {"cellId": None})
-
-    @property
-    def folder(self) -> Path:
-        return self.notebook_dir / "assistant_files"
+    def __init__(self, service: FaultyService, notebook_dir: Path) -> None:
+        super().__init__()
+        self.service, self.notebook_dir = service, notebook_dir
+        self.folder = notebook_dir / "assistant_files"
 
     def stage(self, kind: Kind = "cited") -> Stage:
         return Stage(self.service, kind, self.notebook_dir)
+
+    def turns(self, *names: str, kind: Kind = "cited") -> Stage:
+        """For each name there will be a turn that makes this file."""
+        stage = self.stage(kind)
+        for name in names:
+            stage.play(stage.file(name))
+        return stage
 
     def set(self, **traits: Any) -> None:
         for name, value in traits.items():
@@ -51,19 +34,20 @@ class Asking:
 
     def run(self, body: str = "Make the files.", line: str = "", cell_id: str | None = None) -> Ran:
         """Run a cell the way a notebook does."""
-        self.cell["cellId"] = cell_id
-        with capture_output() as captured:
-            outcome = self.shell.run_cell(f"%%assistant {line}\n{body}", store_history=True)
-        return _ran(outcome, captured)
+        return self.tried(cell_id, f"%%assistant {line}\n{body}")
 
-    def command(self, line: str) -> Ran:
-        """Run an `%assistant` line."""
-        with capture_output() as captured:
-            outcome = self.shell.run_cell(f"%assistant {line}", store_history=True)
-        return _ran(outcome, captured)
+    def run_all(self, stage: Stage) -> list[Ran]:
+        """Run the cells of a stage; what is around it is around the last one."""
+        self.set(**stage.settings)
+        ran = []
+        for number, cell in enumerate(stage.cells, 1):
+            cell.before()
+            with stage.around() if number == len(stage.cells) else contextlib.nullcontext():
+                ran.append(self.run(cell.body, cell.line, cell.cell_id))
+        return ran
 
-
-def _ran(outcome: Any, captured: Any) -> Ran:
-    error = outcome.error_before_exec or outcome.error_in_exec
-    answer = outcome.result if error is None else getattr(error, "answer", None)
-    return Ran(answer, error, [output.data for output in captured.outputs], captured.stdout)
+    def scenario(self, name: str, kind: Kind = "cited") -> list[Ran]:
+        """Run the cells of a scenario."""
+        stage = self.stage(kind)
+        SCENARIOS[name].prepare(stage)
+        return self.run_all(stage)

@@ -1,7 +1,6 @@
 """A faulty service for each test, and the matrix's sums at the end of the run."""
 
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
 from tests_support.summary import TALLIES
 
 from faults.asking import Asking
@@ -18,18 +17,13 @@ def faulty():
 
 @pytest.fixture
 def asking(faulty, notebook_dir, monkeypatch):
-    """A shell of its own whose questions go to the faulty service."""
+    """A notebook of its own whose questions go to the faulty service."""
     monkeypatch.setenv("OPENAI_API_KEY", "test-key")
     monkeypatch.setenv("OPENAI_BASE_URL", faulty.url)
     # The waits between two tries are the same, in a tenth of the time.
     monkeypatch.setattr(downloads, "FIRST_BACKOFF_S", downloads.FIRST_BACKOFF_S / 10)
-    shell = InteractiveShell.instance()
-    shell.run_line_magic("load_ext", "ipython_assistant")
-    asking = Asking(shell, faulty, notebook_dir)
-    monkeypatch.setattr(shell, "get_parent", lambda: {"metadata": asking.cell}, raising=False)
-    yield asking
-    shell.run_line_magic("unload_ext", "ipython_assistant")
-    InteractiveShell.clear_instance()
+    with Asking(faulty, notebook_dir) as asking:
+        yield asking
 
 
 @pytest.fixture

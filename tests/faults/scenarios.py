@@ -14,7 +14,7 @@ import os
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 from unittest import mock
@@ -23,7 +23,6 @@ from tests_support import events as wire
 
 from faults.server import (
     SERVER_FAULT,
-    Act,
     Container,
     Content,
     FaultyService,
@@ -44,7 +43,6 @@ Kind = Literal["cited", "uncited", "figure"]
 Owed = Literal["saved", "named", "said"]
 FORBIDDEN = Status(403, "You have insufficient permissions.")
 KINDS: tuple[Kind, ...] = ("cited", "uncited", "figure")
-Cut = Literal["", "clean", "inside a chunk", "reset"]
 
 NASTY_NAMES = (
     "../../escape.csv", "..", "/etc/passwd.csv", "C:\\Users\\x\\drive.csv", "c:stream.csv", "~root.csv", "-rf",
@@ -157,16 +155,14 @@ def play(files, *, items=None, acts=None, response_id="resp_1", cut="", before="
     figures = any(file.kind == "figure" for file in files)
     if items is None:
         items = [wire.Code("make()", None if figures else (wire.logs("ok\n"),)), message(files)]
-    happens: dict[int, list[Act]] = {**(acts or {})}
-    happens[0] = [*(file.write for file in files), *happens.get(0, [])]
-    steps: list[Any] = []
-    call = 0
+    steps, call, acts = [], 0, acts or {}
     for event in wire.stream(items, response_id, ending, **(whole or {})):
         if cut and event["type"] == before:
             break
         steps.append(event)
         if event["type"] == "response.code_interpreter_call.interpreting":
-            steps += happens.pop(call, [])
+            steps += [] if call else [file.write for file in files]
+            steps += acts.get(call, [])
             call += 1
     return Play(steps, cut)
 
@@ -199,23 +195,21 @@ SCENARIOS: dict[str, Scenario] = {}
 
 def scenario(*, kinds=KINDS, owed="saved", ends_well=None):
     def register(prepare):
-        by_kind: dict[Kind, Owed] = dict.fromkeys(KINDS, owed) if isinstance(owed, str) else owed
-        well = ends_well if ends_well is not None else not any(value == "named" for value in by_kind.values())
-        name = prepare.__name__
-        SCENARIOS[name] = Scenario(name, prepare, kinds, by_kind, well)
+        by_kind = dict.fromkeys(KINDS, owed) if isinstance(owed, str) else owed
+        well = ends_well if ends_well is not None else "named" not in by_kind.values()
+        SCENARIOS[prepare.__name__] = Scenario(prepare.__name__, prepare, kinds, by_kind, well)
         return prepare
 
     return register
 
 
-def _one(name, fault=None, times=1, *, kind="content", setting=None, row=None, owed="saved", **service):
+def _one(name, fault=None, times=1, *, kind="content", settings=None, row=None, owed="saved", **service):
     """One file, or the requests of one kind, meets a fault; or the service has a way of its own. One stands beside."""
 
     def prepare(stage):
         for attribute, value in service.items():
             setattr(stage.service, attribute, value)
-        if setting is not None:
-            stage.settings[setting[0]] = setting[1]
+        stage.settings |= settings or {}
         file = stage.file(**(row or {}))
         if fault is not None and kind == "content":
             stage.content_goes_wrong(file, fault, times)
@@ -251,8 +245,8 @@ _one("cut_with_no_length_announced", Unannounced(9000))  # Only the listing know
 _one("whole_with_no_length_announced", Unannounced())
 _one("nothing_where_the_listing_has_a_size", Page(b""))
 _one("a_web_page_for_ever_where_a_file_should_be", Page(), times=None, owed="named")
-_one("nothing_comes_any_more", Hang(4000), setting=("timeout", 1.0))
-_one("nothing_comes_ever", Hang(4000), times=None, setting=("files_timeout", 0.5), owed="named")
+_one("nothing_comes_any_more", Hang(4000), settings={"timeout": 1.0})
+_one("nothing_comes_ever", Hang(4000), times=None, settings={"files_timeout": 0.5}, owed="named")
 _one("not_found", Status(404, "File not found."), times=None, owed="named")
 _one("paging_ignored", pages=False)  # A proxy on the way drops `after`: every page is the first, and more are promised
 _one("listing_is_a_page", Page(), times=None, kind="list", owed={"uncited": "said"})
@@ -284,23 +278,19 @@ def a_part_for_ever_though_all_was_asked_for(stage):
 # Streams that end badly. ----------------------------------------------------------------------------------------------
 
 
-def _ends(name, **how):
+def _ends(name, cut="", before="", **how):
     def prepare(stage):
-        stage.play(stage.file(), stage.beside(), **how)
+        stage.play(stage.file(), stage.beside(), cut=cut, before=before, **how)
 
     SCENARIOS[name] = Scenario(name, prepare, KINDS, {}, ends_well=False)
 
 
-def _cut(name, cut, before):
-    _ends(name, cut=cut, before=before)
-
-
-_cut("stream_ends_before_completed", "clean", "response.completed")
-_cut("stream_ends_before_the_citations", "clean", "response.output_text.annotation.added")
-_cut("stream_ends_before_the_message", "clean", "response.content_part.added")
-_cut("stream_ends_as_the_code_runs", "clean", "response.code_interpreter_call.completed")
-_cut("stream_cut_inside_a_chunk", "inside a chunk", "response.output_text.done")
-_cut("stream_reset", "reset", "response.output_text.done")
+_ends("stream_ends_before_completed", "clean", "response.completed")
+_ends("stream_ends_before_the_citations", "clean", "response.output_text.annotation.added")
+_ends("stream_ends_before_the_message", "clean", "response.content_part.added")
+_ends("stream_ends_as_the_code_runs", "clean", "response.code_interpreter_call.completed")
+_ends("stream_cut_inside_a_chunk", "inside a chunk", "response.output_text.done")
+_ends("stream_reset", "reset", "response.output_text.done")
 
 _PROBLEM = {"code": "server_error", "message": "The model produced too much smoke."}
 
@@ -311,14 +301,9 @@ def error_event(stage):
     stage.play(*files, cut="clean", before="response.output_text.annotation.added")
     steps = stage.service.plays[-1].steps
     number = sum(not callable(step) for step in steps)
+    failed = wire.response([], "resp_e", "failed", error=_PROBLEM)
     steps.append({"type": "error", "sequence_number": number, "error": {**_PROBLEM, "type": "server_error"}})
-    steps.append(
-        {
-            "type": "response.failed",
-            "sequence_number": number + 1,
-            "response": wire.response([], "resp_e", "failed", error=_PROBLEM),
-        }
-    )
+    steps.append({"type": "response.failed", "sequence_number": number + 1, "response": failed})
 
 
 _ends("response_failed", ending="failed", whole={"error": _PROBLEM, "output": []})
@@ -326,6 +311,10 @@ _ends("response_incomplete", ending="incomplete", whole={"incomplete_details": {
 
 
 # Containers that expire. ----------------------------------------------------------------------------------------------
+
+
+def expire(service, _container_id):
+    service.expire()
 
 
 @scenario()
@@ -346,7 +335,6 @@ def expired_at_the_upload(stage):
 @scenario(owed={"cited": "named", "uncited": "said", "figure": "named"}, ends_well=True)
 def expired_between_answer_and_download(stage):
     """So soon that nothing could be fetched ahead."""
-    expire: Act = lambda service, _container: service.expire()  # noqa: E731 an act in one line
     stage.play(stage.file(), stage.file("other.csv"), acts={0: [expire]})
 
 
@@ -360,9 +348,7 @@ def expired_after_everything_was_fetched_ahead(stage):
 
     file = stage.file()
     stage.play(file)
-    steps = stage.service.plays[-1].steps
-    begins = next(number for number, step in enumerate(steps) if is_event(step, "response.content_part.added"))
-    steps.insert(begins, expire)
+    before_the_answer(stage.service.plays[-1], expire)
 
 
 # Listings. ------------------------------------------------------------------------------------------------------------
@@ -379,11 +365,8 @@ def forty_five_files(stage):
 def phantom_rows(stage):
     def haunt(service, container_id):
         joined = "/mnt/data/a.csv /mnt/data/b.csv"
-        service.list_also(container_id, path=joined, bytes=None)
-        service.list_also(container_id, path=joined, bytes=12)
-        service.list_also(container_id, path="/mnt/data/null.csv", bytes=None)
-        service.list_also(container_id, path="", bytes=None)
-        service.list_also(container_id, path=None, bytes=None)
+        for path, size in [(joined, None), (joined, 12), ("/mnt/data/null.csv", None), ("", None), (None, None)]:
+            service.list_also(container_id, path=path, bytes=size)
 
     stage.play(stage.file(), stage.beside(), acts={0: [haunt]})
 
@@ -397,12 +380,9 @@ def no_owner_in_the_listing(stage):
 @scenario(kinds=("cited", "uncited"))
 def listing_and_citation_ids_differ(stage):
     def list_under_another_id(service, container_id):
-        stored = service.containers[container_id].files[file.file_id]
-        stored.listed = False
-        twin = service.new_id()
-        service.containers[container_id].files[twin] = type(stored)(
-            twin, stored.path, stored.content, "assistant", stored.created_at
-        )
+        files = service.containers[container_id].files
+        twin = replace(files[file.file_id], id=service.new_id())
+        files[file.file_id].listed, files[twin.id] = False, twin
 
     file = stage.file()
     stage.play(file, stage.beside(), acts={0: [list_under_another_id]})
@@ -411,7 +391,7 @@ def listing_and_citation_ids_differ(stage):
 @scenario(kinds=("cited", "figure"))
 def cited_but_not_listed(stage):
     file = stage.file()
-    stage.play(File(file.name, file.content, file.kind, file.file_id, {"listed": False}), stage.beside())
+    stage.play(replace(file, row={"listed": False}), stage.beside())
 
 
 # What code does to its files. -----------------------------------------------------------------------------------------
@@ -419,10 +399,8 @@ def cited_but_not_listed(stage):
 
 def _rewritten(stage, *, new_id):
     file = stage.file()
-    second = file.content[: len(file.content) // 2] + b"second,0,0\n"
-    if stage.kind == "figure":
-        second = png("second")
-    now = File(file.name, second, file.kind, f"{file.file_id[:-1]}e" if new_id else file.file_id)
+    second = png("second") if stage.kind == "figure" else file.content[: len(file.content) // 2] + b"second,0,0\n"
+    now = replace(file, content=second, file_id=f"{file.file_id[:-1]}e" if new_id else file.file_id)
 
     def wait_for_the_prefetch(service, _container_id):
         service.wait_until(lambda: bool(service.of("content")), 0.5)
@@ -465,9 +443,7 @@ def rewritten_after_prefetch_and_not_listed_again(stage):
 def rewritten_in_a_later_turn_under_the_same_id(stage):
     """In the same container, and nothing but its size and time of creation tells."""
     first = stage.file()
-    second = File(
-        first.name, png("later") if stage.kind == "figure" else table("later", 900), first.kind, first.file_id
-    )
+    second = replace(first, content=png("later") if stage.kind == "figure" else table("later", 900))
 
     def rewrite(service, container_id):
         service.change(container_id, service.containers[container_id].files[first.file_id], second.content)
@@ -478,8 +454,8 @@ def rewritten_in_a_later_turn_under_the_same_id(stage):
 
 @scenario(kinds=("cited", "uncited"))
 def same_name_in_two_turns(stage):
-    stage.play(stage.file("file.csv", table("first turn")))
-    stage.play(stage.file("file.csv", table("second turn")))
+    for turn in ("first", "second"):
+        stage.play(stage.file("file.csv", table(turn)))
 
 
 @scenario(kinds=("cited", "uncited"))
@@ -501,23 +477,20 @@ def nasty_names(stage):
     stage.play(*(stage.file(name, table(name, 5)) for name in NASTY_NAMES))
 
 
-@scenario(kinds=("uncited",))
-def an_upload_that_was_changed(stage):
-    _change_the_upload(stage, lambda content: content + b"30,0.5,new\n")
+def _changed_upload(name, changed):
+    def prepare(stage):
+        stage.play(acts={0: [change]})
+        stage.cells[0] = Cell("Add a row.", f"-i {stage.input_file()}")
 
-
-@scenario(kinds=("uncited",))
-def an_upload_that_was_changed_and_kept_its_size(stage):
-    _change_the_upload(stage, lambda content: content.swapcase())
-
-
-def _change_the_upload(stage, changed):
     def change(service, container_id):
         (upload,) = service.containers[container_id].files.values()
         service.change(container_id, upload, changed(upload.content))
 
-    stage.play(acts={0: [change]})
-    stage.cells[0] = Cell("Add a row.", f"-i {stage.input_file()}")
+    SCENARIOS[name] = Scenario(name, prepare, ("uncited",), {}, ends_well=True)
+
+
+_changed_upload("an_upload_that_was_changed", lambda content: content + b"30,0.5,new\n")
+_changed_upload("an_upload_that_was_changed_and_kept_its_size", bytes.swapcase)
 
 
 # Where citations and figures are found. -------------------------------------------------------------------------------
@@ -538,22 +511,18 @@ def cited_without_a_code_call(stage):
     stage.service.plays[-1].steps.insert(1, file.write)
 
 
-@scenario(kinds=("cited", "figure"))
-def cited_without_a_container(stage):
-    """A framework on the way drops the container's id."""
-    _cited_without(stage, container_id="")
+def _cited_without(name, field_name, *kinds):
+    def prepare(stage):
+        file = stage.file()
+        whole = message((file,))
+        citations = tuple({**citation, field_name: ""} for citation in whole.citations)
+        stage.play(file, items=[wire.Code("make()", stage.outputs), wire.Message(whole.text, citations)])
+
+    SCENARIOS[name] = Scenario(name, prepare, kinds, {}, ends_well=True)
 
 
-@scenario(kinds=("cited",))
-def cited_without_a_name(stage):
-    _cited_without(stage, filename="")
-
-
-def _cited_without(stage, **dropped):
-    file = stage.file()
-    whole = message((file,))
-    citations = tuple({**citation, **dropped} for citation in whole.citations)
-    stage.play(file, items=[wire.Code("make()", stage.outputs), wire.Message(whole.text, citations)])
+_cited_without("cited_without_a_container", "container_id", "cited", "figure")  # A framework on the way drops it
+_cited_without("cited_without_a_name", "filename", "cited")
 
 
 @scenario(kinds=("cited", "uncited"))
@@ -566,10 +535,7 @@ def two_containers_in_one_turn(stage):
         two.write(service, other)
 
     text = "Two: [one](sandbox:/mnt/data/file.csv)."
-    citations = (
-        wire.cite(text, "file.csv", one.file_id),
-        {**wire.cite(text, "file.csv", two.file_id), "container_id": other},
-    )
+    citations = (wire.cite(text, "file.csv", one.file_id), wire.cite(text, "file.csv", two.file_id, other))
     said = wire.Message(text, citations) if stage.kind == "cited" else wire.Message("Done.")
     stage.play(one, items=[wire.Code("a()"), wire.Code("b()", container_id=other), said], acts={1: [write_there]})
 
@@ -609,9 +575,10 @@ def figures_only_in_the_outputs(stage):
     stage.play(items=[wire.Code("show()", outputs), wire.Message("See.")], acts={0: [*map(_showing, pictures)]})
 
 
-def is_event(step, kind):
-    """Whether a play's step is an event of this type."""
-    return not callable(step) and step["type"] == kind
+def before_the_answer(play, act):
+    """Let something happen in a play before its first message has a text."""
+    is_begun = [not callable(step) and step["type"] == "response.content_part.added" for step in play.steps]
+    play.steps.insert(is_begun.index(True), act)
 
 
 def data_uri(content):
@@ -626,7 +593,7 @@ def target_locked(stage):
     """Another program has the file of the cell's first run open, in the way Windows forbids to replace it."""
     stage.play(stage.file("file.csv", table("first run")))
     stage.play(stage.file("file.csv", table("second run")), stage.beside())
-    stage.cells = [Cell("Save.", cell_id="cell-1"), Cell("Save.", cell_id="cell-1")]
+    stage.cells = [Cell("Save.", cell_id="cell-1")] * 2
     locked = stage.notebook_dir / "assistant_files" / "file.csv"
 
     @contextlib.contextmanager
@@ -653,7 +620,7 @@ def _unless_locked(original, locked):
 @scenario(owed="named")
 def disk_full(stage):
     """A file may not grow beyond half a megabyte: the system's own limit, and its own error."""
-    stage.play(stage.file(content=Pattern(4_000_000)))
+    stage.play(stage.file("big.bin", Pattern(4_000_000)), stage.beside())
 
     @contextlib.contextmanager
     def around():

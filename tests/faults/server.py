@@ -11,6 +11,7 @@ https://platform.openai.com/docs/api-reference/containers
 import contextlib
 import gzip
 import hashlib
+import io
 import json
 import random
 import re
@@ -18,24 +19,19 @@ import socket
 import struct
 import threading
 import time
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import parse_qs, quote, urlsplit
 
+from PIL import Image
 from tests_support.events import CONTAINER, Json, sse
 from tests_support.loopback import Door, Loopback
 
 MOUNT = "/mnt/data/"
 BLOCK = random.Random(7).randbytes(1 << 20)
 FIRST_CREATED = 1767225600
-
-Requested = Literal[
-    "respond", "create", "file", "containers", "delete", "upload", "list", "metadata", "content", "other"
-]
-
 
 # What a request can meet. ---------------------------------------------------------------------------------------------
 
@@ -51,27 +47,6 @@ class Status:
 
 
 @dataclass(frozen=True)
-class Reset:
-    """The connection is reset after so many bytes of the body."""
-
-    after: int
-
-
-@dataclass(frozen=True)
-class Short:
-    """The connection ends in order after so many bytes, fewer than were announced."""
-
-    after: int
-
-
-@dataclass(frozen=True)
-class Unannounced:
-    """After so many bytes the connection ends, and no length was announced. None: after all of them."""
-
-    after: int | None = None
-
-
-@dataclass(frozen=True)
 class Page:
     """A whole answer that is not what was asked for, such as a proxy's own page."""
 
@@ -80,32 +55,36 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Hang:
-    """After so many bytes nothing comes any more, and nothing ends."""
+class Cut:
+    """A body of which no more than so many bytes come; None: all of them."""
 
-    after: int
+    after: int | None = None
 
 
-Ranges = Literal[
-    "honoured",
-    "ignored",
-    "refused",
-    "from the beginning",
-    "from elsewhere",
-    "not said",
-    "of another whole",
-    "a part unasked",
-]
-"""What an answer to a request for the rest of a file is; the last one is sent when all of it was asked for."""
+class Reset(Cut):
+    """Then the connection is reset."""
 
-Fault = Status | Reset | Short | Unannounced | Page | Hang
+
+class Short(Cut):
+    """Then the connection ends in order, though more was announced."""
+
+
+class Unannounced(Cut):
+    """Then the connection ends, and no length was announced."""
+
+
+class Hang(Cut):
+    """Then nothing comes any more, and nothing ends."""
+
+
+Fault = Status | Page | Cut
 
 
 @dataclass
 class Rule:
     """`fault` meets the next `left` requests of a kind (None: all), for one file name or for any."""
 
-    kind: Requested
+    kind: str
     fault: Fault
     left: int | None = 1
     name: str | None = None
@@ -130,10 +109,9 @@ class Pattern:
     size: int
 
     def pieces(self, start: int = 0) -> Iterator[memoryview]:
-        block = memoryview(BLOCK)
         while start < self.size:
-            offset = start % len(block)
-            piece = block[offset : offset + min(len(block) - offset, self.size - start)]
+            offset = start % len(BLOCK)
+            piece = memoryview(BLOCK)[offset : offset + self.size - start]
             yield piece
             start += len(piece)
 
@@ -163,15 +141,11 @@ def table(seed: object, rows: int = 800) -> bytes:
 
 
 def png(seed: object, side: int = 64) -> bytes:
-    """A valid picture of noise, about 3 bytes a pixel."""
-    noise = random.Random(str(seed))
-    rows = b"".join(b"\x00" + noise.randbytes(3 * side) for _ in range(side))
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 0)) + chunk(b"IEND", b"")
+    """A picture of noise, about 3 bytes a pixel."""
+    drawn = io.BytesIO()
+    noise = random.Random(str(seed)).randbytes(3 * side * side)
+    Image.frombytes("RGB", (side, side), noise).save(drawn, "PNG", compress_level=0)
+    return drawn.getvalue()
 
 
 @dataclass
@@ -224,9 +198,9 @@ class Play:
 
 @dataclass
 class Asked:
-    """A request as it came, and when it began."""
+    """A request as it came, when it began, and the status of its answer."""
 
-    kind: Requested
+    kind: str
     method: str
     path: str
     query: dict[str, str]
@@ -248,25 +222,14 @@ class Asked:
         return match[1].decode(), match[2]
 
 
-_ADDRESSES: tuple[tuple[str, str, Requested], ...] = (
-    ("POST", r"/v1/responses", "respond"),
-    ("POST", r"/v1/containers", "create"),
-    ("POST", r"/v1/files", "file"),
-    ("GET", r"/v1/containers", "containers"),
-    ("DELETE", r"/v1/containers/([^/]+)", "delete"),
-    ("POST", r"/v1/containers/([^/]+)/files", "upload"),
-    ("GET", r"/v1/containers/([^/]+)/files", "list"),
-    ("GET", r"/v1/containers/([^/]+)/files/([^/]+)", "metadata"),
-    ("GET", r"/v1/containers/([^/]+)/files/([^/]+)/content", "content"),
-)
-
-
-def _kind_of(method: str, path: str) -> tuple[Requested, str, str]:
-    for verb, pattern, kind in _ADDRESSES:
-        match = re.fullmatch(pattern, path) if verb == method else None
-        if match is not None:
-            return kind, *(*match.groups(), "", "")[:2]
-    return "other", "", ""
+_KINDS = {
+    r"POST /v1/responses": "respond", r"POST /v1/containers": "create", r"POST /v1/files": "file",
+    r"GET /v1/containers": "containers", r"DELETE /v1/containers/([^/]+)": "delete",
+    r"POST /v1/containers/([^/]+)/files": "upload", r"GET /v1/containers/([^/]+)/files": "list",
+    r"GET /v1/containers/([^/]+)/files/([^/]+)": "metadata",
+    r"GET /v1/containers/([^/]+)/files/([^/]+)/content": "content",
+}  # fmt: skip
+"""What each address is for: the kinds of requests that something may go wrong with."""
 
 
 class _Door(Door):
@@ -274,32 +237,24 @@ class _Door(Door):
 
     def respond(self) -> None:
         parts = urlsplit(self.path)
-        kind, container_id, file_id = _kind_of(self.command, parts.path)
-        asked = Asked(
-            kind,
-            self.command,
-            parts.path,
-            {name: values[0] for name, values in parse_qs(parts.query).items()},
-            {name.lower(): value for name, value in self.headers.items()},
-            self.read_body(),
-            time.monotonic(),
-            container_id,
-            file_id,
-        )
-        self.owner._answer(self, asked)
+        found = ((re.fullmatch(address, f"{self.command} {parts.path}"), kind) for address, kind in _KINDS.items())
+        match, kind = next((one for one in found if one[0]), (None, "other"))
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        ids = match.groups() if match else ()
+        began = time.monotonic()
+        self.owner._answer(self, Asked(kind, self.command, parts.path, query, headers, self.read_body(), began, *ids))
 
     def json(self, asked: Asked, body: Any, status: int = 200, headers: Iterable[tuple[str, str]] = ()) -> None:
-        whole = json.dumps(body).encode()
         asked.status = status
-        self.whole(status, {"Content-Type": "application/json", **dict(headers)}, whole)
+        self.whole(status, {"Content-Type": "application/json", **dict(headers)}, json.dumps(body).encode())
 
     def refuse(self, asked: Asked, fault: Status) -> None:
         error = {"message": fault.message, "type": "invalid_request_error", "param": None, "code": fault.code}
         self.json(asked, {"error": error}, fault.status, fault.headers)
 
-    def body(self, length: int, pieces: Iterator[memoryview], fault: Fault | None, closing: threading.Event) -> None:
-        after = getattr(fault, "after", None)
-        room = length if after is None else min(after, length)
+    def body(self, length: int, pieces: Iterator[memoryview], fault: Cut | None, closing: threading.Event) -> None:
+        room = length if fault is None or fault.after is None else min(fault.after, length)
         for piece in pieces:
             self.wfile.write(piece[:room])
             room -= len(piece)
@@ -307,28 +262,18 @@ class _Door(Door):
                 break
         if isinstance(fault, Reset):
             self.reset()
-        elif isinstance(fault, Short | Unannounced):
-            self.close_connection = True
         elif isinstance(fault, Hang):
             self.wait_for_the_client_to_go(closing)
+        elif fault is not None:
+            self.close_connection = True
 
-    def begin_chunks(self, media_type: str) -> None:
-        self.begin(200, {"Content-Type": media_type, "Transfer-Encoding": "chunked"}, None)
-
-    def chunk(self, block: bytes) -> bool:
+    def chunk(self, block: bytes, sent: int | None = None) -> bool:
+        """Send a chunk, or its first bytes alone; says whether the client is still there."""
         try:
-            self.wfile.write(b"%x\r\n%b\r\n" % (len(block), block))
+            self.wfile.write(b"%x\r\n%b" % (len(block), block[:sent] if sent else block + b"\r\n"))
         except OSError:
             self.close_connection = True
-            return False
-        return True
-
-    def half_a_chunk(self, block: bytes) -> None:
-        self.wfile.write(b"%x\r\n%b" % (len(block), block[: len(block) // 2]))
-        self.close_connection = True
-
-    def end_chunks(self) -> None:
-        self.wfile.write(b"0\r\n\r\n")
+        return not self.close_connection
 
     def reset(self) -> None:
         self.close_connection = True
@@ -356,7 +301,11 @@ class FaultyService(Loopback):
         self.rules: list[Rule] = []
         self.plays: list[Play] = []
         self.latency_s = 0.0
-        self.ranges: Ranges = "honoured"
+        self.ranges: Literal[
+            "honoured", "ignored", "refused", "from the beginning", "from elsewhere", "not said", "of another whole",
+            "a part unasked",
+        ] = "honoured"  # fmt: skip
+        """What the answer to a request for the rest of a file is; the last one is sent when all of it was asked for."""
         self.versions = 1
         """How many versions of a file the caches on the way hold: each request meets the next one, told by its ETag."""
         self.listing: Literal["whole", "empty until completed", "refused while running"] = "whole"
@@ -368,18 +317,13 @@ class FaultyService(Loopback):
         self.gathers = 0
         """Content is not answered before so many requests for it are under way, or two seconds have passed."""
         self.turns: Literal["kept", "refused as by llama.cpp", "refused as by vLLM", "ignored"] = "kept"
-        self.takes_container_ids = True
-        self.makes_containers = self.takes_files = True
+        self.takes_container_ids = self.makes_containers = self.takes_files = True
         self.rows_name = ""
         """The container that the rows of every listing claim to be of; empty for the one that was asked."""
         self.uploaded: dict[str, tuple[str, bytes]] = {}
         """The files that were sent to the service itself: id → name and bytes."""
         self.compresses: Literal["", "asked", "unasked"] = ""
-        self.most_at_once = 0
-        self.turn = 0
-        self._at_once = 0
-        self._running = 0
-        self._ids = 0
+        self.most_at_once = self.turn = self._at_once = self._running = self._ids = 0
         self._responses: dict[str, str] = {}
         self._window: deque[float] = deque()
         self._changed = threading.Condition(threading.RLock())
@@ -396,7 +340,7 @@ class FaultyService(Loopback):
 
     # Steering.
 
-    def goes_wrong(self, kind: Requested, fault: Fault, times: int | None = 1, name: str | None = None) -> None:
+    def goes_wrong(self, kind: str, fault: Fault, times: int | None = 1, name: str | None = None) -> None:
         self.rules.append(Rule(kind, fault, times, name))
 
     def write(
@@ -404,35 +348,32 @@ class FaultyService(Loopback):
     ) -> Stored:
         """A file that code writes, in the place of one that had its name; under a new id, unless one is given."""
         with self._changed:
-            path, container = MOUNT + name, self.containers[container_id]
-            for old in [stored for stored in container.files.values() if stored.path == path]:
-                del container.files[old.id]
-            stored = Stored(file_id or self.new_id(), path, content, "assistant", self._now(), row, listed)
-            container.files[stored.id] = stored
-            self.made[self.turn, container_id, path] = Made(self.turn, name, stored.id, content)
-            self._changed.notify_all()
+            path, files = MOUNT + name, self.containers[container_id].files
+            for old in [stored for stored in files.values() if stored.path == path]:
+                del files[old.id]
+            stored = Stored(file_id or self.new_id(), path, content, "assistant", 0, row, listed)
+            files[stored.id] = stored
+            self.change(container_id, stored, content, name)
             return stored
 
-    def change(self, container_id: str, stored: Stored, content: Content) -> None:
+    def change(self, container_id: str, stored: Stored, content: Content, name: str = "") -> None:
         """Code writes a file anew, and the service keeps its id."""
         with self._changed:
             stored.content, stored.created_at = content, self._now()
-            self.made[self.turn, container_id, stored.path] = Made(self.turn, stored.name, stored.id, content)
+            self.made[self.turn, container_id, stored.path] = Made(self.turn, name or stored.name, stored.id, content)
             self._changed.notify_all()
 
     def list_also(self, container_id: str, **row: Any) -> None:
         """A row that stands for nothing."""
         with self._changed:
-            template = {"object": "container.file", "container_id": container_id, "source": "assistant"}
-            self.containers[container_id].rows.append(
-                {"id": self.new_id(), "created_at": self._now(), **template, **row}
-            )
+            made = {"id": self.new_id(), "created_at": self._now(), "container_id": container_id}
+            row = {**made, "object": "container.file", "source": "assistant", **row}
+            self.containers[container_id].rows.append(row)
 
     def show(self, content: bytes) -> None:
         """A figure that goes out in the outputs and nowhere else."""
         with self._changed:
-            name = f"shown {len(self.made)}"
-            self.made[self.turn, "", name] = Made(self.turn, "figure", "", content)
+            self.made[self.turn, "", f"shown {len(self.made)}"] = Made(self.turn, "figure", "", content)
 
     def expire(self) -> None:
         """Every container's twenty minutes are over."""
@@ -450,9 +391,7 @@ class FaultyService(Loopback):
         with self._changed:
             return self._changed.wait_for(condition, most_s)
 
-    # Looking back.
-
-    def of(self, kind: Requested, name: str | None = None) -> list[Asked]:
+    def of(self, kind: str, name: str | None = None) -> list[Asked]:
         """The requests of a kind, for one file name or for any, in the order they came."""
         return [asked for asked in list(self.asked) if asked.kind == kind and name in {None, asked.name}]
 
@@ -463,16 +402,16 @@ class FaultyService(Loopback):
         return FIRST_CREATED + self._ids
 
     def _answer(self, door: Any, asked: Asked) -> None:
+        is_content = asked.kind == "content"
         with self._changed:
             self.asked.append(asked)
-            if asked.kind == "content":
-                self._at_once += 1
-                self.most_at_once = max(self.most_at_once, self._at_once)
+            self._at_once += is_content
+            self.most_at_once = max(self.most_at_once, self._at_once)
             self._changed.notify_all()
         try:
             if self.latency_s:
                 self._closing.wait(self.latency_s)
-            if asked.kind == "content" and self.gathers:
+            if is_content and self.gathers:
                 self.wait_until(lambda: self.most_at_once >= self.gathers, 2.0)
             fault = self._fault(asked)
             if isinstance(fault, Status):
@@ -480,27 +419,28 @@ class FaultyService(Loopback):
             elif isinstance(fault, Page):
                 asked.status = fault.status
                 door.whole(fault.status, {"Content-Type": "text/html"}, fault.body)
-            elif isinstance(fault, Hang) and asked.kind != "content":
+            elif is_content:
+                self._content(door, asked, fault)
+            elif isinstance(fault, Hang):
                 door.wait_for_the_client_to_go(self._closing)
             else:
-                getattr(self, f"_{asked.kind}")(door, asked, fault)
+                assert fault is None, "what cuts a stream is in its play"
+                getattr(self, f"_{asked.kind}")(door, asked)
         finally:
             with self._changed:
-                self._at_once -= asked.kind == "content"
+                self._at_once -= is_content
                 self._changed.notify_all()
 
     def _fault(self, asked: Asked) -> Fault | None:
         with self._changed:
             container = self.containers.get(asked.container_id)
-            if container is not None:
-                stored = container.files.get(asked.file_id)
-                asked.name = stored.name if stored is not None else ""
-            elif asked.container_id:
+            if container is None and asked.container_id:
                 return Status(404, f"Container with id '{asked.container_id}' not found.")
-            if self.limit is not None and asked.kind in {"list", "content", "upload", "create"}:
-                wait_s = self._over_the_limit()
-                if wait_s:
-                    return slow_down(f"{wait_s:.3f}")
+            if container is not None and asked.file_id in container.files:
+                asked.name = container.files[asked.file_id].name
+            limited = self.limit is not None and asked.kind in {"list", "content", "upload", "create"}
+            if limited and (wait_s := self._over_the_limit()):
+                return slow_down(f"{wait_s:.3f}")
             for rule in self.rules:
                 if rule.kind == asked.kind and rule.left != 0 and rule.name in {None, asked.name}:
                     rule.left = rule.left - 1 if rule.left is not None else None
@@ -510,7 +450,6 @@ class FaultyService(Loopback):
             return None
 
     def _over_the_limit(self) -> float:
-        assert self.limit is not None
         most, window_s = self.limit
         now = time.monotonic()
         while self._window and self._window[0] <= now - window_s:
@@ -524,8 +463,7 @@ class FaultyService(Loopback):
     def _no_such_file(asked: Asked) -> Status:
         return Status(404, f"File {asked.file_id} not found on container {asked.container_id}.")
 
-    def _respond(self, door: Any, asked: Asked, fault: Fault | None) -> None:
-        assert fault is None, "what cuts a stream is in its play"
+    def _respond(self, door: Any, asked: Asked) -> None:
         question = asked.json()
         with self._changed:
             container_id = self._container_of(question)
@@ -535,10 +473,9 @@ class FaultyService(Loopback):
             play = self.plays.pop(0)
             self.turn += 1
             self._running += 1
-        door.begin_chunks("text/event-stream")
-        asked.status = 200
+        asked.status, running = 200, True
+        door.begin(200, {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"})
         last = [step for step in play.steps if not callable(step)][-1]
-        running = True
         try:
             for step in play.steps:
                 if callable(step):
@@ -550,14 +487,14 @@ class FaultyService(Loopback):
                     # Before it is sent, so that who has read it finds the response ended.
                     running = self._stopped_running()
                 block = sse([self._continued(step, question)]).decode().replace(CONTAINER, container_id).encode()
-                if step is last and play.cut == "inside a chunk":
-                    return door.half_a_chunk(block)
-                if not door.chunk(block):
+                half = len(block) // 2 if step is last and play.cut == "inside a chunk" else None
+                door.close_connection = half is not None
+                if not door.chunk(block, half):
                     return None
         finally:
             if running:
                 self._stopped_running()
-        return door.reset() if play.cut == "reset" else door.end_chunks()
+        return door.reset() if play.cut == "reset" else door.wfile.write(b"0\r\n\r\n")
 
     def _continued(self, step: Json, question: Json) -> Json:
         """An event; where it carries the response, with what that continues from."""
@@ -572,14 +509,13 @@ class FaultyService(Loopback):
             return EXPIRED
         if not self.plays:
             return Status(400, "The test has nothing more to say.")
-        previous = question.get("previous_response_id")
-        if previous and self.turns == "refused as by llama.cpp":
+        previous, is_llama = question.get("previous_response_id"), self.turns == "refused as by llama.cpp"
+        if previous and is_llama:
             return Status(400, "llama.cpp does not support 'previous_response_id'.")
         if previous and self.turns == "refused as by vLLM":
             return Status(404, f"Response with id '{previous}' not found.")
-        for message in question["input"] if self.turns == "refused as by llama.cpp" else []:
-            if message["role"] == "assistant" and "type" not in message:
-                return Status(400, "Cannot determine type of 'item'.")
+        if is_llama and any(said["role"] == "assistant" and "type" not in said for said in question["input"]):
+            return Status(400, "Cannot determine type of 'item'.")
         named = [tool["container"] for tool in question.get("tools", []) if isinstance(tool.get("container"), str)]
         if named and not self.takes_container_ids:
             return Status(404, f"litellm.BadRequestError: Container with id '{named[0]}' not found.")
@@ -598,8 +534,7 @@ class FaultyService(Loopback):
         container_id = previous or self._new_container("auto")
         for file_id in (wanted or {}).get("file_ids", []):
             name, content = self.uploaded[file_id]
-            stored = Stored(self.new_id(), f"{MOUNT}{file_id}-{name}", content, "user", self._now())
-            self.containers[container_id].files[stored.id] = stored
+            self._put_upload(container_id, f"{file_id}-{name}", content)
         return container_id
 
     def _new_container(self, kind: str) -> str:
@@ -608,13 +543,19 @@ class FaultyService(Loopback):
             self.containers[container_id] = Container()
             return container_id
 
-    def _create(self, door: Any, asked: Asked, _fault: Fault | None) -> None:
+    def _put_upload(self, container_id: str, name: str, content: bytes) -> Stored:
+        with self._changed:
+            stored = Stored(self.new_id(), MOUNT + name, content, "user", self._now())
+            self.containers[container_id].files[stored.id] = stored
+            return stored
+
+    def _create(self, door: Any, asked: Asked) -> None:
         if not self.makes_containers:
             return door.refuse(asked, Status(404, "Resource not found"))
         container_id = self._new_container("made")
         return door.json(asked, {"id": container_id, "object": "container", "status": "running", **asked.json()})
 
-    def _file(self, door: Any, asked: Asked, _fault: Fault | None) -> None:
+    def _file(self, door: Any, asked: Asked) -> None:
         if not self.takes_files:
             return door.refuse(asked, Status(404, "Not Found"))
         file_id = self.new_id().replace("cfile_", "file-")
@@ -622,34 +563,29 @@ class FaultyService(Loopback):
         made = {"id": file_id, "object": "file", "bytes": len(content), "created_at": self._now()}
         return door.json(asked, {**made, "filename": name, "purpose": "user_data", "status": "processed"})
 
-    def _containers(self, door: Any, asked: Asked, _fault: Fault | None) -> None:
-        rows = [
-            {"id": name, "object": "container", "name": name, "status": "expired" if container.expired else "running"}
-            for name, container in self.containers.items()
-        ]
+    def _containers(self, door: Any, asked: Asked) -> None:
+        states = {name: "expired" if container.expired else "running" for name, container in self.containers.items()}
+        rows = [{"id": name, "object": "container", "name": name, "status": state} for name, state in states.items()]
         door.json(asked, {"object": "list", "data": rows, "has_more": False, "first_id": None, "last_id": None})
 
-    def _delete(self, door: Any, asked: Asked, _fault: Fault | None) -> None:
+    def _delete(self, door: Any, asked: Asked) -> None:
         with self._changed:
             self.containers.pop(asked.container_id, None)
         door.json(asked, {"id": asked.container_id, "object": "container.deleted", "deleted": True})
 
-    def _upload(self, door: Any, asked: Asked, _fault: Fault | None) -> None:
+    def _upload(self, door: Any, asked: Asked) -> None:
         name, content = asked.file()
-        with self._changed:
-            file_id = self.new_id()
-            path = f"{MOUNT}{hashlib.md5(file_id.encode()).hexdigest()}-{name}"
-            stored = Stored(file_id, path, content, "user", self._now())
-            self.containers[asked.container_id].files[file_id] = stored
+        stored = self._put_upload(
+            asked.container_id, f"{random.Random(self.new_id()).randbytes(16).hex()}-{name}", content
+        )
         door.json(asked, self._row(asked.container_id, stored))
 
-    def _list(self, door: Any, asked: Asked, _fault: Fault | None) -> None:
+    def _list(self, door: Any, asked: Asked) -> None:
         with self._changed:
             running = self._running > 0
             container = self.containers[asked.container_id]
             rows = [self._row(asked.container_id, stored) for stored in container.files.values() if stored.listed]
-            rows += container.rows
-            rows = [{**row, "container_id": self.rows_name or row["container_id"]} for row in rows]
+            rows = [{**row, "container_id": self.rows_name or row["container_id"]} for row in [*rows, *container.rows]]
         if running and self.listing == "refused while running":
             return door.refuse(asked, Status(409, "Another operation is in progress on this container."))
         if running and self.listing == "empty until completed":
@@ -658,39 +594,26 @@ class FaultyService(Loopback):
         ids = [row["id"] for row in rows]
         start = ids.index(asked.query["after"]) + 1 if self.pages and asked.query.get("after") in ids else 0
         page = rows[start : start + min(int(asked.query.get("limit", 20)), self.page_most)]
-        return door.json(
-            asked,
-            {
-                "object": "list",
-                "data": page,
-                "first_id": page[0]["id"] if page else None,
-                "last_id": page[-1]["id"] if page else None,
-                "has_more": not self.pages or start + len(page) < len(rows),
-            },
-        )
+        has_more = not self.pages or start + len(page) < len(rows)
+        ends = {"first_id": page[0]["id"], "last_id": page[-1]["id"]} if page else {"first_id": None, "last_id": None}
+        return door.json(asked, {"object": "list", "data": page, "has_more": has_more, **ends})
 
     @staticmethod
     def _row(container_id: str, stored: Stored) -> Json:
-        return {
-            "id": stored.id,
-            "object": "container.file",
-            "bytes": size_of(stored.content),
-            "container_id": container_id,
-            "created_at": stored.created_at,
-            "path": stored.path,
-            "source": stored.source,
-            **stored.row,
-        }
+        row = {"id": stored.id, "object": "container.file", "bytes": size_of(stored.content)}
+        row |= {"container_id": container_id, "created_at": stored.created_at}
+        return {**row, "path": stored.path, "source": stored.source, **stored.row}
 
-    def _metadata(self, door: Any, asked: Asked, _fault: Fault | None) -> None:
+    def _metadata(self, door: Any, asked: Asked) -> None:
         stored = self.containers[asked.container_id].files.get(asked.file_id)
         if stored is None:
             return door.refuse(asked, self._no_such_file(asked))
         return door.json(asked, self._row(asked.container_id, stored))
 
-    def _content(self, door: Any, asked: Asked, fault: Fault | None) -> None:
+    def _content(self, door: Any, asked: Asked, fault: Cut | None) -> None:
         with self._changed:
             stored = self.containers[asked.container_id].files.get(asked.file_id)
+            before = sum(other.kind == "content" and other.file_id == asked.file_id for other in self.asked) - 1
         if stored is None:
             return door.refuse(asked, self._no_such_file(asked))
         hashed = quote(f"{hashlib.md5(stored.id.encode()).hexdigest()}-{stored.name}")
@@ -703,8 +626,6 @@ class FaultyService(Loopback):
         if isinstance(content, bytes) and (self.compresses == "unasked" or (self.compresses == "asked" and asks)):
             content = gzip.compress(content)
             headers["Content-Encoding"] = "gzip"
-        with self._changed:
-            before = sum(other.kind == "content" and other.file_id == asked.file_id for other in self.asked) - 1
         if self.versions > 1:
             version = before % self.versions
             headers["ETag"] = f'"{version}"'
@@ -714,7 +635,7 @@ class FaultyService(Loopback):
         if ranged and (self.ranges == "refused" or int(ranged[1]) >= size):
             return door.refuse(asked, Status(416, "Range not satisfiable.", (("Content-Range", f"bytes */{size}"),)))
         partial = bool(ranged) and self.ranges != "ignored"
-        if ranged and partial and self.ranges != "from the beginning":
+        if partial and self.ranges != "from the beginning":
             start = int(ranged[1])
         if (partial and self.ranges == "from elsewhere") or self.ranges == "a part unasked":
             partial, start = True, min(start + 100, size - 1)
@@ -724,10 +645,9 @@ class FaultyService(Loopback):
         pieces = content.pieces(start) if isinstance(content, Pattern) else iter([memoryview(content)[start:]])
         asked.status = 206 if partial else 200
         unannounced = isinstance(fault, Unannounced)
-        if unannounced:
-            headers["Connection"] = "close"
+        headers |= {"Connection": "close"} if unannounced else {}
         door.begin(asked.status, headers, None if unannounced else size - start)
         return door.body(size - start, pieces, fault, self._closing)
 
-    def _other(self, door: Any, asked: Asked, _fault: Fault | None) -> None:
+    def _other(self, door: Any, asked: Asked) -> None:
         door.refuse(asked, Status(404, f"Unknown request URL: {asked.method} {asked.path}."))

@@ -9,18 +9,15 @@ from tests_support import events as wire
 from faults.server import Status
 from ipython_assistant import errors
 
-REFUSALS = ("refused as by llama.cpp", "refused as by vLLM")
-
 
 def three_turns(asking, *, line=""):
     """Three cells of one conversation; gives what came of each and the questions that were asked."""
-    stage = asking.stage()
-    for name in ("one.csv", "two.csv", "three.csv"):
-        stage.play(stage.file(name))
+    asking.turns("one.csv", "two.csv", "three.csv")
     if asking.service.turns == "ignored":
         # Its answer to the second question is not waited for: the question is asked again.
         asking.service.plays.insert(1, asking.service.plays[1])
     ran = [asking.run("First.", line), asking.run("Second."), asking.run("Third.")]
+    assert [each.error for each in ran] == [None, None, None]
     return ran, [asked.json() for asked in asking.service.of("respond")]
 
 
@@ -32,35 +29,27 @@ def container(question):
     return question["tools"][0]["container"]
 
 
-@pytest.mark.parametrize("turns", [*REFUSALS, "ignored"])
-def test_a_server_that_keeps_no_conversation_is_told_it_as_messages_and_that_is_said_once(asking, turns):
+@pytest.mark.parametrize("turns", ["refused as by llama.cpp", "refused as by vLLM", "ignored"])
+def test_a_server_that_keeps_no_conversation_is_told_it_as_messages_in_its_container_and_that_is_said_once(
+    asking, turns
+):
     asking.service.turns = turns
-    ran, (_, first_try, second, third) = three_turns(asking)
+    ran, questions = three_turns(asking, line=f"-i {asking.stage().input_file()}")
+    _, first_try, second, third = questions
 
-    assert [each.error for each in ran] == [None, None, None]
     assert first_try["previous_response_id"]
     assert "previous_response_id" not in {**second, **third}
     assert words(second)[0] == "First."
     assert words(second)[-1] == "Second."
     assert words(third)[::2] == ["First.", "Second.", "Third."]
     assert [("does not keep conversations" in each.html) for each in ran] == [False, True, False]
-
-
-@pytest.mark.parametrize("turns", [*REFUSALS, "ignored"])
-def test_a_conversation_told_as_messages_goes_on_in_its_container(asking, turns):
-    asking.service.turns = turns
-    ran, questions = three_turns(asking, line=f"-i {asking.stage().input_file()}")
-
-    assert [each.error for each in ran] == [None, None, None]
     assert {container(question) for question in questions} == {"cntr_made1"}
     assert len(asking.service.of("upload")) == 1
     assert "cases.csv" in questions[-1]["instructions"]
 
 
 def test_a_server_whose_previous_response_is_gone_once_is_asked_by_id_again(asking):
-    stage = asking.stage()
-    for name in ("one.csv", "two.csv", "three.csv"):
-        stage.play(stage.file(name))
+    asking.turns("one.csv", "two.csv", "three.csv")
     asking.run("First.")
     gone = Status(400, "Previous response with id 'resp_2' not found.", code="previous_response_not_found")
     asking.service.goes_wrong("respond", gone)
@@ -74,7 +63,6 @@ def test_a_gateway_that_does_not_know_its_own_container_ids_chooses_the_containe
     asking.service.takes_container_ids = False
     ran, (_, refused, second, third) = three_turns(asking)
 
-    assert [each.error for each in ran] == [None, None, None]
     assert container(refused) == "cntr_auto1"
     assert container(second) == container(third) == {"type": "auto"}
     assert second["previous_response_id"]
@@ -84,13 +72,12 @@ def test_a_gateway_that_does_not_know_its_own_container_ids_chooses_the_containe
 
 def test_inputs_reach_a_gateway_that_does_not_know_its_own_container_ids(asking):
     asking.service.takes_container_ids = False
-    ran, questions = three_turns(asking, line=f"-i {asking.stage().input_file()}")
+    _, questions = three_turns(asking, line=f"-i {asking.stage().input_file()}")
     (file_id,) = asking.service.uploaded
 
-    assert [each.error for each in ran] == [None, None, None]
     assert container(questions[1])["file_ids"] == [file_id]
-    assert f"/mnt/data/{file_id}-cases.csv" in questions[1]["instructions"]
-    assert f"/mnt/data/{file_id}-cases.csv" in questions[-1]["instructions"]
+    for question in (questions[1], questions[-1]):
+        assert f"/mnt/data/{file_id}-cases.csv" in question["instructions"]
 
 
 def test_rows_that_name_another_container_do_not_double_the_files(asking):
@@ -106,41 +93,37 @@ def test_rows_that_name_another_container_do_not_double_the_files(asking):
 
 def test_inputs_reach_a_server_that_makes_no_containers_and_that_is_said_once(asking):
     asking.service.makes_containers = False
-    stage = asking.stage()
-    stage.play(stage.file("one.csv"))
-    stage.play(stage.file("two.csv"))
-    first = asking.run("One.", f"-i {stage.input_file('first.csv')}")
-    second = asking.run("Two.", f"-i {stage.input_file('second.csv')}")
+    stage = asking.turns("one.csv", "two.csv")
+    ran = [asking.run("Ask.", f"-i {stage.input_file(name)}") for name in ("first.csv", "second.csv")]
 
-    assert (first.error, second.error) == (None, None)
+    assert [each.error for each in ran] == [None, None]
     assert len(asking.service.of("create")) == 1
-    assert [("takes no container that a question names" in each.html) for each in (first, second)] == [True, False]
+    assert [("takes no container that a question names" in each.html) for each in ran] == [True, False]
     assert sorted(name for name, _ in asking.service.uploaded.values()) == ["first.csv", "second.csv"]
 
 
-def test_a_server_without_containers_and_files_names_the_way_that_runs_code_here(asking):
+UNKNOWN = "Input tag 'code_interpreter' found using 'type' does not match any of the expected tags: 'function'"
+
+
+@pytest.mark.parametrize(
+    ("refusal", "hints"), [("", ["-m http://HOST/v1/NAME"]), (UNKNOWN, ["-m ollama/NAME", "--no-code"])]
+)
+def test_a_server_without_containers_and_files_or_without_the_tool_names_the_way_that_runs_code_here(
+    asking, refusal, hints
+):
     asking.service.makes_containers = asking.service.takes_files = False
-    ran = asking.run("Look.", f"-i {asking.stage().input_file()}")
+    if refusal:
+        asking.service.goes_wrong("respond", Status(400, refusal), times=None)
+    ran = asking.run("Plot it.", "" if refusal else f"-i {asking.stage().input_file()}")
 
     assert isinstance(ran.error, errors.ToolNotAllowed)
-    assert "-m http://HOST/v1/NAME" in ran.error.hint
+    assert all(hint in ran.error.hint for hint in hints)
     assert len(ran.error._render_traceback_()) == 2
 
 
-def test_a_server_that_refuses_the_tool_names_the_way_that_runs_code_here(asking):
-    unknown = "Input tag 'code_interpreter' found using 'type' does not match any of the expected tags: 'function'"
-    asking.service.goes_wrong("respond", Status(400, unknown), times=None)
-    ran = asking.run("Plot it.")
-
-    assert isinstance(ran.error, errors.ToolNotAllowed)
-    assert "-m ollama/NAME" in ran.error.hint
-    assert "--no-code" in ran.error.hint
-
-
 def test_code_that_ran_in_a_container_without_a_name_is_shown_and_nothing_is_asked_of_it(asking):
-    call = wire.Code("print(1)", (wire.logs("1"),), container_id="auto")
     stage = asking.stage()
-    stage.play(items=[call, wire.Message("One.")])
+    stage.play(items=[wire.Code("print(1)", (wire.logs("1"),), container_id="auto"), wire.Message("One.")])
     stage.play(items=[wire.Message("Two.")])
     ran = asking.run("First."), asking.run("Second.")
 
@@ -152,6 +135,5 @@ def test_code_that_ran_in_a_container_without_a_name_is_shown_and_nothing_is_ask
 def test_a_container_without_an_id_is_an_error_of_two_lines(asking, monkeypatch):
     monkeypatch.setattr(type(asking.service), "_new_container", lambda _service, _kind: "")
     ran = asking.run("Look.", f"-i {asking.stage().input_file()}")
-
     assert isinstance(ran.error, errors.ServiceError)
     assert len(ran.error._render_traceback_()) == 2

@@ -1,32 +1,43 @@
 """Containers that expire, and what new ones are like."""
 
-from faults.scenarios import play
+from faults.scenarios import expire, play
 from faults.server import Status
 from ipython_assistant import errors
 
 
-def test_a_question_to_an_expired_container_is_asked_once_more_in_a_new_one_and_that_is_said(asking):
-    stage = asking.stage()
-    stage.play(stage.file("first.csv"))
-    stage.play(stage.file("second.csv"))
+def asked_once(asking):
+    """A conversation whose first question was answered; its second answer is ready."""
+    asking.turns("first.csv", "second.csv")
     asking.run("First question.")
+
+
+def check_healed(asking, ran):
+    assert ran.error is None
+    assert "had expired" in ran.html
+    assert (asking.folder / "second.csv").is_file()
+    assert len(asking.service.of("create")) == 1
+
+
+def fail_once(asking, **problem):
+    """The next answer fails inside its stream."""
+    failed = play((), items=[], ending="failed", whole={"error": problem}, response_id="resp_x")
+    asking.service.plays.insert(0, failed)
+
+
+def test_a_question_to_an_expired_container_is_asked_once_more_in_a_new_one_and_that_is_said(asking):
+    asked_once(asking)
     asking.service.expire()
     ran = asking.run("Second question.")
     _, refused, again = [asked.json() for asked in asking.service.of("respond")]
-
-    assert ran.error is None
+    check_healed(asking, ran)
     assert refused["previous_response_id"]
     assert "previous_response_id" not in again
     assert all(message.get("type", "message") == "message" for message in again["input"])
     assert again["input"][0]["content"] == "First question."
-    assert "expired" in ran.html
-    assert (asking.folder / "second.csv").is_file()
 
 
 def test_the_new_container_gets_the_conversations_inputs_and_files_again(asking):
-    stage = asking.stage()
-    stage.play(stage.file("first.csv"))
-    stage.play(stage.file("second.csv"))
+    stage = asking.turns("first.csv", "second.csv")
     asking.run("One.", f"-i {stage.input_file('one.csv')}")
     asking.service.expire()
     ran = asking.run("Two.", f"-i {stage.input_file('two.csv')}")
@@ -37,10 +48,10 @@ def test_the_new_container_gets_the_conversations_inputs_and_files_again(asking)
     assert sent == ["first.csv", "one.csv", "two.csv"]
 
 
-def test_a_container_that_expired_before_the_download_costs_its_files_but_not_the_next_cell(asking):
+def test_a_container_that_expired_before_the_download_costs_its_files_but_the_next_cell_asks_a_new_one(asking):
     stage = asking.stage()
     asking.set(prefetch_bytes=0)
-    stage.play(stage.file("lost.csv"), acts={0: [lambda service, _container_id: service.expire()]})
+    stage.play(stage.file("lost.csv"), acts={0: [expire]})
     stage.play(stage.file("next.csv"))
     lost, fine = asking.run("One."), asking.run("Two.")
 
@@ -49,117 +60,64 @@ def test_a_container_that_expired_before_the_download_costs_its_files_but_not_th
     assert "list of files" in lost.html
     assert fine.error is None
     assert list(fine.answer.files) == ["next.csv"]
+    assert len(asking.service.of("respond")) == 2
 
 
 def test_an_expired_container_is_known_by_the_other_wording_too(asking):
-    stage = asking.stage()
-    stage.play(stage.file("first.csv"))
-    stage.play(stage.file("second.csv"))
-    asking.run("One.")
+    asked_once(asking)
     asking.service.goes_wrong("respond", Status(400, "Expected container_id: cntr_auto2"))
-    ran = asking.run("Two.")
-
-    assert ran.error is None
+    assert asking.run("Two.").error is None
     assert len(asking.service.of("respond")) == 3
 
 
 def test_no_third_container_is_tried(asking):
-    stage = asking.stage()
-    stage.play(stage.file("first.csv"))
-    asking.run("One.")
+    asked_once(asking)
     asking.service.goes_wrong("respond", Status(400, "Container is expired."), times=None)
-    ran = asking.run("Two.")
-
-    assert isinstance(ran.error, errors.ContainerExpired)
+    assert isinstance(asking.run("Two.").error, errors.ContainerExpired)
     assert len(asking.service.of("respond")) == 3
 
 
 def test_new_containers_are_what_the_settings_say(asking):
-    stage = asking.stage()
     asking.set(memory_limit="4g", expires_after=7, network=["example.org"])
-    stage.play(stage.file())
-    asking.run("One.", f"-i {stage.input_file()}")
+    stage = asking.turns("file.csv", "other.csv")
+    asking.run("One.")
+    automatic = asking.service.of("respond")[0].json()["tools"][0]["container"]
+    asking.run("Two.", f"--new -i {stage.input_file()}")
     (created,) = asking.service.of("create")
+    network = {"type": "allowlist", "allowed_domains": ["example.org"]}
 
+    assert automatic == {"type": "auto", "memory_limit": "4g", "network_policy": network}
     assert created.json()["memory_limit"] == "4g"
     assert created.json()["expires_after"] == {"anchor": "last_active_at", "minutes": 7}
-    assert created.json()["network_policy"] == {"type": "allowlist", "allowed_domains": ["example.org"]}
-
-
-def test_so_are_those_the_service_makes_by_itself(asking):
-    stage = asking.stage()
-    asking.set(memory_limit="16g", network=["example.org"])
-    stage.play(stage.file())
-    asking.run()
-    question = asking.service.of("respond")[0].json()
-
-    assert question["tools"][0]["container"] == {
-        "type": "auto",
-        "memory_limit": "16g",
-        "network_policy": {"type": "allowlist", "allowed_domains": ["example.org"]},
-    }
+    assert created.json()["network_policy"] == network
 
 
 # However it is told. --------------------------------------------------------------------------------------------------
 
 
-def two_turns(asking):
-    stage = asking.stage()
-    stage.play(stage.file("first.csv"))
-    stage.play(stage.file("second.csv"))
-    asking.run("First question.")
-
-
-def healed(asking, ran):
-    assert ran.error is None
-    assert "had expired" in ran.html
-    assert (asking.folder / "second.csv").is_file()
-    assert len(asking.service.of("create")) == 1
-
-
 def test_an_expiry_that_is_told_inside_the_stream_heals_by_itself(asking):
-    two_turns(asking)
-    expired = {"code": "invalid_request_error", "message": "Container is expired."}
-    asking.service.plays.insert(0, play((), items=[], ending="failed", whole={"error": expired}, response_id="resp_x"))
-    ran = asking.run("Second question.")
-
-    healed(asking, ran)
+    asked_once(asking)
+    fail_once(asking, code="invalid_request_error", message="Container is expired.")
+    check_healed(asking, asking.run("Second question."))
     assert len(asking.service.of("respond")) == 3
 
 
 def test_an_expiry_that_is_told_by_an_upload_heals_by_itself(asking):
-    two_turns(asking)
+    asked_once(asking)
     asking.service.expire()
-
-    healed(asking, asking.run("Second question.", f"-i {asking.stage().input_file()}"))
-
-
-def test_an_expiry_that_is_told_by_the_listing_is_remembered_and_the_next_cell_asks_no_dead_container(asking):
-    stage = asking.stage()
-    asking.set(prefetch_bytes=0)
-    stage.play(stage.file("lost.csv"), acts={0: [lambda service, _container_id: service.expire()]})
-    stage.play(stage.file("second.csv"))
-    asking.run("First question.")
-    ran = asking.run("Second question.")
-
-    assert ran.error is None
-    assert len(asking.service.of("respond")) == 2
+    check_healed(asking, asking.run("Second question.", f"-i {asking.stage().input_file()}"))
 
 
 def test_a_container_that_somebody_deleted_between_two_cells_is_replaced(asking):
-    two_turns(asking)
+    asked_once(asking)
     asking.service.containers.clear()
-    ran = asking.run("Second question.")
-
-    healed(asking, ran)
+    check_healed(asking, asking.run("Second question."))
 
 
 def test_a_turn_that_failed_is_not_what_the_next_cell_continues_from(asking):
-    two_turns(asking)
-    fault = {"code": "server_error", "message": "Too much smoke."}
-    asking.service.plays.insert(0, play((), items=[], ending="failed", whole={"error": fault}, response_id="resp_x"))
-    failed = asking.run("A question that fails.")
-    fine = asking.run("Second question.")
+    asked_once(asking)
+    fail_once(asking, code="server_error", message="Too much smoke.")
+    failed, fine = asking.run("A question that fails."), asking.run("Second question.")
     first, _, last = [asked.json() for asked in asking.service.of("respond")]
 
     assert isinstance(failed.error, errors.TurnFailed)

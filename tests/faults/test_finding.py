@@ -6,26 +6,16 @@ from types import SimpleNamespace
 from tests_support import events as wire
 from tests_support.markup import Markup
 
-from faults.scenarios import SCENARIOS
-from faults.server import Pattern, table
+from faults.server import table
 from ipython_assistant import errors
 
 
-def play(asking, name, kind):
-    """Play a scenario of one cell."""
-    stage = asking.stage(kind)
-    SCENARIOS[name].prepare(stage)
-    asking.set(**stage.settings)
-    (cell,) = stage.cells
-    return asking.run(cell.body, cell.line)
-
-
 def test_a_listed_file_without_content_is_named(asking):
+    def haunt(service, container_id):
+        service.list_also(container_id, path="/mnt/data/ghost.csv", bytes=12)
+
     stage = asking.stage("uncited")
-    stage.play(
-        stage.file(),
-        acts={0: [lambda service, container_id: service.list_also(container_id, path="/mnt/data/ghost.csv", bytes=12)]},
-    )
+    stage.play(stage.file(), acts={0: [haunt]})
     ran = asking.run()
 
     assert isinstance(ran.error, errors.FilesMissing)
@@ -34,41 +24,34 @@ def test_a_listed_file_without_content_is_named(asking):
 
 
 def test_a_citation_without_a_name_takes_the_listings(asking):
-    ran = play(asking, "cited_without_a_name", "cited")
-
+    (ran,) = asking.scenario("cited_without_a_name")
     assert list(ran.answer.files) == ["file.csv"]
     assert "(assistant_files/file.csv)" in ran.answer.text
 
 
 def test_one_file_under_two_ids_is_one_artifact(asking):
-    ran = play(asking, "listing_and_citation_ids_differ", "cited")
-
+    (ran,) = asking.scenario("listing_and_citation_ids_differ")
     assert sorted(ran.answer.files) == ["beside.csv", "file.csv"]
     assert [artifact.found for artifact in ran.answer.artifacts if artifact.name == "file.csv"] == ["cited"]
     assert sorted(path.name for path in asking.folder.glob("*.csv")) == ["beside.csv", "file.csv"]
 
 
 def test_an_upload_that_code_left_alone_is_not_offered_back(asking):
-    stage = asking.stage("uncited")
-    stage.play(stage.file("made.csv"))
+    stage = asking.turns("made.csv", kind="uncited")
     ran = asking.run("Look.", f"-i {stage.input_file('cases.csv')}")
-
     assert list(ran.answer.files) == ["made.csv"]
     assert len(asking.service.of("content")) == 1
 
 
 def test_an_upload_that_code_changed_is_offered_under_its_own_name(asking):
-    ran = play(asking, "an_upload_that_was_changed", "uncited")
-
+    (ran,) = asking.scenario("an_upload_that_was_changed", "uncited")
     assert list(ran.answer.files) == ["cases.csv"]
     assert ran.answer.files["cases.csv"].read_bytes().endswith(b"30,0.5,new\n")
     assert (asking.notebook_dir / "data" / "cases.csv").read_bytes() == table("cases.csv", 30)
 
 
 def test_the_same_name_in_two_turns_is_two_files_and_each_answer_links_its_own(asking):
-    stage = asking.stage("cited")
-    SCENARIOS["same_name_in_two_turns"].prepare(stage)
-    first, second = asking.run("One."), asking.run("Two.")
+    first, second = asking.scenario("same_name_in_two_turns")
 
     assert list(first.answer.files) == ["file.csv"]
     assert list(second.answer.files) == ["file-2.csv"]
@@ -78,8 +61,7 @@ def test_the_same_name_in_two_turns_is_two_files_and_each_answer_links_its_own(a
 
 
 def test_the_same_name_in_two_subfolders_is_two_files_and_each_link_leads_to_its_own(asking):
-    ran = play(asking, "same_name_in_two_subfolders", "cited")
-
+    (ran,) = asking.scenario("same_name_in_two_subfolders")
     assert sorted(ran.answer.files) == ["x-2.csv", "x.csv"]
     assert ran.answer.text == "Two: [x](assistant_files/x.csv) and [x](assistant_files/x-2.csv)."
     assert ran.answer.files["x.csv"].read_bytes() == table("a")
@@ -97,13 +79,8 @@ def test_a_link_to_a_file_that_was_never_made_says_so(asking):
 
 
 def test_a_locked_target_gets_a_number_and_the_card_says_why(asking):
-    stage = asking.stage("cited")
-    SCENARIOS["target_locked"].prepare(stage)
-    one, two = stage.cells
-    first = asking.run(one.body, one.line, one.cell_id)
-    with stage.around():
-        second = asking.run(two.body, two.line, two.cell_id)
-    card = Markup.of(second.displayed[-1]["text/html"]).text
+    first, second = asking.scenario("target_locked")
+    card = Markup.of(second.outputs[-1]["text/html"]).text
 
     assert list(first.answer.files) == ["file.csv"]
     assert sorted(second.answer.files) == ["beside.csv", "file-2.csv"]
@@ -111,14 +88,7 @@ def test_a_locked_target_gets_a_number_and_the_card_says_why(asking):
     assert any(word in card for word in ("in use", "open in", "another program", "locked"))
 
 
-def test_figures_that_were_only_shown_are_numbered_and_shown(asking):
-    ran = play(asking, "figures_of_the_last_call_only_are_cited", "figure")
-
-    assert sorted(ran.answer.files) == ["figure-1.png", "figure-2.png", "figure-3.png"]
-    assert sum("image/png" in bundle for bundle in ran.displayed) == 3
-
-
-def test_a_figure_that_came_in_the_outputs_is_decoded_once(asking, monkeypatch):
+def test_figures_that_were_only_shown_are_decoded_once_numbered_and_shown(asking, monkeypatch):
     decoded: list[int] = []
     decode = base64.b64decode
 
@@ -128,20 +98,16 @@ def test_a_figure_that_came_in_the_outputs_is_decoded_once(asking, monkeypatch):
         return content
 
     monkeypatch.setattr("ipython_assistant.core.artifacts.base64", SimpleNamespace(b64decode=counting))
-    ran = play(asking, "figures_of_the_last_call_only_are_cited", "figure")
-    sizes = sorted(file.size for file in ran.answer.figures)
+    (ran,) = asking.scenario("figures_of_the_last_call_only_are_cited", "figure")
+    sizes = [file.size for file in ran.answer.figures]
 
-    assert len(sizes) == 3
-    assert [sorted(decoded).count(size) for size in set(sizes)] == [sizes.count(size) for size in set(sizes)]
+    assert sorted(ran.answer.files) == ["figure-1.png", "figure-2.png", "figure-3.png"]
+    assert sum("image/png" in bundle for bundle in ran.outputs) == len(sizes) == 3
+    assert [decoded.count(size) for size in set(sizes)] == [sizes.count(size) for size in set(sizes)]
 
 
 def test_a_disk_that_is_full_is_named_for_the_file_it_concerns(asking):
-    stage = asking.stage("cited")
-    SCENARIOS["disk_full"].prepare(stage)
-    stage.service.plays.clear()
-    stage.play(stage.file("big.bin", Pattern(4_000_000)), stage.beside())
-    with stage.around():
-        ran = asking.run()
+    (ran,) = asking.scenario("disk_full")
 
     assert isinstance(ran.error, errors.FilesMissing)
     assert [failed.name for failed in ran.answer.failed] == ["big.bin"]

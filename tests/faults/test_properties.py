@@ -62,7 +62,6 @@ def test_any_chunking_of_the_same_bytes_gives_the_same_turn(items, data, newline
     body = wire.sse(wire.stream(items), newline)
     edges = data.draw(st.lists(st.integers(0, len(body)), max_size=20))
     chunks = [body[start:end] for start, end in itertools.pairwise([0, *sorted(edges), len(body)])]
-
     assert fold(decode(chunks)) == read_response(wire.response(items))
 
 
@@ -73,22 +72,14 @@ NAMES = st.lists(
         st.text("aAäÄ./\\: -~\u202e\u0308\n", max_size=12).map(lambda stem: f"{stem}.csv"),
         st.sampled_from(
             [
-                "con",
-                "a.csv",
-                "A.CSV",
-                "a-2.csv",
-                "a.csv ",
-                "\uff43\uff4f\uff4e",
-                "\ufb00.csv",
-                "ff.csv",
-                "ß.csv",
+                "con", "a.csv", "A.CSV", "a-2.csv", "a.csv ", "\uff43\uff4f\uff4e", "\ufb00.csv", "ff.csv", "ß.csv",
                 "SS.csv",
             ]
         ),
     ),
     min_size=1,
     max_size=8,
-)
+)  # fmt: skip
 
 
 def save_all(folder, names, cell):
@@ -124,13 +115,11 @@ def test_any_names_are_distinct_inside_the_folder_and_the_same_the_second_time(n
 
 FIGURE = data_uri(png("figure", 2))
 TEXT = "See [a.csv](sandbox:/mnt/data/a.csv)."
-WHOLE_TURN = wire.stream(
-    [
-        wire.Reasoning(),
-        wire.Code("plot()", (wire.logs("1\n"), wire.image(FIGURE))),
-        wire.Message(TEXT, (wire.cite(TEXT, "a.csv", "cfile_a"), wire.cite_figure("cfile_b"))),
-    ]
-)
+WHOLE_TURN = wire.stream([
+    wire.Reasoning(),
+    wire.Code("plot()", (wire.logs("1\n"), wire.image(FIGURE))),
+    wire.Message(TEXT, (wire.cite(TEXT, "a.csv", "cfile_a"), wire.cite_figure("cfile_b"))),
+])  # fmt: skip
 
 
 @given(events=mutated(WHOLE_TURN))

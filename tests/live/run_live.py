@@ -114,21 +114,19 @@ def report_of(outcomes: dict[str, str], folder: Path, model: str) -> str:
     saved = sorted(path.name for path in (folder / "assistant_files").glob("*") if path.is_file())
     versions = f"ipython_assistant {version('ipython_assistant')}, openai {version('openai')}"
     machine = f"Python {platform.python_version()}, {platform.system()}"
-    return "\n".join(
-        [
-            "# Five cells against the real service",
-            "",
-            f"{versions}, {machine}; model {model}",
-            "",
-            *(f"- {question}: {outcome}" for question, outcome in outcomes.items()),
-            "",
-            f"Files saved: {', '.join(saved) or 'none'}",
-            f"Tokens: {tokens['input_tokens']:,} in, {tokens['output_tokens']:,} out",
-            f"Output items: {', '.join(f'{name} {number}' for name, number in sorted(items.items()))}",
-            f"Events: {', '.join(f'{name} {number}' for name, number in sorted(events.items()))}",
-            "",
-        ]
-    )
+    return "\n".join([
+        "# Five cells against the real service",
+        "",
+        f"{versions}, {machine}; model {model}",
+        "",
+        *(f"- {question}: {outcome}" for question, outcome in outcomes.items()),
+        "",
+        f"Files saved: {', '.join(saved) or 'none'}",
+        f"Tokens: {tokens['input_tokens']:,} in, {tokens['output_tokens']:,} out",
+        f"Output items: {', '.join(f'{name} {number}' for name, number in sorted(items.items()))}",
+        f"Events: {', '.join(f'{name} {number}' for name, number in sorted(events.items()))}",
+        "",
+    ])  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -54,40 +54,26 @@ def cite(text: str, name: str, file_id: str, container_id: str = CONTAINER) -> J
     link = f"sandbox:/mnt/data/{name}"
     start = text.index(link)
     return {
-        "type": "container_file_citation",
-        "container_id": container_id,
-        "file_id": file_id,
-        "filename": name,
-        "start_index": start,
-        "end_index": start + len(link),
-    }
+        "type": "container_file_citation", "container_id": container_id, "file_id": file_id, "filename": name,
+        "start_index": start, "end_index": start + len(link),
+    }  # fmt: skip
 
 
 def cite_figure(file_id: str, container_id: str = CONTAINER) -> Json:
     """The citation of a displayed figure: no name of its own, no span."""
     return {
-        "type": "container_file_citation",
-        "container_id": container_id,
-        "file_id": file_id,
-        "filename": f"{file_id}.png",
-        "start_index": 0,
-        "end_index": 0,
-    }
+        "type": "container_file_citation", "container_id": container_id, "file_id": file_id,
+        "filename": f"{file_id}.png", "start_index": 0, "end_index": 0,
+    }  # fmt: skip
 
 
 def response(items: list[Item], response_id: str = "resp_1", status: str = "completed", **more: Any) -> Json:
     return {
-        "id": response_id,
-        "object": "response",
-        "created_at": 1767225600,
-        "status": status,
-        "error": None,
-        "incomplete_details": None,
-        "model": "test-model",
+        "id": response_id, "object": "response", "created_at": 1767225600, "status": status, "error": None,
+        "incomplete_details": None, "model": "test-model",
         "output": [_whole(item, number) for number, item in enumerate(items)],
-        "usage": {"input_tokens": 10, "output_tokens": 20, "total_tokens": 30},
-        **more,
-    }
+        "usage": {"input_tokens": 10, "output_tokens": 20, "total_tokens": 30}, **more,
+    }  # fmt: skip
 
 
 def stream(items: list[Item], response_id: str = "resp_1", ending: str = "completed", **more: Any) -> list[Json]:
@@ -152,13 +138,9 @@ def _whole(item: Item, number: int) -> Json:
         return {"id": f"rs_{number}", "type": "reasoning", "summary": []}
     if isinstance(item, Code):
         return {
-            "id": f"ci_{number}",
-            "type": "code_interpreter_call",
-            "status": item.status,
-            "code": item.code,
-            "container_id": item.container_id,
-            "outputs": None if item.outputs is None else list(item.outputs),
-        }
+            "id": f"ci_{number}", "type": "code_interpreter_call", "status": item.status, "code": item.code,
+            "container_id": item.container_id, "outputs": None if item.outputs is None else list(item.outputs),
+        }  # fmt: skip
     part: Json = (
         {"type": "refusal", "refusal": item.text}
         if item.refusal

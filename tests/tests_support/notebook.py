@@ -16,11 +16,17 @@ _PROMPT = re.compile(r"Out\[\d+\]: ")
 
 @dataclass(frozen=True)
 class Ran:
-    """What a cell gave: its value, the data of each output, what it printed."""
+    """What a cell gave: its value, the data of each output, what it printed, the error it ended in."""
 
     value: Any
     outputs: list[dict[str, Any]] = field(default_factory=list)
     printed: str = ""
+    error: Any = None
+
+    @property
+    def answer(self) -> Any:
+        """The value; after an error the answer that it carries."""
+        return self.value if self.error is None else getattr(self.error, "answer", None)
 
     @property
     def html(self) -> str:
@@ -40,7 +46,7 @@ class Notebook:
 
     def __init__(self, *, named: bool = True) -> None:
         self._named = named
-        self._current = ""
+        self._current: str | None = ""
 
     def __enter__(self) -> Self:
         self.shell = InteractiveShell.instance(config=Config({"HistoryManager": {"hist_file": ":memory:"}}))
@@ -67,15 +73,20 @@ class Notebook:
 
     def cell(self, name: str, source: str) -> Ran:
         """Run a cell; raises the error it ends in, with what it gave as `.ran`."""
+        ran = self.tried(name, source)
+        if ran.error is not None:
+            ran.error.ran = ran
+            raise ran.error
+        return ran
+
+    def tried(self, name: str | None, source: str) -> Ran:
+        """Run a cell, however it ends."""
         self._current = name
         with capture_output() as captured:
             outcome = self.shell.run_cell(source, store_history=True)
         error = outcome.error_before_exec or outcome.error_in_exec
-        ran = Ran(outcome.result, [output.data for output in captured.outputs], _PROMPT.sub("", captured.stdout))
-        if error is not None:
-            error.ran = ran
-            raise error
-        return ran
+        outputs = [output.data for output in captured.outputs]
+        return Ran(outcome.result, outputs, _PROMPT.sub("", captured.stdout), error)
 
     def ask(self, name: str, question: str, line: str = "") -> Ran:
         """Run an `%%assistant` cell."""

@@ -76,15 +76,9 @@ class ScriptedService(Loopback):
     def put(self, name: str, content: bytes, file_id: str, container_id: str = CONTAINER, **row: Any) -> None:
         """A file that code made in a container."""
         made = {
-            "id": file_id,
-            "object": "container.file",
-            "bytes": len(content),
-            "container_id": container_id,
-            "created_at": 1767225601,
-            "path": f"/mnt/data/{name}",
-            "source": "assistant",
-            **row,
-        }
+            "id": file_id, "object": "container.file", "bytes": len(content), "container_id": container_id,
+            "created_at": 1767225601, "path": f"/mnt/data/{name}", "source": "assistant", **row,
+        }  # fmt: skip
         self.files.setdefault(container_id, {})[file_id] = (made, content)
 
     def asked(self, pattern: str) -> list[Request]:
