@@ -23,24 +23,20 @@ SDK_TYPES = {
     "POST /responses": response_create_params.ResponseCreateParamsStreaming,
     "POST /containers": container_create_params.ContainerCreateParams,
 }
-LINES = {
-    "a question": "",
-    "a model, effort and instructions": "-m gpt-6-luna --effort high --instructions 'Use metric units.'",
-    "a table sent along": "-i visits",
-    "a table brought back": "-i visits -o by_month",
-    "a file sent along": "-i notes.txt",
-    "web search": "--tool web_search",
-    "file search": "--tool file_search:vs_123",
-    "a tool as JSON": """--tool '{"type": "image_generation", "quality": "low"}'""",
-    "no code": "--no-code",
-    "more memory": "--memory 4g",
-    "a container of one's own": "--container cntr_mine",
-}
-SETTINGS = {
-    "not stored": "store = False",
-    "a network for the container": "network = ['example.org']",
-    "a container that expires early": "expires_after = 5",
-    "tools by hand": "tools = ['web_search']",
+ASKED_WITH = {
+    "a question": ("", ""),
+    "a model, effort and instructions": ("-m gpt-6-luna --effort high --instructions 'Use metric units.'", ""),
+    "a table brought back": ("-i visits -o by_month", ""),
+    "a file sent along": ("-i notes.txt", ""),
+    "tools": ("--tool web_search --tool file_search:vs_123", ""),
+    "a tool as JSON": ("""--tool '{"type": "image_generation", "quality": "low"}'""", ""),
+    "no code": ("--no-code", ""),
+    "more memory": ("--memory 4g", ""),
+    "a container of one's own": ("--container cntr_mine", ""),
+    "not stored": ("-i visits", "store = False"),
+    "a network for the container": ("-i visits", "network = ['example.org']"),
+    "a container that expires early": ("-i visits", "expires_after = 5"),
+    "tools by hand": ("-i visits", "tools = ['web_search']"),
 }
 
 
@@ -74,9 +70,8 @@ def judged(requests, folder=FOLDER):
         if not request.body.startswith(b"{"):
             continue
         body = request.json()
-        judges = (
-            [validator_of(SDK_TYPES[f"{request.method} {path}"])] if f"{request.method} {path}" in SDK_TYPES else []
-        )
+        declared = SDK_TYPES.get(f"{request.method} {path}")
+        judges = [validator_of(declared)] if declared else []
         if description is not None:
             judge = description.request(request.method, path)
             assert judge is not None, f"the description knows no {request.method} {path}"
@@ -87,14 +82,9 @@ def judged(requests, folder=FOLDER):
     return number
 
 
-@pytest.mark.parametrize("line", LINES.values(), ids=LINES)
-def test_a_request_with_an_option_keeps_to_the_description(asked, line):
-    assert judged(asked(line)) >= 2
-
-
-@pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
-def test_a_request_with_a_setting_keeps_to_the_description(asked, setting):
-    assert judged(asked("-i visits", setting)) >= 2
+@pytest.mark.parametrize(("line", "setting"), ASKED_WITH.values(), ids=ASKED_WITH)
+def test_a_request_with_an_option_or_a_setting_keeps_to_the_description(asked, line, setting):
+    assert judged(asked(line, setting)) >= 2
 
 
 def test_a_question_asked_again_after_an_expiry_keeps_to_the_description(asked, hosted):
@@ -106,7 +96,6 @@ def test_a_question_asked_again_after_an_expiry_keeps_to_the_description(asked, 
 def test_a_judge_finds_a_field_that_does_not_exist_and_a_wrong_value():
     judge = validator_of(response_create_params.ResponseCreateParamsStreaming)
     fine = {"model": "m", "input": "?", "stream": True}
-
     assert list(judge.iter_errors(fine)) == []
     assert list(judge.iter_errors({**fine, "modell": "m"}))
     assert list(judge.iter_errors({**fine, "reasoning": {"effort": 3}}))
@@ -126,7 +115,6 @@ def described(folder, *fields):
 def test_where_a_document_is_at_hand_every_request_is_held_against_it_too(asked, tmp_path):
     fields = ["model", "input", "instructions", "tools", "stream", "include", "metadata", "previous_response_id"]
     requests = asked("-i visits")
-
     assert judged(requests, described(tmp_path, *fields)) == 2 * judged(requests, "")
     for missing in ("instructions", "previous_response_id"):
         with pytest.raises(AssertionError, match=missing):

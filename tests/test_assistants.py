@@ -40,24 +40,15 @@ def folders(beside, tmp_path, monkeypatch):
     return assistant_folders(beside.parent)
 
 
-def test_every_key_of_a_saved_assistant_is_read(beside, folders):
+def test_every_key_is_read_or_left_out_and_a_windows_editor_may_have_saved_it(beside, folders):
     (beside / "coverage.toml").write_text(WHOLE)
-
     assert load_assistant("coverage", folders) == SavedAssistant(
-        name="coverage",
-        path=beside / "coverage.toml",
-        instructions="Coverage is given in per cent.\nName districts as the table does.\n",
-        model="gpt-5-mini",
-        inputs=("data/coverage.csv", "cases"),
-        tools=("web_search",),
-        effort="low",
+        name="coverage", path=beside / "coverage.toml",
+        instructions="Coverage is given in per cent.\nName districts as the table does.\n", model="gpt-5-mini",
+        inputs=("data/coverage.csv", "cases"), tools=("web_search",), effort="low",
         sha256=hashlib.sha256(WHOLE.encode()).hexdigest(),
-    )
-
-
-def test_every_key_may_be_left_out_and_a_windows_editor_may_have_saved_it(beside, folders):
+    )  # fmt: skip
     (beside / "plain.toml").write_bytes(b"\xef\xbb\xbf# nothing yet\r\n")
-
     assert replace(load_assistant("plain", folders), sha256="") == SavedAssistant("plain", beside / "plain.toml")
 
 
@@ -67,7 +58,6 @@ def test_one_beside_the_notebook_comes_before_one_of_the_users_configuration(bes
     (own / "both.toml").write_text('instructions = "The user\'s."')
     (own / "mine.toml").write_text('instructions = "Only here."')
     (beside / "both.toml").write_text('instructions = "The project\'s."')
-
     assert load_assistant("both", folders).instructions == "The project's."
     assert load_assistant("mine", folders).path == own / "mine.toml"
     assert [is_confirmed(load_assistant(name, folders)) for name in ("both", "mine")] == [False, True]
@@ -79,7 +69,6 @@ def test_one_that_is_not_there_names_the_nearest_and_the_folders(beside, folders
     (beside / "coverage.toml").touch()
     with pytest.raises(ConfigError, match="There is no assistant 'covrage'") as caught:
         load_assistant("covrage", folders)
-
     assert "Did you mean coverage?" in caught.value.hint
     assert "Looked in: assistants, " in caught.value.hint
 
@@ -104,7 +93,6 @@ def test_a_damaged_one_is_an_error_that_names_file_key_and_what_is_allowed(besid
     (beside / "damaged.toml").write_bytes(written.encode(errors="surrogatepass"))
     with pytest.raises(ConfigError) as caught:
         load_assistant("damaged", folders)
-
     assert caught.value.message.startswith("assistants/damaged.toml ")
     assert said in caught.value.message
     assert cure in caught.value.hint
@@ -124,7 +112,6 @@ def test_a_name_is_never_a_way_to_another_folder(beside, folders, name):
 def test_what_is_no_ordinary_file_is_not_opened(beside, folders):
     os.mkfifo(beside / "pipe.toml")
     (beside / "folder.toml").mkdir()
-
     assert list_assistants(folders) == ()
     with pytest.raises(ConfigError, match="There is no assistant"):
         load_assistant("pipe", folders)
@@ -132,5 +119,4 @@ def test_what_is_no_ordinary_file_is_not_opened(beside, folders):
 
 def test_nothing_in_a_file_reaches_the_terminal_as_a_command(beside, folders):
     (beside / "loud.toml").write_text(r'instructions = "\u001b]0;owned\u0007Hello"')
-
     assert list_assistants(folders)[0].summary == "]0;owned Hello"

@@ -14,6 +14,7 @@ from ipython_assistant.service.connection import connect
 
 KEY = "azure-planted-key-0123456789"
 ASKED = {"model": "our-deployment", "input": "Ask.", "stream": True}
+EACH_VERSION = pytest.mark.parametrize("version", ["", "2025-04-01-preview"])
 
 
 @pytest.fixture
@@ -30,38 +31,42 @@ def root(service):
     return service.url.removesuffix("/v1")
 
 
+def ask(environment):
+    connection = connect("azure", 5.0, environment)
+    try:
+        connection.wire.respond(ASKED).close()
+    finally:
+        connection.close()
+
+
 @pytest.mark.parametrize("pasted", ["", "/", "/openai", "/openai/v1/", "/openai/v1?api-version=preview"])
 def test_without_a_version_the_v1_api_is_asked_however_the_address_was_pasted(service, azure, pasted):
-    connection = connect("azure", 5.0, {**azure, "AZURE_OPENAI_ENDPOINT": root(service) + pasted})
-    connection.wire.respond(ASKED).close()
-    connection.close()
+    ask({**azure, "AZURE_OPENAI_ENDPOINT": root(service) + pasted})
     [request] = service.requests
-
     assert f"{request.method} {request.path}" == "POST /openai/v1/responses"
     assert request.headers["authorization"] == f"Bearer {KEY}"
     assert request.json()["model"] == "our-deployment"
 
 
-def test_with_a_version_the_dated_api_is_asked(service, azure):
+def test_with_a_version_the_dated_api_is_asked_or_the_preview_of_v1(service, azure):
     live = connect_azure({**azure, "OPENAI_API_VERSION": "2025-04-01-preview"}, 5.0)
     live.respond(ASKED).close()
     with pytest.raises(errors.Refused):
         live.list_containers(None)
-    asked, listed = service.requests
-
+    connect_azure({**azure, "OPENAI_API_VERSION": "preview"}, 5.0).respond(ASKED).close()
+    asked, listed, preview = service.requests
     assert f"{asked.method} {asked.path}" == "POST /openai/responses?api-version=2025-04-01-preview"
     assert asked.headers["api-key"] == KEY
     assert "authorization" not in asked.headers
     assert listed.path.startswith("/openai/containers?")
     assert "api-version=2025-04-01-preview" in listed.path
+    assert preview.path == "/openai/v1/responses?api-version=preview"
 
 
-@pytest.mark.parametrize("version", ["", "2025-04-01-preview"])
+@EACH_VERSION
 def test_an_account_at_openai_is_not_told_to_azure(service, azure, version):
-    connect_azure({**azure, "OPENAI_API_VERSION": version}, 5.0).respond(ASKED).close()
-    sent = service.requests[0].headers
-
-    assert "elsewhere" not in " ".join(sent.values())
+    ask({**azure, "OPENAI_API_VERSION": version})
+    assert "elsewhere" not in " ".join(service.requests[0].headers.values())
 
 
 def test_the_names_that_make_the_connection_are_those_that_renew_it(azure):
@@ -72,7 +77,6 @@ def test_the_names_that_make_the_connection_are_those_that_renew_it(azure):
 def test_an_address_that_is_none_says_what_one_looks_like(azure, endpoint, said):
     with pytest.raises(errors.ConfigError, match=said) as caught:
         connect_azure({**azure, "AZURE_OPENAI_ENDPOINT": endpoint}, 5.0)
-
     assert "https://NAME.openai.azure.com" in caught.value.hint
 
 
@@ -81,7 +85,6 @@ def test_a_deployment_that_is_not_there_is_said_as_such(service, azure):
     service.on("/responses", lambda _: body)
     with pytest.raises(errors.ModelUnknown) as caught:
         connect_azure(azure, 5.0).respond(ASKED)
-
     assert "deployment" in caught.value.hint
 
 
@@ -92,12 +95,11 @@ def test_a_listing_that_azure_gives_up_is_not_helped_by_a_higher_limit(service, 
     service.on("/containers", lambda _: refusal("The operation was timeout.", 408, "Timeout"))
     with pytest.raises(errors.TimedOut) as caught:
         connect_azure(azure, 5.0).list_containers(None)
-
     assert "--timeout" not in caught.value.hint
     assert "again" in caught.value.hint
 
 
-@pytest.mark.parametrize("version", ["", "2025-04-01-preview"])
+@EACH_VERSION
 def test_inputs_go_as_files_where_azure_makes_no_containers(shell, service, azure, monkeypatch, version):
     for name, value in {**azure, "OPENAI_API_VERSION": version}.items():
         monkeypatch.setenv(name, value)
@@ -108,23 +110,22 @@ def test_inputs_go_as_files_where_azure_makes_no_containers(shell, service, azur
     shell.run_line_magic("config", "AssistantMagics.model = 'our-deployment'")
     shell.run_cell("%%assistant -i cases.csv\nLook.").raise_error()
     (sent,), (asked,) = service.asked("^POST .*/files"), service.asked("^POST .*/responses")
-
     assert b'name="purpose"\r\n\r\nassistants' in sent.body
     assert asked.json()["tools"][0]["container"] == {"type": "auto", "file_ids": ["assistant-1"]}
     assert "/mnt/data/assistant-1-cases.csv" in asked.json()["instructions"]
 
 
-@pytest.mark.parametrize("version", ["", "2025-04-01-preview"])
-def test_a_token_of_entra_id_takes_the_place_of_the_key(service, azure, version):
+@EACH_VERSION
+def test_a_token_of_entra_id_or_what_azure_identity_gives_takes_the_place_of_the_key(
+    service, azure, monkeypatch, version
+):
     del azure["AZURE_OPENAI_API_KEY"]
-    given = {**azure, "AZURE_OPENAI_AD_TOKEN": "entra-planted-token", "OPENAI_API_VERSION": version}
-    connection = connect("azure", 5.0, given)
-    connection.wire.respond(ASKED).close()
-    connection.close()
-    [request] = service.requests
-
-    assert request.headers["authorization"] == "Bearer entra-planted-token"
-    assert "api-key" not in {name.lower() for name in request.headers}
+    ask({**azure, "AZURE_OPENAI_AD_TOKEN": "entra-planted-token", "OPENAI_API_VERSION": version})
+    fake_identity(monkeypatch, lambda: "from-identity")
+    ask({**azure, "OPENAI_API_VERSION": version})
+    sent = [request.headers for request in service.requests]
+    assert [headers["authorization"] for headers in sent] == ["Bearer entra-planted-token", "Bearer from-identity"]
+    assert all("api-key" not in headers for headers in sent)
 
 
 def fake_identity(monkeypatch, provider):
@@ -136,35 +137,16 @@ def fake_identity(monkeypatch, provider):
     monkeypatch.setitem(sys.modules, "azure.identity", identity)
 
 
-@pytest.mark.parametrize("version", ["", "2025-04-01-preview"])
-def test_where_azure_identity_is_installed_it_is_asked_for_a_token(service, azure, monkeypatch, version):
-    fake_identity(monkeypatch, lambda: "from-identity")
-    del azure["AZURE_OPENAI_API_KEY"]
-    connection = connect("azure", 5.0, {**azure, "OPENAI_API_VERSION": version})
-    connection.wire.respond(ASKED).close()
-    connection.close()
-
-    assert service.requests[0].headers["authorization"] == "Bearer from-identity"
-
-
-def test_nobody_signed_in_is_a_two_line_error(azure, monkeypatch):
+def test_without_key_and_token_the_error_says_that_nobody_signed_in_or_what_can_be_set(azure, monkeypatch):
     def refuse():
         raise RuntimeError("DefaultAzureCredential failed to retrieve a token\nfrom the included credentials")
 
+    del azure["AZURE_OPENAI_API_KEY"]
     fake_identity(monkeypatch, refuse)
-    del azure["AZURE_OPENAI_API_KEY"]
-    connection = connect("azure", 5.0, azure)
     with pytest.raises(errors.KeyRefused, match="Entra ID gave no token"):
-        connection.wire.respond(ASKED)
-    connection.close()
-
-
-def test_without_key_token_and_identity_the_error_names_all_three(azure, monkeypatch):
+        ask(azure)
     monkeypatch.setitem(sys.modules, "azure.identity", None)
-    del azure["AZURE_OPENAI_API_KEY"]
     with pytest.raises(errors.NoKey) as caught:
-        connect("azure", 5.0, azure)
-
-    assert all(
-        name in str(caught.value) for name in ("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN", "azure-identity")
-    )
+        ask(azure)
+    for name in ("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN", "azure-identity"):
+        assert name in str(caught.value)

@@ -3,10 +3,6 @@
 import _thread
 import asyncio
 import json
-import os
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 
@@ -23,8 +19,17 @@ def prompt_of(request):
     return request.json()["input"][-1]["content"]
 
 
+def events(body, **more):
+    return Answer(body, headers={"Content-Type": "text/event-stream"}, **more)
+
+
 def streamed(items, response_id):
-    return Answer(wire.sse(wire.stream(items, response_id)), headers={"Content-Type": "text/event-stream"})
+    return events(wire.sse(wire.stream(items, response_id)))
+
+
+@pytest.fixture
+def echo(hosted):
+    return Echo(hosted)
 
 
 class Echo:
@@ -54,35 +59,26 @@ class Echo:
         return streamed([wire.Message(f"Answer to {words}")], f"resp_{number}")
 
 
-def test_ask_gives_the_answer_shows_nothing_and_stands_outside_the_conversation(notebook, hosted):
-    Echo(hosted)
+def test_ask_gives_the_answer_shows_nothing_and_stands_outside_the_conversation_unless_one_is_named(
+    notebook, hosted, echo
+):
     notebook.ask("A", "A")
     ran = notebook.cell("B", "from ipython_assistant import ask\nanswer = ask('One {not_filled}', model='mine')")
     notebook.ask("C", "C")
-
+    for question in ("First.", "Second."):
+        ask(question, conversation="side")
     assert notebook.names["answer"].text == "Answer to One {not_filled}"
     assert ran.outputs == []
-    _, alone, last = hosted.questions()
-    assert alone["model"] == "mine"
-    assert "previous_response_id" not in alone
-    assert last["previous_response_id"] == "resp_1"
+    before = [asked.get("previous_response_id") for asked in hosted.questions()]
+    assert before == [None, None, "resp_1", None, "resp_4"]
+    assert hosted.questions()[1]["model"] == "mine"
 
 
-def test_ask_goes_on_with_a_conversation_that_is_named(notebook, hosted):
-    Echo(hosted)
-    ask("First.", conversation="side")
-    ask("Second.", conversation="side")
-
-    assert hosted.questions()[1]["previous_response_id"] == "resp_1"
-
-
-def test_ask_takes_variables_by_name_and_paths(notebook, hosted, notebook_dir):
-    Echo(hosted)
+def test_ask_takes_variables_by_name_and_paths(notebook, hosted, echo, notebook_dir):
     (notebook_dir / "t.csv").write_text("a\n1\n")
     ask("Look.", inputs={"cases": pd.DataFrame({"a": [1]})})
     ask("Look.", inputs=notebook_dir / "t.csv")
     sent = b"".join(request.body for request in hosted.asked("^POST /v1/containers/.*/files$"))
-
     assert b'filename="cases.csv"' in sent
     assert b'filename="t.csv"' in sent
 
@@ -101,7 +97,6 @@ def test_ask_takes_variables_by_name_and_paths(notebook, hosted, notebook_dir):
 def test_a_call_that_cannot_be_meant_is_an_error_before_anything_is_asked(notebook, hosted, call, says, cure):
     with pytest.raises(errors.AssistantError) as caught:
         call()
-
     assert says in caught.value.message
     assert cure in caught.value.hint
     assert hosted.requests == []
@@ -109,34 +104,40 @@ def test_a_call_that_cannot_be_meant_is_an_error_before_anything_is_asked(notebo
 
 def test_each_question_has_its_label_and_no_more_than_the_limit_are_asked_at_once(notebook, hosted):
     echo = Echo(hosted, at_once=3)
-    answers = ask_each({name: f"Plot {name}" for name in "ABCDEFG"}, at_once=3)
-
+    ran = notebook.cell(
+        "A", "from ipython_assistant import ask_each\nanswers = ask_each({n: n for n in 'ABCDEFG'}, at_once=3)"
+    )
+    answers = notebook.names["answers"]
     assert {label: answer.text for label, answer in answers.items()} == {
-        name: f"Answer to Plot {name}" for name in "ABCDEFG"
+        name: f"Answer to {name}" for name in "ABCDEFG"
     }
     assert (echo.most, echo.asked) == (3, 7)
     assert list(answers.to_frame().index) == list("ABCDEFG")
+    assert [output["text/plain"] for output in ran.outputs] == ["7 of 7 asked."]
 
 
-def test_a_question_that_fails_is_a_value_and_the_others_are_answered(notebook, hosted):
-    Echo(hosted).fails = frozenset({"B"})
-    answers = ask_each(list("ABC"))
-
+def test_a_question_that_fails_or_is_refused_is_a_value_and_the_others_are_answered(notebook, hosted, echo):
+    echo.fails = frozenset({"B"})
+    notebook.names["answers"] = answers = ask_each(list("ABC"))
     assert [type(answers[label]).__name__ for label in range(3)] == ["Answer", "Refused", "Answer"]
     assert list(answers.failed) == [1]
     assert answers.to_frame()["error"].tolist()[1].startswith("Refused: The service answered 400: Not B.")
-    notebook.names["answers"] = answers
     assert "2 of 3 answered, 1 failed" in notebook.cell("B", "answers").printed
+    refused = wire.Message("Only about tables.", refusal=True)
+    hosted.on("^POST /v1/responses$", lambda _: streamed([refused], "resp_1"))
+    answers = ask_each(["Sing."])
+    assert (answers.refused, repr(answers)) == ((0,), "Answers(1, 1 refused, 0 failed)")
+    # IPython shows what is a dict, a list or a set in its own way instead.
+    shown, _ = notebook.shell.display_formatter.format(answers)
+    assert shown["text/plain"].endswith("0 of 1 answered, 1 refused.")
 
 
-def test_many_questions_to_a_recorded_notebook_are_replayed(notebook, hosted, monkeypatch):
+def test_many_questions_to_a_recorded_notebook_are_replayed(notebook, echo, monkeypatch):
     monkeypatch.delenv("IPYTHON_ASSISTANT_MODE")
-    echo = Echo(hosted)
     source = "from ipython_assistant import ask_each\nask_each({n: f'Plot {n}' for n in 'ABCD'})"
     live = notebook.cell("A", source)
     notebook.restart()
     again = notebook.cell("A", source)
-
     assert echo.asked == 4
     assert (again.outputs, again.printed) == (live.outputs, live.printed)
     assert dict(again.value) == dict(live.value)
@@ -150,7 +151,6 @@ def test_files_of_many_questions_are_all_there_and_none_is_another_questions(not
 
     hosted.on("^POST /v1/responses$", answered)
     answers = ask_each({name: name for name in "ABCDEF"}, at_once=6)
-
     contents = {label: [file.read_bytes() for file in answer.files.values()] for label, answer in answers.items()}
     assert contents == {name: [f"{name}\n".encode()] for name in "ABCDEF"}
 
@@ -164,7 +164,7 @@ def test_ctrl_c_ends_the_questions_and_gives_what_came_of_them(notebook, hosted,
             return streamed([wire.Message("Answer.")], "resp_A")
         under_way.set()
         # The body is announced longer than it is, and never comes to its end.
-        return Answer(half + b" " * 10_000_000, headers={"Content-Type": "text/event-stream"}, cut_after=len(half))
+        return events(half + b" " * 10_000_000, cut_after=len(half))
 
     def so_far(outcomes, _total):
         if len(outcomes) == 1 and under_way.wait(20):
@@ -206,35 +206,24 @@ def test_what_the_service_has_not_begun_to_answer_is_not_waited_for(notebook, ho
     release.set()
 
 
-def test_how_far_it_is_stays_below_the_cell_whoever_watched(notebook, hosted):
-    Echo(hosted)
-    ran = notebook.cell("A", "from ipython_assistant import ask_each\n_ = ask_each(['A', 'B'])")
-
-    assert [output["text/plain"] for output in ran.outputs] == ["2 of 2 asked."]
-
-
 def test_aask_leaves_the_event_loop_free_and_keeps_the_limit(notebook, hosted, monkeypatch):
     monkeypatch.setattr(session, "AT_ONCE", 2)
-    echo = Echo(hosted, at_once=2)
+    echo, ticks = Echo(hosted, at_once=2), []
+
+    async def tick():
+        while True:
+            ticks.append(1)
+            await asyncio.sleep(0.001)
 
     async def all_of_them():
-        ticks = 0
-
-        async def tick():
-            nonlocal ticks
-            while True:
-                ticks += 1
-                await asyncio.sleep(0.001)
-
         ticking = asyncio.create_task(tick())
         answers = await asyncio.gather(*(aask(f"Q{number}") for number in range(5)))
         ticking.cancel()
-        return answers, ticks
+        return [answer.text for answer in answers]
 
-    answers, ticks = asyncio.run(all_of_them())
-    assert [answer.text for answer in answers] == [f"Answer to Q{number}" for number in range(5)]
+    assert asyncio.run(all_of_them()) == [f"Answer to Q{number}" for number in range(5)]
     assert (echo.most, echo.asked) == (2, 5)
-    assert ticks > 3
+    assert len(ticks) > 3
 
 
 def test_an_aask_that_is_cancelled_ends_its_question(notebook, hosted):
@@ -243,7 +232,7 @@ def test_an_aask_that_is_cancelled_ends_its_question(notebook, hosted):
 
     def stall(_request):
         begun.set()
-        return Answer(body, headers={"Content-Type": "text/event-stream"})
+        return events(body)
 
     hosted.on("^POST /v1/responses$", stall)
 
@@ -257,54 +246,22 @@ def test_an_aask_that_is_cancelled_ends_its_question(notebook, hosted):
     asyncio.run(give_up())
 
 
-# --- without IPython --------------------------------------------------------------------------------------------------
-
-
-def run_script(notebook_dir, code, **environment):
-    keep = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        cwd=notebook_dir,
-        env={**keep, "PYTHONPATH": os.pathsep.join(sys.path), **environment},
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
-
-
 @pytest.mark.slow
-def test_a_plain_process_asks_the_engine_and_leaves_no_process_behind(notebook_dir):
-    completed = run_script(
-        notebook_dir,
-        """
-        import json, psutil
-        from ipython_assistant import ask
-        answer = ask("```python\\nprint(6 * 7)\\n_ = open('out.csv', 'w').write('a\\\\n1\\\\n')\\n```", show=True)
-        children = [child.pid for child in psutil.Process().children(recursive=True)]
-        print(json.dumps([answer.logs, sorted(answer.files), children]))
-        """,
-    )
-    assert completed.returncode == 0, completed.stderr
-    logs, files, children = json.loads(completed.stdout.splitlines()[-1])
-
+def test_a_plain_process_asks_the_engine_and_leaves_no_process_behind(run_python, notebook_dir):
+    printed = run_python("""
+import json, psutil
+from ipython_assistant import ask
+answer = ask("```python\\nprint(6 * 7)\\n_ = open('out.csv', 'w').write('a\\\\n1\\\\n')\\n```", show=True)
+children = [child.pid for child in psutil.Process().children(recursive=True)]
+print(json.dumps([answer.logs, sorted(answer.files), children]))
+""")
+    logs, files, children = json.loads(printed.splitlines()[-1])
     assert (logs, files) == ("42\n", ["out.csv"])
-    assert "assistant_files/out.csv" in completed.stdout
+    assert "assistant_files/out.csv" in printed
     assert (notebook_dir / "assistant_files" / "out.csv").read_text() == "a\n1\n"
     assert children
     still = [psutil.Process(pid) for pid in children if psutil.pid_exists(pid)]
     assert psutil.wait_procs(still, timeout=10)[1] == []
-
-
-def test_what_was_refused_is_counted(shell, hosted):
-    hosted.will_say([wire.Message("Only about tables.", refusal=True)])
-    answers = ask_each(["A"])
-
-    assert answers.refused == (0,)
-    assert repr(answers) == "Answers(1, 1 refused, 0 failed)"
-    # IPython shows what is a dict, a list or a set in its own way instead.
-    shown, _ = shell.display_formatter.format(answers)
-    assert shown["text/plain"].endswith("0 of 1 answered, 1 refused.")
 
 
 def test_tables_that_are_asked_for_come_with_the_answer_and_no_variable_is_touched(notebook, hosted):
@@ -313,30 +270,20 @@ def test_tables_that_are_asked_for_come_with_the_answer_and_no_variable_is_touch
     hosted.will_say([wire.Code("x"), wire.Message(text, (wire.cite(text, "by_district.csv", "cfile_csv"),))])
     notebook.names["by_district"] = "mine"
     answer = ask("Save it.", outputs=["by_district"])
-
     assert answer.frames["by_district"].to_dict("list") == {"code": ["007"], "n": [1]}
     assert notebook.names["by_district"] == "mine"
 
 
 @pytest.mark.parametrize(
     "last_line",
-    [
-        "ask('A')",
-        "ask('A', show=True)",
-        "answer = ask('A'); answer",
-        "await aask('A')",
-        "answer = await aask('A')\nanswer",
-    ],
+    ["ask('A')", "ask('A', show=True)", "answer = ask('A'); answer", "await aask('A')", "a = await aask('A')\na"],
 )
-def test_the_answer_of_an_ask_that_is_the_cells_value_is_shown(notebook, hosted, last_line):
-    Echo(hosted)
+def test_the_answer_of_an_ask_that_is_the_cells_value_is_shown(notebook, echo, last_line):
     ran = notebook.cell("A", f"from ipython_assistant import aask, ask\n{last_line}")
-
     assert [output["text/plain"] for output in ran.outputs].count("Answer to A") == 1
 
 
-def test_one_unexpected_exception_is_the_outcome_of_its_question_alone(notebook, hosted, monkeypatch):
-    Echo(hosted)
+def test_one_unexpected_exception_is_the_outcome_of_its_question_alone(notebook, echo, monkeypatch):
     real = batch.turn_run.answer_question
 
     def ask_or_fail(session, question, viewer):
@@ -345,9 +292,7 @@ def test_one_unexpected_exception_is_the_outcome_of_its_question_alone(notebook,
         return real(session, question, viewer)
 
     monkeypatch.setattr(batch.turn_run, "answer_question", ask_or_fail)
-    answers = ask_each(list("ABC"))
-
-    assert [type(answers[label]).__name__ for label in range(3)] == ["Answer", "IndexError", "Answer"]
+    assert [type(outcome).__name__ for outcome in ask_each(list("ABC")).values()] == ["Answer", "IndexError", "Answer"]
 
 
 def test_several_threads_share_one_folder_and_one_connection(notebook, hosted, monkeypatch):
@@ -367,32 +312,17 @@ def test_several_threads_share_one_folder_and_one_connection(notebook, hosted, m
     assert len(list(notebook.session.connections)) == 1
 
 
-def test_aask_reads_its_inputs_outside_the_event_loop(notebook, hosted, notebook_dir, monkeypatch):
-    Echo(hosted)
+def test_aask_reads_its_inputs_outside_the_event_loop(notebook, echo, notebook_dir, monkeypatch):
     (notebook_dir / "t.csv").write_text("a\n1\n")
-    readers = []
-    read = session.gather
-
-    def seen(*args, **more):
-        readers.append(threading.current_thread())
-        return read(*args, **more)
-
-    monkeypatch.setattr(session, "gather", seen)
+    readers, read = [], session.gather
+    monkeypatch.setattr(
+        session, "gather", lambda *args, **more: readers.append(threading.current_thread()) or read(*args, **more)
+    )
     asyncio.run(aask("Look.", inputs="t.csv"))
-
     assert readers
     assert threading.main_thread() not in readers
 
 
-def test_ask_in_a_plain_script_does_not_import_ipython(notebook_dir, hosted):
-    Echo(hosted)
-    completed = run_script(
-        notebook_dir,
-        """
-        import sys
-        from ipython_assistant import ask
-        print(ask("A").text, "IPython" in sys.modules)
-        """,
-    )
-
-    assert completed.stdout.strip() == "Answer to A False", completed.stderr
+def test_ask_in_a_plain_script_does_not_import_ipython(run_python, echo):
+    code = "import sys; from ipython_assistant import ask; print(ask('A').text, 'IPython' in sys.modules)"
+    assert run_python(code).strip() == "Answer to A False"

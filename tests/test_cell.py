@@ -41,7 +41,6 @@ def test_the_file_is_on_disk_and_the_link_leads_to_it(shell, hosted, notebook_di
     hosted.put("by_district.csv", CSV, "cfile_csv")
     hosted.will_say(said())
     answer, captured = run(shell, "Save the mean per district.")
-
     saved = notebook_dir / "assistant_files" / "by_district.csv"
     assert saved.read_bytes() == CSV
     assert answer.text == "The mean per district: [by_district.csv](assistant_files/by_district.csv)."
@@ -94,7 +93,6 @@ def test_the_question_is_sent_as_written_with_what_makes_files_come_out_well(she
     hosted.will_say([wire.Message("Ok.")])
     run(shell, "Why is {B} missing? $x^2$\n  second line\n", "-m some-model")
     (question,) = hosted.questions()
-
     assert question["input"] == [{"role": "user", "content": "Why is {B} missing? $x^2$\n  second line"}]
     assert question["model"] == "some-model"
     assert question["include"] == ["code_interpreter_call.outputs"]
@@ -109,7 +107,6 @@ def test_a_dataframe_goes_into_a_container_and_the_model_is_told_its_path_not_it
     run(shell, "Look.", "-i cases")
     (question,) = hosted.questions()
     (upload,) = hosted.asked(r"^POST /v1/containers/.*/files$")
-
     assert b'filename="cases.csv"' in upload.body
     assert b"district,n\nsecretville,3\n" in upload.body
     assert question["tools"][0]["container"] == "cntr_test_1"
@@ -124,7 +121,6 @@ def test_one_chart_that_was_saved_and_shown_is_seen_once_and_kept_twice(shell, h
     citations = (wire.cite_figure("cfile_9"), wire.cite(text, "c.png", "cfile_png"))
     hosted.will_say([wire.Code("savefig('c.png'); show()", (wire.image(uri),)), wire.Message(text, citations)])
     answer, captured = run(shell, "Plot.")
-
     assert set(answer.files) == {"c.png", "figure-1.png"}
     (shown,) = [output.data["image/png"] for output in captured.outputs if "image/png" in output.data]
     assert base64.b64decode(shown) == PNG
@@ -134,18 +130,15 @@ def test_files_go_where_the_cell_says(shell, hosted, notebook_dir):
     hosted.put("by_district.csv", CSV, "cfile_csv")
     hosted.will_say(said())
     answer, _ = run(shell, "Save.", "--dir out/tables")
-
     assert (notebook_dir / "out" / "tables" / "by_district.csv").is_file()
     assert "(out/tables/by_district.csv)" in answer.text
 
 
 def test_an_incomplete_answer_is_shown_and_the_cell_is_an_error(shell, hosted):
-    hosted.will_say(
-        [wire.Message("The first half")], ending="incomplete", incomplete_details={"reason": "max_output_tokens"}
-    )
+    cut = {"reason": "max_output_tokens"}
+    hosted.will_say([wire.Message("The first half")], ending="incomplete", incomplete_details=cut)
     with pytest.raises(errors.TurnFailed, match="incomplete: max_output_tokens") as caught:
         run(shell, "Ask.")
-
     assert caught.value.answer.status == "incomplete"
     assert "The first half" in htmls(caught.value.captured)
 
@@ -153,7 +146,6 @@ def test_an_incomplete_answer_is_shown_and_the_cell_is_an_error(shell, hosted):
 def test_a_refusal_is_an_ordinary_answer(shell, hosted):
     hosted.will_say([wire.Message("I only know two columns.", refusal=True)])
     answer, captured = run(shell, "Forecast.")
-
     assert answer.status == "refused"
     assert "two columns" in htmls(captured)
 
@@ -165,7 +157,6 @@ def test_a_key_that_is_corrected_in_the_environment_is_used_by_the_next_cell(she
     monkeypatch.setenv("OPENAI_API_KEY", "corrected-key")
     hosted.will_say([wire.Message("Ok.")])
     answer, _ = run(shell, "Ask.")
-
     assert answer.text == "Ok."
     assert hosted.requests[-1].headers["authorization"] == "Bearer corrected-key"
 
@@ -202,29 +193,13 @@ def test_the_key_is_in_no_output(shell, hosted, monkeypatch):
     hosted.put("by_district.csv", CSV, "cfile_csv")
     hosted.will_say(said())
     answer, captured = run(shell, "Save.")
-
     everything = json.dumps([output.data for output in captured.outputs]) + repr(answer) + captured.stdout
     assert "sk-planted" not in everything
     assert hosted.requests[0].headers["authorization"] == "Bearer sk-planted-0123456789abcdef"
 
 
-def test_the_containers_of_a_notebook_can_be_listed_and_deleted(shell, hosted):
-    hosted.will_say([wire.Code("1", container_id="cntr_a"), wire.Message("One.")])
-    run(shell, "Ask.")
-    rows = [{"id": "cntr_a", "name": "auto", "status": "running"}]
-    hosted.on(r"^GET /v1/containers\?", lambda _request: Answer(json.dumps({"data": rows, "has_more": False}).encode()))
-    with capture_output() as captured:
-        shell.run_cell("%assistant containers")
-        shell.run_cell("%assistant containers --delete")
-
-    assert captured.stdout.splitlines()[0] == "cntr_a  running  used here"
-    assert "Deleted cntr_a" in captured.stdout
-    assert [request.path for request in hosted.waits_for("^DELETE")] == ["/v1/containers/cntr_a"]
-
-
 def test_a_link_to_a_file_without_any_code_having_run_says_that_nothing_was_run(shell, hosted):
     hosted.will_say([wire.Message("Here: [t.csv](sandbox:/mnt/data/t.csv)")])
-
     assert any("No code was run" in note for note in run(shell, "Make a table.")[0].notes)
 
 
@@ -233,7 +208,6 @@ def test_a_table_whose_file_could_not_be_fetched_says_retry(shell, hosted):
     hosted.will_say([wire.Code("x"), wire.Message(text, (wire.cite(text, "by_year.csv", "cfile_gone"),))])
     with pytest.raises(errors.TableMissing) as caught:
         run(shell, "Save it.", "-o by_year")
-
     assert "by_year.csv" in caught.value.message
     assert "%assistant retry" in caught.value.hint
 
@@ -244,5 +218,4 @@ def test_an_interrupt_while_a_container_is_deleted_leaves_the_answer_whole(shell
 
     hosted.will_say([wire.Message("Whole.")])
     monkeypatch.setattr("ipython_assistant.turn_sources.ServiceSource.release", interrupted)
-
     assert run(shell, "Ask.")[0].text == "Whole."

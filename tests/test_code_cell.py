@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ipython_assistant.core.artifacts import Artifact
@@ -50,15 +50,11 @@ def test_a_quoted_name_of_a_file_in_the_container_becomes_its_path_here(code, ex
     assert body(code_cell(turn(code), {}, HERE)) == expected
 
 
-def test_a_path_that_cannot_be_known_is_said_in_a_comment():
+def test_a_path_with_quotes_is_still_a_literal_and_one_that_cannot_be_known_is_said_in_a_comment():
+    odd = replace(COVERAGE, path=HERE / "it's.csv")
+    assert body(code_cell(turn("open('coverage.csv')", uploads=(odd,)), {}, HERE)) == 'open("it\'s.csv")'
     assert LOOK_FOR in code_cell(turn("q('select * from \\'/mnt/data/x.csv\\'')"), {}, HERE)
     assert LOOK_FOR not in code_cell(turn("open('/mnt/data/x')"), {}, HERE)
-
-
-def test_a_path_with_quotes_in_it_is_still_a_literal():
-    odd = replace(COVERAGE, path=HERE / "it's.csv")
-
-    assert body(code_cell(turn("open('coverage.csv')", uploads=(odd,)), {}, HERE)) == 'open("it\'s.csv")'
 
 
 def test_a_dataframe_is_written_to_its_file_first_where_the_code_names_it():
@@ -66,7 +62,6 @@ def test_a_dataframe_is_written_to_its_file_first_where_the_code_names_it():
     other = replace(cases, name="other.csv", source="other")
     names = {"cases": pd.DataFrame({"a": [1]}), "other": pd.DataFrame()}
     cell = code_cell(turn("open('cases.csv')", uploads=(cases, other)), names, HERE, ["cases.csv"])
-
     assert body(cell) == "cases.to_csv('cases-2.csv', index=False)\n\nopen('cases-2.csv')"
 
 
@@ -74,7 +69,6 @@ def test_no_file_that_is_there_is_written_over():
     raw = replace(COVERAGE, name="raw.csv", path=HERE / "raw.csv")
     asked = turn("f('/mnt/data/raw.csv', 'out.csv', 'new.csv')", uploads=(raw,), made=("raw.csv", "out.csv", "new.csv"))
     cell = code_cell(asked, {}, HERE, ["raw.csv", "Out.csv"])
-
     assert body(cell) == textwrap.dedent("""\
         import shutil
         shutil.copyfile('raw.csv', 'raw-2.csv')  # the code writes to this file too
@@ -88,24 +82,18 @@ def test_a_step_that_raised_lets_the_next_one_go_on_from_there(capsys):
     after = CodeCall("ci", "cntr", "print(math.pi)", "completed", ())
     asked = replace(turn(), turn=without_code_outputs(Turn(items=(raised, after))))
     exec(compile(code_cell(asked, {}, HERE), "cell", "exec"), {})
-
     assert capsys.readouterr().out == "'x'\n3.141592653589793\n"
 
 
 def test_the_code_of_earlier_answers_comes_first_since_this_one_may_need_its_variables():
     earlier = turn("df = read('coverage.csv')\ndf.to_csv('means.csv')", made=("means.csv",))
     cell = code_cell(turn("print(open('means.csv'), len(df))", uploads=(), before=earlier), {}, HERE, ["means.csv"])
-
     assert body(cell).split("\n") == [
         "df = read('data/coverage.csv')",
         "df.to_csv('means-2.csv')",
         "",
         "print(open('means-2.csv'), len(df))",
     ]
-
-
-def test_an_answer_without_code_has_no_cell():
-    assert code_cell(turn(), {}, HERE) == code_cell(turn(" \n"), {}, HERE) == ""
 
 
 def test_the_cell_runs_in_the_notebook_and_makes_the_same_file(notebook_dir):
@@ -130,5 +118,8 @@ def test_the_cell_runs_in_the_notebook_and_makes_the_same_file(notebook_dir):
 
 
 @given(st.text(max_size=60))
+@example("")
+@example(" \n")
 def test_whatever_the_code_is_there_is_a_cell_and_no_exception(code):
     assert bool(code_cell(turn(code), {}, HERE)) == bool(textwrap.dedent(code).strip())
+    assert code_cell(turn(), {}, HERE) == ""

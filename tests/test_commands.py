@@ -32,61 +32,39 @@ def talked(notebook, hosted):
     return notebook
 
 
-def test_history_lists_cell_question_files_status_and_cost_of_each_turn(talked):
+def test_history_lists_cell_question_files_status_and_cost_and_conversations_their_last_question(talked):
     shown = talked.cell("H", "%assistant history").plain
-
-    for word in (
-        "notebook",
-        "side",
-        "Save the table.",
-        "And the next?",
-        "a.csv",
-        "completed",
-        "1,000 tokens in, 2,000 out",
-    ):
-        assert word in shown, word
+    told = ["notebook", "side", "Save the table.", "And the next?", "a.csv", "completed", "1,000 tokens in, 2,000 out"]
+    assert [word for word in told if word not in shown] == []
     assert len(shown.splitlines()) >= 4
+    shown = talked.cell("L", "%assistant conversations").plain
+    assert [line.split()[0] for line in shown.splitlines()[1:3]] == ["notebook", "side"]
+    assert "And the next?" in shown
 
 
-def test_history_names_a_replaced_turn_no_more_and_cost_still_counts_it(talked, hosted):
+def test_history_has_what_was_cut_and_what_code_asked_but_no_replaced_turn_which_cost_still_counts(talked, hosted):
     hosted.will_say([wire.Message("Anew.")], response_id="resp_4", usage=USED)
     talked.ask("B", "And another?")
-    history, cost = talked.cell("H", "%assistant history").plain, talked.cell("C", "%assistant cost").plain
-
-    assert "And the next?" not in history
-    assert "And another?" in history
-    assert "And the next?" in cost
-    assert "And another?" in cost
-
-
-def test_history_has_what_was_cut_and_what_code_asked_too(talked, hosted):
     begun = wire.stream([wire.Message("Begun and never ended.")], usage=USED)[:-1]
     hosted.will_answer(Answer(wire.sse(begun), headers={"Content-Type": "text/event-stream"}))
     hosted.will_say([wire.Message("By code.")], response_id="resp_5", usage=USED)
     with pytest.raises(errors.StreamBroken):
         talked.ask("D", "Will it end?")
     talked.cell("E", "import ipython_assistant\nipython_assistant.ask('By the way?')")
-    rows = talked.cell("H", "%assistant history").plain.splitlines()
-
-    (broken,) = [row for row in rows if "Will it end?" in row]
-    (aside,) = [row for row in rows if "By the way?" in row]
+    history, cost = talked.cell("H", "%assistant history").plain, talked.cell("C", "%assistant cost").plain
+    (broken,) = [row for row in history.splitlines() if "Will it end?" in row]
+    (aside,) = [row for row in history.splitlines() if "By the way?" in row]
     assert broken.split()[0] == aside.split()[0] == "none"
     assert "failed" in broken
     assert "completed" in aside
-
-
-def test_conversations_are_listed_with_their_last_question(talked):
-    shown = talked.cell("L", "%assistant conversations").plain
-
-    assert [line.split()[0] for line in shown.splitlines()[1:3]] == ["notebook", "side"]
-    assert "And the next?" in shown
+    assert ["And the next?" in shown for shown in (history, cost)] == [False, True]
+    assert all("And another?" in shown for shown in (history, cost))
 
 
 def test_cost_adds_up_with_own_prices_and_replayed_turns_cost_nothing(talked):
     talked.cell("S", "%config AssistantMagics.prices = {'test-model': {'input': 1.0, 'cached': 0.1, 'output': 10.0}}")
     talked.cell("S", "import os; os.environ.pop('OPENAI_BASE_URL')")
     shown = talked.cell("C", "%assistant cost").plain
-
     assert "In all" in shown
     assert "$0.06" in shown
     talked.restart()
@@ -104,14 +82,16 @@ def test_code_inserts_a_cell_that_runs_what_the_answer_ran(talked, monkeypatch):
     talked.ask("A", "Save the table.")
     monkeypatch.setattr(commands, "front_end", lambda _shell: FrontEnd(live=True))
     talked.cell("X", "%assistant code")
-
     ((text, replaced),) = inserted
     assert "save()" in text
     assert not replaced
 
 
-def test_show_shows_the_last_answer_again(talked):
+def test_show_shows_the_last_answer_again_and_status_from_which_recording_it_is(talked):
+    assert "by test-model" in talked.cell("S", "%assistant status").printed
+    talked.restart()
     first = talked.ask("A", "Save the table.")
+    assert "from the recording of 20" in talked.cell("S", "%assistant status").printed
     assert talked.cell("X", "%assistant show").outputs == first.outputs
     with pytest.raises(errors.Refused, match="resp_9"):
         talked.cell("X", "%assistant show resp_9")
@@ -122,20 +102,11 @@ def test_status_says_where_each_value_comes_from(notebook, hosted, notebook_dir,
     notebook.cell("S", "%config AssistantMagics.save_dir = 'elsewhere'")
     lines = notebook.cell("S", "%assistant status").printed.splitlines()
     status = {line.split()[0]: line for line in lines}
-
     assert status["service"].endswith("openai  (by OPENAI_API_KEY)")
     assert status["model"].endswith("from-the-environment  (by IPYTHON_ASSISTANT_MODEL)")
     assert status["files"].endswith(f"{notebook_dir / 'elsewhere'}  (set by hand)")
     assert "not running" in status["engine"]
     assert "test-key" not in "\n".join(lines)
-
-
-def test_status_says_from_which_recording_the_last_answer_is(talked):
-    assert "by test-model" in talked.cell("S", "%assistant status").printed
-    talked.restart()
-    talked.ask("A", "Save the table.")
-
-    assert "from the recording of 20" in talked.cell("S", "%assistant status").printed
 
 
 def test_without_a_turn_each_command_says_so(notebook):
@@ -150,7 +121,6 @@ def test_traceback_shows_the_stack_of_the_last_error(notebook, hosted):
     with pytest.raises(errors.InputError):
         notebook.ask("A", "Ask.", "-i nowhere")
     shown = notebook.cell("X", "%assistant traceback").printed
-
     assert "InputError" in shown
     assert "File " in shown
 
@@ -159,42 +129,32 @@ def test_show_fetches_a_response_that_was_made_elsewhere_and_saves_its_files(not
     hosted.put("far.csv", b"a\n1\n", "cfile_far")
     text = "[far.csv](sandbox:/mnt/data/far.csv)"
     items = [wire.Code("x"), wire.Message(text, (wire.cite(text, "far.csv", "cfile_far"),))]
-    body = json.dumps(wire.response(items, "resp_far")).encode()
-    hosted.on(r"^GET /v1/responses/resp_far(\?.*)?$", lambda _request: Answer(body))
+    made = [wire.response([], "resp_far", "in_progress"), wire.response(items, "resp_far")]
+    hosted.on(r"^GET /v1/responses/resp_far(\?.*)?$", lambda _request: Answer(json.dumps(made.pop(0)).encode()))
+    with pytest.raises(errors.OptionError, match="still in_progress"):
+        notebook.cell("A", "%assistant show resp_far")
     ran = notebook.cell("A", "%assistant show resp_far")
-
     assert "[far.csv](assistant_files/far.csv)" in ran.plain
     assert notebook.session.last_answer.files["far.csv"].read_bytes() == b"a\n1\n"
 
 
-def test_show_of_a_response_that_is_still_being_made_says_so(notebook, hosted):
-    body = json.dumps(wire.response([], "resp_far", "in_progress")).encode()
-    hosted.on(r"^GET /v1/responses/", lambda _request: Answer(body))
-    with pytest.raises(errors.OptionError, match="still in_progress"):
-        notebook.cell("A", "%assistant show resp_far")
+def test_a_question_that_would_pass_max_cost_or_whose_price_is_unknown_is_not_asked_and_a_replay_is(talked, hosted):
+    def config(line):
+        talked.cell("S", f"%config AssistantMagics.{line}")
 
-
-def test_a_question_that_would_pass_max_cost_is_not_asked_and_a_replay_is(talked, hosted):
-    talked.cell("S", "%config AssistantMagics.prices = {'test-model': {'input': 1.0, 'output': 10.0}}")
-    talked.cell("S", "%config AssistantMagics.max_cost = 0.065")
-    talked.cell("S", "%config AssistantMagics.model = 'test-model'")
+    config("max_cost = 0.065")
     asked = len(hosted.questions())
+    with pytest.raises(errors.BudgetSpent, match="unknown"):
+        talked.ask("D", "One more?", "-m no-such-model")
+    config("prices = {'test-model': {'input': 1.0, 'output': 10.0}}")
+    config("model = 'test-model'")
     with pytest.raises(errors.BudgetSpent) as caught:
         talked.ask("D", "One more?")
-
     assert "$0.0630" in caught.value.message
     assert "max_cost" in caught.value.hint
     assert len(hosted.questions()) == asked
-    talked.cell("S", "%config AssistantMagics.max_cost = 1")
+    config("max_cost = 1")
     hosted.will_say([wire.Message("Yes.")], response_id="resp_4", usage=USED)
     assert talked.ask("D", "One more?").value.text == "Yes."
-    talked.cell("S", "%config AssistantMagics.max_cost = 0.01")
+    config("max_cost = 0.01")
     assert talked.ask("D", "One more?").value.text == "Yes."
-
-
-def test_where_a_price_is_unknown_max_cost_asks_for_it(notebook, hosted):
-    notebook.cell("S", "%config AssistantMagics.max_cost = 1")
-    with pytest.raises(errors.BudgetSpent, match="unknown"):
-        notebook.ask("A", "Ask.", "-m no-such-model")
-
-    assert hosted.questions() == []

@@ -48,7 +48,6 @@ def offered(shell, text):
 
 def test_two_hyphens_offer_the_options_and_nothing_else(ready):
     every = offered(ready, "%%assistant --|")
-
     assert every[:3] == ["--input", "--output", "--model"]
     assert {"--dir", "--help", "--memory"} <= set(every)
     assert all(option.startswith("--") for option in every)
@@ -66,7 +65,6 @@ def test_every_option_that_is_offered_is_one(ready):
 def test_models_come_without_asking_anyone(ready, hosted, monkeypatch):
     monkeypatch.setenv("IPYTHON_ASSISTANT_MODEL", "from-the-environment")
     ready.run_line_magic("config", 'AssistantMagics.model = "mine"')
-
     assert offered(ready, "%%assistant -m |") == ["mine", "from-the-environment", default_model(), "basic"]
     assert offered(ready, "%%assistant --model=ba|") == ["--model=basic"]
     assert hosted.requests == []
@@ -105,7 +103,6 @@ def test_what_is_offered_for_an_input_is_read_back_as_that_file(ready, notebook_
     found = offered(ready, "%%assistant -i strange/|")
     os.chdir(notebook_dir / "strange")
     here = [text for text in offered(ready, "%%assistant -i |") if text not in {"cases", "cases_by_year"}]
-
     read = [parse_options(f"-i {written}").inputs[0] for written in (*found, *here)]
     assert sorted(read) == sorted(
         [f"strange/{name}" for name in strange] + [name.replace("-x", "./-x") for name in strange]
@@ -115,7 +112,6 @@ def test_what_is_offered_for_an_input_is_read_back_as_that_file(ready, notebook_
 def test_a_name_that_no_line_can_hold_is_not_offered(ready, notebook_dir):
     for name in ("two\nlines.csv", "bell\a.csv", 'a".csv', "\u202egnp.csv"):
         (notebook_dir / "data" / name).write_text("a\n")
-
     assert offered(ready, "%%assistant -i data/|") == ['"data/my notes.txt"', "data/north.csv", "data/sub/"]
 
 
@@ -159,7 +155,6 @@ def test_a_large_folder_does_not_keep_anyone_waiting(ready, notebook_dir, monkey
     monkeypatch.setattr("ipython_assistant.display.completer.MAX_ENTRIES", 3)
     for number in range(10):
         (notebook_dir / f"data/n{number}.csv").write_text("")
-
     assert len(offered(ready, "%%assistant -i data/|")) == 3
 
 
@@ -168,7 +163,6 @@ def test_conversations_saved_assistants_and_efforts_are_offered(ready, hosted, n
     (notebook_dir / "assistants" / "coverage.toml").write_text('model = "mine"\n')
     hosted.will_say([wire.Message("Yes.")])
     ready.run_cell("%%assistant -c 'by year'\nShall we?")
-
     assert offered(ready, "%%assistant -c |") == offered(ready, "%%assistant -c b|") == ['"by year"']
     assert offered(ready, "%%assistant --assistant |") == ["coverage"]
     assert offered(ready, "%%assistant --effort m|") == ["minimal", "medium", "max"]

@@ -17,55 +17,37 @@ def settings(traits=None, environment=None, **options):
     return freeze(traits or AssistantMagics(), Options(**options), HERE, environment or {})
 
 
-def test_without_a_key_the_embedded_engine_answers():
-    assert (settings().service, settings().model) == ("local", "")
+LOCAL = {"OPENAI_API_KEY": "x", "IPYTHON_ASSISTANT_SERVICE": "local", "IPYTHON_ASSISTANT_MODE": "live"}
+THEIRS = {"OPENAI_API_KEY": "x", "IPYTHON_ASSISTANT_SERVICE": "openai", "IPYTHON_ASSISTANT_MODEL": "theirs"}
+ORDER = {
+    "without a key the embedded engine answers": (
+        {}, {}, {}, {"service": "local", "model": "", "save_dir": HERE / "assistant_files"}),
+    "a key means the hosted service": ({}, {"OPENAI_API_KEY": "x"}, {}, {"service": "openai"}),
+    "the environment can force the engine": ({}, LOCAL, {}, {"service": "local", "mode": "live"}),
+    "a trait beats the environment": (
+        {"service": "local", "model": "mine"}, THEIRS, {}, {"service": "local", "model": "mine"}),
+    "the cell's option beats all": (
+        {"model": "mine", "save_dir": "there"}, THEIRS, {"model": "this", "directory": "here"},
+        {"model": "this", "save_dir": HERE / "here"}),
+}  # fmt: skip
 
 
-def test_a_key_means_the_hosted_service():
-    assert settings(environment={"OPENAI_API_KEY": "x"}).service == "openai"
+@pytest.mark.parametrize(("traits", "environment", "options", "expected"), ORDER.values(), ids=ORDER)
+def test_a_setting_comes_from_the_nearest_place(traits, environment, options, expected):
+    frozen = settings(AssistantMagics(**traits), environment, **options)
+    assert {name: getattr(frozen, name) for name in expected} == expected
 
 
-def test_the_environment_can_force_the_embedded_engine_whatever_keys_there_are():
-    environment = {"OPENAI_API_KEY": "x", "IPYTHON_ASSISTANT_SERVICE": "local", "IPYTHON_ASSISTANT_MODE": "live"}
-
-    assert settings(environment=environment).service == "local"
-    assert settings(environment=environment).mode == "live"
-
-
-def test_a_trait_set_by_hand_beats_the_environment():
-    traits = AssistantMagics(service="local", model="mine")
-    environment = {"OPENAI_API_KEY": "x", "IPYTHON_ASSISTANT_SERVICE": "openai", "IPYTHON_ASSISTANT_MODEL": "theirs"}
-
-    assert settings(traits, environment).service == "local"
-    assert settings(traits, environment).model == "mine"
-
-
-def test_the_cells_own_option_beats_everything():
-    traits = AssistantMagics(model="mine", save_dir="there")
-    frozen = settings(traits, model="this", directory="here")
-
-    assert (frozen.model, frozen.save_dir) == ("this", HERE / "here")
-
-
-def test_files_go_beside_the_notebook_by_default():
-    assert settings().save_dir == HERE / "assistant_files"
-
-
-def test_a_wrong_value_in_the_environment_lists_the_right_ones():
+def test_a_wrong_value_is_refused_where_it_is_set_and_the_right_ones_are_listed():
     with pytest.raises(ConfigError) as caught:
         settings(environment={"IPYTHON_ASSISTANT_SERVICE": "opnai"})
-
     assert caught.value.hint == "Set it to one of: openai, azure, local."
-
-
-def test_a_wrong_value_of_a_trait_is_refused_when_it_is_set():
     with pytest.raises(TraitError):
         AssistantMagics(service="opnai")
 
 
 def test_no_trait_can_hold_a_key_and_every_trait_has_help():
     traits = AssistantMagics.class_traits(config=True)
-
     assert not [name for name in traits if name.endswith(("key", "token", "secret"))]
     assert all(trait.help for trait in traits.values())
 
@@ -75,7 +57,6 @@ def test_no_trait_can_hold_a_key_and_every_trait_has_help():
 )
 def test_a_region_is_an_address_of_openais_service(monkeypatch, region, address):
     session = Session(None, AssistantMagics(data_residency=region), HERE)
-
     assert session.environment()["OPENAI_BASE_URL"] == address
     monkeypatch.setenv("OPENAI_BASE_URL", "https://models.example.org/v1")
     assert session.environment()["OPENAI_BASE_URL"] == "https://models.example.org/v1"
@@ -88,15 +69,11 @@ def test_a_region_is_an_address_of_openais_service(monkeypatch, region, address)
         ({}, {"AZURE_OPENAI_AD_TOKEN": "x"}, {"service": "by AZURE_OPENAI_AD_TOKEN"}),
         ({}, {"OPENAI_API_KEY": "x", "CI": "1"}, {"service": "by OPENAI_API_KEY", "mode": "by CI"}),
         ({"service": "local"}, {"CI": "1"}, {"service": "set by hand"}),
-        (
-            {"model": "m"},
-            {"IPYTHON_ASSISTANT_MODE": "live"},
-            {"mode": "by IPYTHON_ASSISTANT_MODE", "model": "set by hand"},
-        ),
+        ({"model": "m"}, {"IPYTHON_ASSISTANT_MODE": "live"},
+         {"mode": "by IPYTHON_ASSISTANT_MODE", "model": "set by hand"}),
     ],
-)
+)  # fmt: skip
 def test_a_setting_says_where_it_comes_from(traits, environment, expected):
     found = origins(AssistantMagics(**traits), environment)
-
     assert {name: found.get(name) for name in expected} == expected
     assert ("mode" in found) == ("mode" in expected)

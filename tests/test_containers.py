@@ -16,53 +16,48 @@ from ipython_assistant.service.client import Reply
 from ipython_assistant.turn_run import retry
 
 CSV = b"a\n1\n"
-TEXT = "[a.csv](sandbox:/mnt/data/a.csv)"
 
 
-def run(shell, source):
+def ask(shell):
     with capture_output() as captured:
-        outcome = shell.run_cell(source, store_history=True)
+        outcome = shell.run_cell("%%assistant\nAsk.", store_history=True)
     outcome.raise_error()
-    return outcome.result, captured
+    return outcome.result, json.dumps([output.data for output in captured.outputs])
+
+
+def will_use(hosted, *container_ids):
+    for number, name in enumerate(container_ids, start=1):
+        hosted.will_say([wire.Code("1", container_id=name), wire.Message("x")], response_id=f"resp_{number}")
 
 
 @pytest.fixture
-def cell_id(shell, monkeypatch):
-    """Give cells the ids a notebook would."""
+def ask_in(shell, monkeypatch):
+    """Ask in cells with the ids that a notebook gives them."""
     current = {}
     monkeypatch.setattr(shell, "get_parent", lambda: {"metadata": {"cellId": current["id"]}}, raising=False)
-    return lambda name: current.update(id=name)
+    return lambda name: [current.update(id=name), ask(shell)][1]
 
 
 def test_more_minutes_than_the_service_allows_are_refused_when_they_are_set(shell):
     shell.run_cell("%config AssistantMagics.expires_after = 21")
-
     assert hooks_of(shell).traits.expires_after == 20
 
 
-def test_a_cell_that_runs_again_deletes_the_container_of_its_replaced_turn(shell, hosted, cell_id):
-    cell_id("cell-1")
-    hosted.will_say([wire.Code("1", container_id="cntr_a"), wire.Message("One.")])
-    hosted.will_say([wire.Code("1", container_id="cntr_b"), wire.Message("Two.")], response_id="resp_2")
-    run(shell, "%%assistant\nAsk.")
-    run(shell, "%%assistant\nAsk again.")
-
+def test_a_cell_that_runs_again_deletes_the_container_of_its_replaced_turn(hosted, ask_in):
+    will_use(hosted, "cntr_a", "cntr_b")
+    for _ in range(2):
+        ask_in("cell-1")
     assert [request.path for request in hosted.waits_for("^DELETE")] == ["/v1/containers/cntr_a"]
 
 
-def test_a_container_another_cell_goes_on_in_is_not_deleted(shell, hosted, cell_id):
-    for number, name in enumerate(("cell-1", "cell-2"), start=1):
-        cell_id(name)
-        hosted.will_say([wire.Code("1", container_id="cntr_a"), wire.Message("x")], response_id=f"resp_{number}")
-        run(shell, "%%assistant\nAsk.")
-    cell_id("cell-1")
-    hosted.will_say([wire.Code("1", container_id="cntr_b"), wire.Message("x")], response_id="resp_3")
-    run(shell, "%%assistant\nAsk again.")
-
+def test_a_container_another_cell_goes_on_in_is_not_deleted(hosted, ask_in):
+    will_use(hosted, "cntr_a", "cntr_a", "cntr_b")
+    for name in ("cell-1", "cell-2", "cell-1"):
+        ask_in(name)
     assert hosted.asked("^DELETE") == []
 
 
-def test_a_service_that_does_not_answer_a_delete_holds_nobody_up(shell, hosted, cell_id, monkeypatch):
+def test_a_service_that_does_not_answer_a_delete_holds_nobody_up(hosted, ask_in, monkeypatch):
     asked, answered = threading.Event(), threading.Event()
     monkeypatch.setattr(containers, "DELETE_WITHIN_S", 0.05)
 
@@ -72,38 +67,33 @@ def test_a_service_that_does_not_answer_a_delete_holds_nobody_up(shell, hosted, 
         return Answer(b"{}")
 
     hosted.on("^DELETE", never)
-    cell_id("cell-1")
-    for number, name in enumerate(("cntr_a", "cntr_b"), start=1):
-        hosted.will_say([wire.Code("1", container_id=name), wire.Message("x")], response_id=f"resp_{number}")
-        answer, _ = run(shell, "%%assistant\nAsk.")
-
-    assert answer.text == "x"
+    will_use(hosted, "cntr_a", "cntr_b")
+    assert [ask_in("cell-1")[0].text for _ in range(2)] == ["x", "x"]
     assert asked.wait(10)
     assert not answered.is_set()
     answered.set()
 
 
 def test_unloading_deletes_the_containers_that_were_used(shell, hosted):
-    hosted.will_say([wire.Code("1", container_id="cntr_a"), wire.Message("One.")])
-    run(shell, "%%assistant\nAsk.")
+    will_use(hosted, "cntr_a")
+    ask(shell)
     shell.run_line_magic("unload_ext", "ipython_assistant")
-
     assert [request.path for request in hosted.asked("^DELETE")] == ["/v1/containers/cntr_a"]
 
 
 def test_retry_fetches_what_was_missing_and_nothing_else(shell, hosted, notebook_dir):
+    with pytest.raises(errors.OptionError, match="no answer"):
+        retry(hooks_of(shell).session)
     both = "[a.csv](sandbox:/mnt/data/a.csv) [b.csv](sandbox:/mnt/data/b.csv)"
     hosted.put("a.csv", CSV, "cfile_a")
     hosted.put("b.csv", b"b\n2\n", "cfile_b")
     hosted.on("GET .*cfile_b/content", lambda _request: refusal("Broken for now.", 403))
-    hosted.will_say(
-        [wire.Code("x"), wire.Message(both, (wire.cite(both, "a.csv", "cfile_a"), wire.cite(both, "b.csv", "cfile_b")))]
-    )
+    cited = (wire.cite(both, "a.csv", "cfile_a"), wire.cite(both, "b.csv", "cfile_b"))
+    hosted.will_say([wire.Code("x"), wire.Message(both, cited)])
     with pytest.raises(errors.FilesMissing):
-        run(shell, "%%assistant\nSave both.")
+        ask(shell)
     hosted.on("GET .*cfile_b/content", lambda _request: Answer(b"b\n2\n"))
     answer = retry(hooks_of(shell).session)
-
     assert set(answer.files) == {"a.csv", "b.csv"}
     assert (notebook_dir / "assistant_files" / "b.csv").read_bytes() == b"b\n2\n"
     assert "[b.csv](assistant_files/b.csv)" in answer.text
@@ -114,22 +104,16 @@ def test_retry_finds_uncited_files_when_the_listing_failed_before(shell, hosted)
     hosted.put("a.csv", CSV, "cfile_a")
     hosted.on("GET /v1/containers/[^/]+/files", lambda _request: refusal("Not now.", 403))
     hosted.will_say([wire.Code("x"), wire.Message("Done.")])
-    answer, captured = run(shell, "%%assistant\nSave.")
+    answer, shown = ask(shell)
     assert list(answer.files) == []
-    assert "list of files could not be read" in json.dumps([output.data for output in captured.outputs])
-
+    assert "list of files could not be read" in shown
     hosted._overrides.clear()
     assert set(retry(hooks_of(shell).session).files) == {"a.csv"}
 
 
-def test_retry_without_an_answer_says_what_to_do(shell):
-    with pytest.raises(errors.OptionError, match="no answer"):
-        retry(hooks_of(shell).session)
-
-
 def test_the_services_list_shows_ours_and_those_made_by_this_package_only(shell, hosted):
-    hosted.will_say([wire.Code("1", container_id="cntr_a"), wire.Message("One.")])
-    run(shell, "%%assistant\nAsk.")
+    will_use(hosted, "cntr_a")
+    ask(shell)
     rows = [
         {"id": "cntr_a", "name": "auto", "status": "running"},
         {"id": "cntr_old", "name": "ipython_assistant", "status": "expired"},
@@ -138,24 +122,22 @@ def test_the_services_list_shows_ours_and_those_made_by_this_package_only(shell,
     hosted.on(r"^GET /v1/containers\?", lambda _request: Answer(json.dumps({"data": rows, "has_more": False}).encode()))
     session = hooks_of(shell).session
     seen = session.connect(session.settings).containers.overview()
-
     assert seen == [("cntr_a", "running", True), ("cntr_old", "expired", False)]
 
 
 def test_connections_are_closed_where_python_starts_no_thread_any_more(shell, hosted, monkeypatch):
     """Python 3.12.0 and 3.12.1 start none while the interpreter ends."""
-    hosted.will_say([wire.Code("x"), wire.Message("Done.")])
-    run(shell, "%%assistant\nCount.")
-    (connection,) = hooks_of(shell).session.connections
-    closed = []
-    monkeypatch.setattr(connection.wire, "close", lambda: closed.append(True))
 
     def refuse(_thread):
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
+    will_use(hosted, "cntr_a")
+    ask(shell)
+    (connection,) = hooks_of(shell).session.connections
+    closed = []
+    monkeypatch.setattr(connection.wire, "close", lambda: closed.append(True))
     monkeypatch.setattr(threading.Thread, "start", refuse)
     hooks_of(shell).session.close()
-
     assert closed == [True]
 
 
@@ -182,7 +164,6 @@ class ListingWire:
 
 def test_of_a_container_with_ten_thousand_and_one_files_the_newest_are_listed():
     rows = containers.Containers(ListingWire(10_001)).file_rows("cntr_1")
-
     assert len(rows) == containers.MAX_ROWS
     assert (rows[0]["id"], rows[-1]["id"]) == ("cfile_2", "cfile_10001")
 
@@ -192,10 +173,9 @@ def test_a_listing_that_is_cut_is_said_and_the_newest_file_is_saved(shell, hoste
     for name in ("a.csv", "b.csv"):
         hosted.put(name, CSV, f"cfile_{name[0]}")
     hosted.will_say([wire.Code("x"), wire.Message("Done.")])
-    answer, captured = run(shell, "%%assistant\nSave.")
-
+    answer, shown = ask(shell)
     assert set(answer.files) == {"a.csv", "b.csv"}
-    assert "more than 2 files" in json.dumps([output.data for output in captured.outputs])
+    assert "more than 2 files" in shown
 
 
 @pytest.mark.parametrize("listing", ["files", "containers"])
@@ -203,7 +183,6 @@ def test_a_proxy_that_drops_the_page_is_asked_twice(listing):
     wire_ = ListingWire(200, pages=False)
     known = containers.Containers(wire_)
     known.file_rows("cntr_1") if listing == "files" else known.overview()
-
     assert wire_.asked == 2
 
 
@@ -214,7 +193,6 @@ def test_a_listing_of_odd_rows_is_read_as_far_as_it_can_be(shell):
             return Reply(200, {}, iter([json.dumps({"data": rows, "has_more": "yes"}).encode()]), lambda: None)
 
     rows = containers.Containers(OddWire(0)).file_rows("cntr_1")
-
     assert [row["container_id"] for row in rows] == ["cntr_1"] * len(rows)
     assert any(row.get("path") == "/mnt/data/a.csv" for row in rows)
 

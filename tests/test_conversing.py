@@ -19,17 +19,21 @@ def recording(clean_environment, monkeypatch):
 
 @pytest.fixture
 def say(hosted):
-    """Queue answers; response ids and containers count up."""
+    """Queue answers; response ids count up, and containers too unless one is named."""
     said = []
 
-    def say(*texts):
+    def say(*texts, container=""):
         for text in texts:
             said.append(text)
             number = len(said)
-            code = wire.Code(f"print({number})", container_id=f"cntr_{number}")
+            code = wire.Code(f"print({number})", container_id=container or f"cntr_{number}")
             hosted.will_say([code, wire.Message(text)], response_id=f"resp_{number}")
 
     return say
+
+
+def ask_all(notebook, names):
+    return [notebook.ask(name, name).value.text for name in names]
 
 
 def told(question):
@@ -37,69 +41,43 @@ def told(question):
     return question.get("previous_response_id"), [message["content"] for message in question["input"]]
 
 
-def in_one_container(hosted, *texts):
-    for number, text in enumerate(texts, start=1):
-        code = wire.Code(f"print({number})", container_id="cntr_one")
-        hosted.will_say([code, wire.Message(text)], response_id=f"resp_{number}")
-
-
-def test_each_cell_continues_the_answer_before_it_by_its_id(notebook, hosted):
-    in_one_container(hosted, "1", "2", "3")
-    for name in "ABC":
-        notebook.ask(name, name)
-
-    assert [told(question) for question in hosted.questions()] == [(None, ["A"]), ("resp_1", ["B"]), ("resp_2", ["C"])]
-
-
 def test_a_first_cell_that_is_edited_asks_again_and_so_do_the_cells_below_it(notebook, hosted, say):
-    say("a", "b", "c", "A, anew", "B, anew", "C, anew")
-    for name in "ABC":
-        notebook.ask(name, name)
+    say("a", "b", "c", container="cntr_one")
+    say("A, anew", "B, anew", "C, anew")
+    ask_all(notebook, "ABC")
     texts = [notebook.ask(*cell).value.text for cell in (("A", "A edited"), ("B", "B"), ("C", "C"))]
-    again = hosted.questions()[3:]
-
     assert texts == ["A, anew", "B, anew", "C, anew"]
-    assert told(again[0]) == (None, ["A edited"])
-    assert told(again[1]) == ("resp_4", ["B"])
-    assert told(again[2]) == ("resp_5", ["C"])
+    asked = [told(question) for question in hosted.questions()]
+    assert asked[:3] == [(None, ["A"]), ("resp_1", ["B"]), ("resp_2", ["C"])]
+    assert asked[3:] == [(None, ["A edited"]), ("resp_4", ["B"]), ("resp_5", ["C"])]
 
 
 def test_an_answer_asked_for_afresh_that_comes_out_another_makes_the_cells_below_ask_again(notebook, hosted, say):
     say("a", "b", "another a", "another b")
-    notebook.ask("A", "A")
-    notebook.ask("B", "B")
+    ask_all(notebook, "AB")
     assert notebook.ask("A", "A", "--fresh").value.text == "another a"
-    ran = notebook.ask("B", "B")
-
-    assert ran.value.text == "another b"
-    assert len(hosted.questions()) == 4
+    assert ask_all(notebook, "B") == ["another b"]
     notebook.restart()
-    assert [notebook.ask(name, name).value.text for name in "AB"] == ["another a", "another b"]
+    assert ask_all(notebook, "AB") == ["another a", "another b"]
     assert len(hosted.questions()) == 4
 
 
 def test_an_answer_asked_for_afresh_that_comes_out_the_same_leaves_the_cells_below_replayed(notebook, hosted):
     for number, text in enumerate(("a", "b", "a"), start=1):
         hosted.will_say([wire.Message(text)], response_id=f"resp_{number}")
-    notebook.ask("A", "A")
-    notebook.ask("B", "B")
+    ask_all(notebook, "AB")
     notebook.ask("A", "A", "--fresh")
-
-    assert notebook.ask("B", "B").value.text == "b"
+    assert ask_all(notebook, "B") == ["b"]
     assert len(hosted.questions()) == 3
 
 
 def test_a_cell_inserted_in_the_middle_follows_the_cell_that_ran_last_until_it_is_run_in_order(notebook, hosted, say):
     say("a", "c", "x after c", "x after a", "c after x")
-    notebook.ask("A", "A")
-    notebook.ask("C", "C")
-    assert notebook.ask("X", "X").value.text == "x after c"
+    assert ask_all(notebook, "ACX") == ["a", "c", "x after c"]
     notebook.restart()
-    texts = [notebook.ask(name, name).value.text for name in "AXC"]
-
-    assert texts == ["a", "x after a", "c after x"]
+    assert ask_all(notebook, "AXC") == ["a", "x after a", "c after x"]
     assert len(hosted.questions()) == 5
-    assert notebook.ask("C", "C").value.text == "c after x"
+    assert ask_all(notebook, "C") == ["c after x"]
 
 
 def test_restart_and_run_all_replays_every_turn_and_asks_nobody(notebook, hosted, say):
@@ -107,7 +85,6 @@ def test_restart_and_run_all_replays_every_turn_and_asks_nobody(notebook, hosted
     first = [notebook.ask(name, name) for name in "ABC"]
     notebook.restart()
     second = [notebook.ask(name, name) for name in "ABC"]
-
     assert [ran.outputs for ran in second] == [ran.outputs for ran in first]
     assert [ran.value for ran in second] == [ran.value for ran in first]
     assert len(hosted.questions()) == 3
@@ -120,35 +97,27 @@ def test_without_cell_ids_every_run_is_a_new_turn_and_run_all_replays_them(hoste
         assert notebook.ask("", "Same.").value.text == "two"
         notebook.restart()
         assert [notebook.ask("", "Same.").value.text for _ in range(2)] == ["one", "two"]
-
     assert len(hosted.questions()) == 2
 
 
-def test_a_named_conversation_stands_apart_from_the_notebooks_own(notebook, hosted):
-    in_one_container(hosted, "a", "x", "b", "y")
+def test_a_named_conversation_stands_apart_from_the_notebooks_own(notebook, hosted, say):
+    say("a", "x", "b", "y", container="cntr_one")
     notebook.ask("A", "A")
     notebook.ask("X", "X", "-c side")
     notebook.ask("B", "B")
     notebook.ask("Y", "Y", "-c side")
-
     parents = [question.get("previous_response_id") for question in hosted.questions()]
     assert parents[:2] == [None, None]
     # Another conversation has used the container since, so these are told again in one of their own.
     assert [told(question)[1] for question in hosted.questions()[2:]] == [["A", "a", "B"], ["X", "x", "Y"]]
-    listed = notebook.cell("L", "%assistant conversations").plain
-    assert "notebook" in listed
-    assert "side" in listed
 
 
 def test_a_cell_that_moves_to_another_conversation_leaves_its_old_one(notebook, hosted, say):
     say("a", "b", "c", "b aside", "c, anew")
-    for name in "ABC":
-        notebook.ask(name, name)
+    ask_all(notebook, "ABC")
     notebook.ask("B", "B", "-c side")
     notebook.ask("C", "C")
-
-    assert told(hosted.questions()[3]) == (None, ["B"])
-    assert told(hosted.questions()[4]) == ("resp_1", ["C"])
+    assert [told(question) for question in hosted.questions()[3:]] == [(None, ["B"]), ("resp_1", ["C"])]
     names = {name: [cell for cell, _ in turns] for name, turns in notebook.session.conversations.by_name.items()}
     assert names == {"": ["A", "C"], "side": ["B"]}
 
@@ -156,43 +125,40 @@ def test_a_cell_that_moves_to_another_conversation_leaves_its_old_one(notebook, 
 @pytest.mark.parametrize("how", ["--new", "%assistant new"])
 def test_a_conversation_can_begin_anew(notebook, hosted, say, how):
     say("a", "b", "c")
-    notebook.ask("A", "A")
+    ask_all(notebook, "A")
     if how.startswith("%"):
         assert "begins the conversation anew" in notebook.cell("N", how).printed
     notebook.ask("B", "B", how if how == "--new" else "")
     notebook.ask("C", "C")
-
     assert [told(question) for question in hosted.questions()[1:]] == [(None, ["B"]), ("resp_2", ["C"])]
 
 
-def test_where_the_service_may_keep_nothing_the_conversation_goes_along_as_messages(notebook, hosted):
-    in_one_container(hosted, "a", "b")
+def test_where_the_service_may_keep_nothing_the_conversation_goes_along_as_messages(notebook, hosted, say):
+    say("a", "b", container="cntr_one")
     notebook.cell("S", "%config AssistantMagics.store = False")
     notebook.ask("A", "A")
     notebook.ask("B", "B")
     first, second = hosted.questions()
-
     assert (first["store"], second["store"]) == (False, False)
     assert told(second) == (None, ["A", "a", "B"])
     assert second["tools"][0]["container"] == "cntr_one"
 
 
-def test_a_conversation_the_service_has_dropped_is_told_again_and_that_is_said(notebook, hosted):
-    in_one_container(hosted, "a")
+def test_a_conversation_the_service_has_dropped_is_told_again_and_that_is_said(notebook, hosted, say):
+    say("a", container="cntr_one")
     notebook.ask("A", "A")
     hosted.will_answer(refusal("Previous response with id 'resp_1' not found.", 404, "previous_response_not_found"))
     hosted.will_say([wire.Message("b")], response_id="resp_2")
     ran = notebook.ask("B", "B")
-
     assert [told(question) for question in hosted.questions()[1:]] == [("resp_1", ["B"]), (None, ["A", "a", "B"])]
     assert "dropped the conversation" in ran.html
     notebook.restart()
     assert [notebook.ask("A", "A").value.text, notebook.ask("B", "B").outputs] == ["a", ran.outputs]
 
 
-def test_after_a_replayed_answer_the_conversation_goes_along_as_messages_with_its_files(notebook, hosted, notebook_dir):
+def test_after_a_replayed_answer_the_conversation_goes_along_as_messages_with_its_files(notebook, hosted, say):
     hosted.put("made.csv", b"a\n1\n", "cfile_1", "cntr_one")
-    in_one_container(hosted, "a")
+    say("a", container="cntr_one")
     notebook.names["cases"] = pd.DataFrame({"n": [1]})
     notebook.ask("A", "A", "-i cases")
     notebook.restart()
@@ -214,22 +180,20 @@ def test_a_replay_deletes_the_container_of_the_live_turn_it_takes_the_place_of(n
     notebook.ask("A", "A")
     notebook.ask("A", "Other")
     notebook.ask("A", "A")
-
     deleted = [request.path for request in hosted.waits_for("^DELETE", 2)]
     assert sorted(deleted) == ["/v1/containers/cntr_1", "/v1/containers/cntr_2"]
 
 
-def test_files_that_were_fetched_later_belong_to_the_answer_the_next_cell_continues_from(notebook, hosted):
+def test_files_that_were_fetched_later_belong_to_the_answer_the_next_cell_continues_from(notebook, hosted, say):
     hosted.put("a.csv", b"a\n1\n", "cfile_a", "cntr_one")
     hosted.on("GET .*cfile_a/content", lambda _request: refusal("Not now.", 403))
-    in_one_container(hosted, "a", "b")
+    say("a", "b", container="cntr_one")
     with pytest.raises(errors.FilesMissing):
         notebook.ask("A", "A")
     hosted._overrides.clear()
     notebook.cell("R", "%assistant retry")
     notebook.ask("B", "B")
     notebook.restart()
-
     assert list(notebook.ask("A", "A").value.files) == ["a.csv"]
     assert notebook.ask("B", "B").value.text == "b"
     assert len(hosted.questions()) == 2

@@ -41,7 +41,6 @@ def test_headless_asks_on_this_machine_and_prints_what_was_saved(hostile_environ
     began = datetime.now(UTC).replace(microsecond=0)
     code = cli.main(["demo", "--headless"])
     printed = capsys.readouterr().out
-
     assert code == 0, printed
     assert hostile_environment.requests == []
     saved = [Path(path) for path in re.findall(r"^Saved: +(.+?)  \(", printed, re.MULTILINE)]
@@ -53,35 +52,25 @@ def test_headless_asks_on_this_machine_and_prints_what_was_saved(hostile_environ
     assert all(datetime.fromisoformat(record["began"]) >= began for record in records), "nothing came from a recording"
 
 
-def test_headless_fails_where_nothing_was_saved(monkeypatch, tmp_path, capsys):
-    source = tmp_path / "notebooks"
-    (source / "data").mkdir(parents=True)
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 + 1")])
-    nbformat.write(notebook, source / cli.NOTEBOOK)
-    monkeypatch.setattr(cli, "_notebooks", lambda: source)
-
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [(["1 + 1"], ""), (["%load_ext ipython_assistant", "%%assistant --nope\nx"], "There is no option --nope")],
+    ids=["nothing was saved", "a cell fails"],
+)
+def test_headless_fails_where(monkeypatch, tmp_path, capsys, cells, said):
+    (tmp_path / "notebooks" / "data").mkdir(parents=True)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    nbformat.write(notebook, tmp_path / "notebooks" / cli.NOTEBOOK)
+    monkeypatch.setattr(cli, "_notebooks", lambda: tmp_path / "notebooks")
     assert cli.main(["demo", "--headless"]) == 1
-    assert "Saved:" not in capsys.readouterr().out
-
-
-def test_headless_fails_when_a_cell_does(monkeypatch, tmp_path, capsys):
-    source = tmp_path / "notebooks"
-    (source / "data").mkdir(parents=True)
-    cells = [
-        nbformat.v4.new_code_cell("%load_ext ipython_assistant"),
-        nbformat.v4.new_code_cell("%%assistant --nope\nx"),
-    ]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), source / cli.NOTEBOOK)
-    monkeypatch.setattr(cli, "_notebooks", lambda: source)
-
-    assert cli.main(["demo", "--headless"]) == 1
-    assert "There is no option --nope" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "Saved:" not in printed
+    assert said in printed
 
 
 def test_the_copy_has_no_outputs_so_that_the_reader_sees_them_come():
     directory = cli._copy_of_notebook()
     notebook = nbformat.read(directory / cli.NOTEBOOK, as_version=4)
-
     assert all(not cell.get("outputs") for cell in notebook.cells)
     assert not (directory / "assistant_files").exists(), "no recording either: the questions are really asked"
     assert (directory / "data" / "mda_coverage.csv").is_file()
@@ -92,13 +81,9 @@ def test_the_demonstration_starts_jupyterlab_on_the_copy_and_ctrl_c_is_left_to_i
     environment = {**os.environ, "JUPYTER_CONFIG_DIR": str(tmp_path / "config"), "HOME": str(tmp_path)}
     process = subprocess.Popen(
         [sys.executable, "-m", "ipython_assistant.cli", "demo", "--no-browser"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        env=environment,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, env=environment,
         start_new_session=True,
-    )
+    )  # fmt: skip
     printed = []
     try:
         for line in process.stdout:

@@ -4,7 +4,6 @@ import base64
 import io
 import json
 import os
-import subprocess
 import sys
 import zipfile
 from dataclasses import replace
@@ -18,21 +17,15 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from jupyter_client.manager import KernelManager
 from PIL import Image
+from tests_support.files import write
 
 from ipython_assistant.answer import rows_to_browse
-from ipython_assistant.core.artifacts import Artifact
 from ipython_assistant.display import buttons
 from ipython_assistant.display.buttons import download_row, server_root, view
 from ipython_assistant.display.live import FrontEnd, front_end
 from ipython_assistant.display.row import CHUNK_BYTES, DownloadRow
 
 LARGE = bytes(range(256)) * ((2 * CHUNK_BYTES + 1000) // 256)
-
-
-def artifact(path, content, media_type="text/csv"):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    return Artifact(path.name, path.name, path, f"files/{path.name}", len(content), "0" * 64, media_type)
 
 
 class Browser:
@@ -59,11 +52,8 @@ class Browser:
 
 @pytest.fixture
 def artifacts(tmp_path):
-    return [
-        artifact(tmp_path / "files" / "small.csv", b"a,b\n1,2\n"),
-        artifact(tmp_path / "files" / "large.bin", LARGE, "application/octet-stream"),
-        artifact(tmp_path / "files" / "empty.txt", b"", "text/plain"),
-    ]
+    files = {"small.csv": b"a,b\n1,2\n", "large.bin": LARGE, "empty.txt": b""}
+    return [write(tmp_path / "files" / name, content) for name, content in files.items()]
 
 
 @pytest.fixture
@@ -73,67 +63,47 @@ def browser(artifacts, tmp_path):
     row.close()
 
 
-def test_the_output_is_a_widget_view_and_nothing_else(browser):
+def test_the_output_is_a_widget_view_and_the_browser_is_told_names_sizes_and_places_but_no_absolute_path(
+    browser, tmp_path
+):
     bundle = view(browser.row, LAB)
-
     assert list(bundle.data) == ["application/vnd.jupyter.widget-view+json"]
     assert bundle.data[buttons.VIEW]["model_id"] == browser.row.model_id == browser.row.row_id
     assert bundle.metadata == {"ipython_assistant": {"output": "buttons"}}
     assert repr(browser.row) == "DownloadRow(small.csv, large.bin, empty.txt)", "the same in every run"
-
-
-def test_the_browser_is_told_names_sizes_and_places_but_no_absolute_path(browser, tmp_path):
-    state = json.dumps({name: value for name, value in browser.row.get_state().items() if name != "_esm"})
-
     assert browser.row.offers[0] == {
-        "name": "small.csv",
-        "label": "small.csv",
-        "size": 8,
-        "size_in_words": "8 bytes",
-        "media_type": "text/csv",
-        "server_path": "",
-        "saved_as": "files/small.csv",
-        "has_rows": False,
-    }
+        "name": "small.csv", "label": "small.csv", "size": 8, "size_in_words": "8 bytes", "media_type": "text/csv",
+        "server_path": "", "saved_as": "files/small.csv", "has_rows": False,
+    }  # fmt: skip
+    state = json.dumps({name: value for name, value in browser.row.get_state().items() if name != "_esm"})
     assert str(tmp_path) not in state
 
 
 def test_every_file_arrives_whole_in_chunks(browser, artifacts):
     for place, saved in enumerate(artifacts):
         assert browser.fetch(place) == saved.path.read_bytes()
-    assert [len(chunk) for reply, chunk in browser.replies if reply["total"] == len(LARGE)] == [
-        CHUNK_BYTES,
-        CHUNK_BYTES,
-        len(LARGE) - 2 * CHUNK_BYTES,
-    ]
+    sizes = [len(chunk) for reply, chunk in browser.replies if reply["total"] == len(LARGE)]
+    assert sizes == [CHUNK_BYTES, CHUNK_BYTES, len(LARGE) - 2 * CHUNK_BYTES]
 
 
-def test_the_archive_holds_every_file_under_its_name_and_is_gone_afterwards(browser, artifacts, tmp_path):
+def test_the_archive_holds_every_file_that_is_there_under_its_name_and_is_gone_afterwards(browser, artifacts, tmp_path):
     before = set(tmp_path.rglob("*"))
-    content = browser.fetch("all")
-
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        assert {name: archive.read(name) for name in archive.namelist()} == {
-            saved.name: saved.path.read_bytes() for saved in artifacts
-        }
+    with zipfile.ZipFile(io.BytesIO(browser.fetch("all"))) as archive:
+        held = {name: archive.read(name) for name in archive.namelist()}
+    assert held == {saved.name: saved.path.read_bytes() for saved in artifacts}
     assert set(tmp_path.rglob("*")) == before
     assert browser.row._zipped is None
     assert browser.row.archive == f"{tmp_path.name}-files.zip"
-
-
-def test_the_archive_says_which_files_are_no_longer_there(browser, artifacts):
     artifacts[0].path.unlink()
     reply, content = browser.ask(file="all", offset=0)
-
     assert reply["left_out"] == ["small.csv"]
     assert browser.ask(file=0, offset=0)[0]["message"] == "it is no longer there"
     assert zipfile.ZipFile(io.BytesIO(content)).namelist() == ["large.bin", "empty.txt"]
 
 
 def test_the_rows_of_a_table_are_given_when_they_are_asked_for(artifacts, tmp_path):
-    table = artifact(tmp_path / "files" / "long.csv", b"name,n\n" + b"a\xe2\x80\xaeb,\n" + b"x,1\n" * 1234)
+    table = write(tmp_path / "files" / "long.csv", b"name,n\n" + b"a\xe2\x80\xaeb,\n" + b"x,1\n" * 1234)
     browser = Browser(download_row([*artifacts, table], tmp_path, environ={}, read_rows=rows_to_browse))
-
     assert [offer["has_rows"] for offer in browser.row.offers] == [True, False, False, True]
     reply, _ = browser.ask(type="rows", file=3)
     assert (reply["type"], reply["columns"], reply["size"]) == ("rows", ["name", "n"], "1,235 rows × 2 columns")
@@ -146,40 +116,25 @@ def test_the_rows_of_a_table_are_given_when_they_are_asked_for(artifacts, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "message",
-    [
-        {"file": 99, "offset": 0},
-        {"file": -1, "offset": 0},
-        {"file": "../../etc/passwd", "offset": 0},
-        {"file": None, "offset": 0},
-        {"file": 0, "offset": -1},
-        {"file": 0, "offset": "0"},
-        {"file": 0, "offset": None},
-        {"file": "all", "offset": 5},
-        {},
-    ],
+    ("file", "offset"),
+    [(99, 0), (-1, 0), ("../../etc/passwd", 0), (None, 0), (0, -1), (0, "0"), (0, None), ("all", 5), ({}, {})],
 )
-def test_a_request_for_what_is_not_there_is_refused(browser, message):
+def test_a_request_for_what_is_not_there_is_refused(browser, file, offset):
     for nothing in (None, "get", 3, {"type": "put"}, {}):
         browser.row._handle_custom_msg(nothing, [])
     assert browser.replies == []
-    reply, content = browser.ask(**message)
-
-    assert (reply["type"], reply["request"]) == ("error", "r1")
-    assert content == b""
+    reply, content = browser.ask() if file == {} else browser.ask(file=file, offset=offset)
+    assert (reply["type"], reply["request"], content) == ("error", "r1", b"")
 
 
 def test_a_closed_row_leaves_no_archive_behind(tmp_path):
-    browser = Browser(
-        download_row([artifact(tmp_path / "large.bin", os.urandom(2 * CHUNK_BYTES))], tmp_path, environ={})
-    )
+    large = write(tmp_path / "large.bin", os.urandom(2 * CHUNK_BYTES))
+    browser = Browser(download_row([large], tmp_path, environ={}))
     reply, chunk = browser.ask(file="all", offset=0)
     folder = Path(browser.row._zipped.name)
     assert len(chunk) < reply["total"]
     assert folder.exists()
-
     browser.row.close()
-
     assert not folder.exists()
 
 
@@ -198,12 +153,11 @@ def serving(tmp_path, monkeypatch):
 
 
 def test_the_server_that_started_the_kernel_says_what_it_serves(serving, tmp_path):
-    saved = artifact(serving / "sub dir" / "a b.csv", b"x")
+    saved = write(serving / "sub dir" / "a b.csv", b"x")
     (tmp_path / "link").symlink_to(serving)
     linked = replace(saved, path=tmp_path / "link" / "sub dir" / "a b.csv")
-    elsewhere = artifact(tmp_path / "other" / "a.csv", b"x")
+    elsewhere = write(tmp_path / "other" / "a.csv", b"x")
     row = download_row([saved, linked, elsewhere], serving, environ={"JPY_PARENT_PID": "4242"})
-
     assert [offer["server_path"] for offer in row.offers] == ["sub dir/a b.csv", "sub dir/a b.csv", ""]
     row.close()
 
@@ -213,15 +167,12 @@ def test_a_kernel_that_no_server_started_knows_of_none(serving, pid):
     assert server_root({} if pid is None else {"JPY_PARENT_PID": pid}) is None
 
 
-def test_widgets_are_imported_only_when_a_row_is_made():
-    code = """
-import sys
-from ipython_assistant.display import buttons, live, outputs
-print(sorted({"IPython", "anywidget", "ipywidgets", "jupyter_server", "pandas"} & set(sys.modules)))
-"""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-
-    assert subprocess.check_output([sys.executable, "-c", code], env=environment, text=True).strip() == "[]"
+def test_widgets_are_imported_only_when_a_row_is_made(run_python):
+    heavy = {"IPython", "anywidget", "ipywidgets", "jupyter_server", "pandas"}
+    code = (
+        f"import sys; from ipython_assistant.display import buttons, live, outputs; print({heavy} & set(sys.modules))"
+    )
+    assert run_python(code).strip() == "set()"
 
 
 # --- where a row is shown, and for how long ---------------------------------------------------------------------------
@@ -240,7 +191,6 @@ def test_a_row_is_wanted_where_somebody_watches(setting, live, expected):
 
 def test_of_a_recorded_answer_the_row_says_when_it_was_recorded_and_how_to_ask_again():
     note = buttons.recorded_note("2026-11-29T10:00:59.123456+00:00", "auto")
-
     assert note == "Answered from the recording of 2026-11-29 10:00 UTC. %%assistant --fresh asks again."
     assert "--fresh" not in buttons.recorded_note("2026-11-29T10:00:59", "replay")
     assert buttons.recorded_note("", "auto") == ""
@@ -252,6 +202,13 @@ def running():
     InteractiveShell.clear_instance()
 
 
+@pytest.fixture
+def rows(running):
+    rows = buttons.Rows(running)
+    yield rows
+    rows.close()
+
+
 def open_rows():
     return [widget for widget in ipywidgets.widgets.widget._instances.values() if isinstance(widget, DownloadRow)]
 
@@ -260,20 +217,23 @@ def run_as(shell, cell_id):
     shell.run_cell("pass", store_history=True, cell_id=cell_id)
 
 
-def test_a_row_ends_when_its_cell_runs_again_whatever_it_runs_then(running, artifacts, tmp_path):
-    rows = buttons.Rows(running)
+def test_a_row_ends_when_its_cell_runs_again_whatever_it_runs_then_or_with_the_kernel(
+    running, rows, artifacts, tmp_path
+):
     rows.show(artifacts, tmp_path, LAB)
     rows.show(artifacts[:1], tmp_path, LAB)
     rows.show(artifacts, tmp_path, replace(LAB, cell_id="c2"))
-    assert len(open_rows()) == 3, "two rows that one run of a cell shows stand side by side"
-
-    run_as(running, "c3")
-    run_as(running, None)
-    assert len(open_rows()) == 3
-    run_as(running, "c1")
-    assert len(open_rows()) == 1
-    run_as(running, "c2")
+    rows.show(artifacts, tmp_path, FrontEnd())
+    assert len(open_rows()) == 4, "two rows that one run of a cell shows stand side by side"
+    left = []
+    for cell_id in ("c3", None, "c1", "c2"):
+        run_as(running, cell_id)
+        left.append(len(open_rows()))
+    assert left == [4, 4, 2, 1], "a row of a cell without an id stays until the end"
+    rows.close()
+    rows.close()
     assert open_rows() == []
+    assert rows._cell_runs not in running.events.callbacks["pre_run_cell"]
 
 
 def shown_by(rows, artifacts, folder, front, **more):
@@ -286,24 +246,19 @@ def shown_by(rows, artifacts, folder, front, **more):
     return [at_once, len(captured.outputs)]
 
 
-def test_without_our_server_extension_a_row_is_shown_once_its_javascript_has_answered(running, artifacts, tmp_path):
-    rows = buttons.Rows(running)
-
+def test_without_our_server_extension_a_row_is_shown_once_its_javascript_has_answered(rows, artifacts, tmp_path):
     assert shown_by(rows, [], tmp_path, LAB) == [0, 0], "there is nothing to show"
     assert shown_by(rows, artifacts, tmp_path, LAB, note="cannot") == [0, 0], "it would be saved"
     assert shown_by(rows, artifacts, tmp_path, LAB) == [0, 1]
     assert shown_by(rows, artifacts, tmp_path, LAB) == [1, 1], "from then on it is known to"
-    rows.close()
 
 
-def test_a_row_of_a_cell_that_ran_again_before_the_answer_is_not_shown(running, artifacts, tmp_path):
-    rows = buttons.Rows(running)
+def test_a_row_of_a_cell_that_ran_again_before_the_answer_is_not_shown(running, rows, artifacts, tmp_path):
     with capture_output() as captured:
         rows.show(artifacts, tmp_path, LAB, environ={})
         (row,) = open_rows()
         run_as(running, "c1")
         row._answer(row, {"type": "ready", "keeps_out": True}, [])
-
     assert captured.outputs == []
 
 
@@ -312,16 +267,12 @@ def test_a_row_of_a_cell_that_ran_again_before_the_answer_is_not_shown(running, 
     [(LAB, {"environ": SERVED}), (LAB, {"always": True}), (VSCODE, {}), (COLAB, {})],
     ids=["our server", "always", "VS Code", "Colab"],
 )
-def test_where_a_row_does_no_harm_in_a_saved_notebook_it_is_shown_at_once(running, artifacts, tmp_path, front, more):
-    rows = buttons.Rows(running)
-
+def test_where_a_row_does_no_harm_in_a_saved_notebook_it_is_shown_at_once(rows, artifacts, tmp_path, front, more):
     assert shown_by(rows, artifacts, tmp_path, front, **more) == [1, 1]
-    rows.close()
 
 
 def test_in_vs_code_a_reopened_row_falls_back_to_a_picture_that_nobody_sees(browser):
     bundle = view(browser.row, VSCODE)
-
     assert list(bundle.data) == [buttons.VIEW, "image/png"]
     with Image.open(io.BytesIO(base64.b64decode(bundle.data["image/png"]))) as picture:
         assert (picture.size, picture.convert("RGBA").getpixel((0, 0))[3]) == ((1, 1), 0)
@@ -333,9 +284,7 @@ def test_in_colab_a_button_uses_colabs_own_download(artifacts, tmp_path, monkeyp
     colab.files = SimpleNamespace(download=delivered.append)
     monkeypatch.setitem(sys.modules, "google.colab", colab)
     browser = Browser(download_row(artifacts, tmp_path, environ={}))
-
     replies = [browser.ask(file=0, offset=0)[0], browser.ask(file="all", offset=0)[0]]
-
     assert [reply["type"] for reply in replies] == ["delivered", "delivered"]
     assert delivered[0] == str(artifacts[0].path)
     assert Path(delivered[1]).name == f"{tmp_path.name}-files.zip"
@@ -345,26 +294,11 @@ def test_in_colab_a_button_uses_colabs_own_download(artifacts, tmp_path, monkeyp
 
 
 def test_of_very_many_files_the_first_have_a_button_and_the_archive_has_all(tmp_path):
-    many = [artifact(tmp_path / f"{number}.csv", b"a") for number in range(40)]
+    many = [write(tmp_path / f"{number}.csv", b"a") for number in range(40)]
     browser = Browser(download_row(many, tmp_path, environ={}))
-
     assert (len(browser.row.offers), browser.row.file_count) == (12, 40)
     assert len(zipfile.ZipFile(io.BytesIO(browser.fetch("all"))).namelist()) == 40
     browser.row.close()
-
-
-def test_rows_of_cells_without_an_id_stay_until_the_end(running, artifacts, tmp_path):
-    rows = buttons.Rows(running)
-    rows.show(artifacts, tmp_path, FrontEnd())
-    run_as(running, None)
-    run_as(running, "c1")
-    assert len(open_rows()) == 1
-
-    rows.close()
-    rows.close()
-
-    assert open_rows() == []
-    assert rows._cell_runs not in running.events.callbacks["pre_run_cell"]
 
 
 def test_a_kernel_with_rows_ends_quietly(notebook_dir):

@@ -3,13 +3,12 @@
 import base64
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from tests_support.files import PNG, artifact, head
 from tests_support.markup import Markup
 
-from ipython_assistant.core.artifacts import Artifact, FailedArtifact, TableHead
+from ipython_assistant.core.artifacts import FailedArtifact, TableHead
 from ipython_assistant.display import previews
 from ipython_assistant.display.grid import head_rows
 from ipython_assistant.display.previews import card
@@ -26,8 +25,6 @@ from ipython_assistant.display.previews import card
 )
 def test_a_picture_is_shown_in_its_own_type_and_described(media_type, content):
     bundle = previews.picture(artifact("chart", media_type), content)
-
-    assert bundle is not None
     assert base64.b64decode(bundle.data[media_type]) == content
     assert bundle.data["text/plain"] == "chart"
     assert "text/html" not in bundle.data
@@ -36,11 +33,8 @@ def test_a_picture_is_shown_in_its_own_type_and_described(media_type, content):
 
 
 def test_a_picture_is_described_by_its_name_and_the_first_words_about_it():
-    bundle = previews.picture(
-        artifact("a.png", "image/png"), PNG, description="Plot coverage\nby year. " + "More words. " * 20
-    )
-
-    assert bundle is not None
+    about = "Plot coverage\nby year. " + "More words. " * 20
+    bundle = previews.picture(artifact("a.png", "image/png"), PNG, description=about)
     alt = bundle.metadata["image/png"]["alt"]
     assert alt == bundle.data["text/plain"]
     assert alt.startswith("a.png: Plot coverage by year. More words.")
@@ -51,8 +45,6 @@ def test_a_picture_is_described_by_its_name_and_the_first_words_about_it():
 def test_an_svg_is_shown_as_a_picture_in_which_nothing_runs():
     content = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
     bundle = previews.picture(artifact('"><b>.svg', "image/svg+xml"), content, description="A map")
-
-    assert bundle is not None
     (image,) = Markup.of(bundle.data["text/html"]).all("img")
     assert base64.b64decode(image["src"].removeprefix("data:image/svg+xml;base64,")) == content
     assert image["alt"] == bundle.data["text/plain"] == '"><b>.svg: A map'
@@ -62,7 +54,6 @@ def test_an_svg_is_shown_as_a_picture_in_which_nothing_runs():
 @pytest.mark.parametrize(("shown", "words"), [("smaller", "is shown smaller"), ("not", "is not shown here")])
 def test_a_picture_that_is_not_shown_as_it_is_is_linked(shown, words):
     line = previews.caption(artifact("a b.webp", "image/webp"), shown)
-
     assert Markup.of(line.data["text/html"]).all("a") == [
         {"href": "assistant_files/a%20b.webp", "download": "a b.webp"}
     ]
@@ -73,7 +64,6 @@ def test_a_picture_that_is_not_shown_as_it_is_is_linked(shown, words):
 def test_a_text_is_shown_as_it_is_written():
     bundle = previews.source(artifact("a.md", "text/markdown", 1234), "# Not <b>a</b> head\n$x$", whole=False)
     markup = Markup.of(bundle.data["text/html"])
-
     assert {tag for tag, _ in markup.tags} == {"div", "p", "b", "pre", "code"}
     assert markup.text == "a.md — Markdown, 1,234 bytes, its beginning# Not <b>a</b> head\n$x$"
     assert bundle.data["text/plain"].splitlines()[2:] == ["    # Not <b>a</b> head", "    $x$"]
@@ -81,18 +71,11 @@ def test_a_text_is_shown_as_it_is_written():
 
 @pytest.mark.parametrize(
     ("media_type", "content"),
-    [
-        ("image/png", b""),
-        ("image/png", b"<html>error</html>"),
-        ("image/jpeg", PNG),
-        ("image/bmp", b"BM"),
-        ("image/svg+xml", b"\xff\xfe"),
-        ("image/svg+xml", b"<html/>"),
-        ("image/svg+xml", b"<!DOCTYPE svg [<!ENTITY a 'aaaa'>]><svg/>"),
-        ("image/svg+xml", b"<svg>" + b" " * 1_000_000),
-        ("text/csv", b"a,b"),
-    ],
-)
+    [("image/png", b""), ("image/png", b"<html>error</html>"), ("image/jpeg", PNG), ("image/bmp", b"BM"),
+     ("image/svg+xml", b"\xff\xfe"), ("image/svg+xml", b"<html/>"), ("text/csv", b"a,b"),
+     ("image/svg+xml", b"<!DOCTYPE svg [<!ENTITY a 'aaaa'>]><svg/>"), ("image/svg+xml", b"<svg>" + b" " * 1_000_000)],
+    ids=lambda part: part[:20],
+)  # fmt: skip
 def test_what_a_notebook_cannot_show_as_a_picture_is_left_to_the_card(media_type, content):
     assert previews.picture(artifact("x", media_type), content) is None
 
@@ -104,7 +87,6 @@ def test_a_table_shows_its_head_and_its_true_size():
     assert "0 rows × 2 columns" in previews.table(artifact("t.csv"), head()).data["text/plain"]
     bundle = previews.table(artifact("t.csv"), head(("North", "1"), (None, "22"), row_count=1234))
     markup = Markup.of(bundle.data["text/html"])
-
     assert markup.all("table") == [{"border": "1", "class": "dataframe"}]
     assert bundle.data["text/plain"] == (
         "t.csv — 1,234 rows × 2 columns\n\n         a    b\n0    North    1\n1      NaN   22\n...    ...  ..."
@@ -112,45 +94,29 @@ def test_a_table_shows_its_head_and_its_true_size():
     assert "t.csv — 1,234 rows × 2 columns" in markup.text
 
 
-def test_a_wide_table_shows_its_first_and_last_columns():
+def last_lines(*rows, columns=("a", "b")):
+    return previews.table(artifact("t.csv"), head(*rows, columns=columns)).data["text/plain"].splitlines()[2:]
+
+
+def test_wide_tables_long_cells_and_wide_characters_stay_in_their_columns():
     columns = tuple(f"c{place:02}" for place in range(100))
-    bundle = previews.table(artifact("t.csv"), head(tuple(map(str, range(100))), columns=columns))
-    header = bundle.data["text/plain"].splitlines()[2].split()
-
-    assert header == [*columns[:10], "...", *columns[-10:]]
-    assert "1 row × 100 columns" in bundle.data["text/plain"]
-
-
-def test_long_and_many_lined_cells_stay_short_and_on_one_line():
-    bundle = previews.table(artifact("t.csv"), head(("x" * 200, "first\nsecond")))
-    row = bundle.data["text/plain"].splitlines()[-1]
-
+    assert last_lines(columns, columns=columns)[0].split() == [*columns[:10], "...", *columns[-10:]]
+    row = last_lines(("x" * 200, "first\nsecond"))[-1]
     assert "x" * 47 + "..." in row
     assert "first second" in row
-
-
-def test_columns_line_up_where_characters_are_wide_or_combine():
-    bundle = previews.table(artifact("t.csv"), head(("東京", "1"), ("e\u0301", "1")))
-    lines = bundle.data["text/plain"].splitlines()[-2:]
-
-    assert lines == ["0  東京  1", "1     e\u0301  1"]
+    assert last_lines(("東京", "1"), ("e\u0301", "1"))[1:] == ["0  東京  1", "1     e\u0301  1"]
 
 
 def test_a_column_of_long_numbers_is_rounded_as_pandas_does_and_codes_are_left_alone():
     rows = (("0101", "78.83333333333333", "1.5"), ("0102", None, "2"), ("0103", "70.1", "3.25"))
-    lines = head_rows(TableHead(("code", "mean", "short"), rows, 3))
-
-    assert [line[1:] for line in lines[1:]] == [
-        ["0101", "78.833333", "1.5"],
-        ["0102", "NaN", "2"],
-        ["0103", "70.100000", "3.25"],
-    ]
+    _, *lines = head_rows(TableHead(("code", "mean", "short"), rows, 3))
+    columns = [["0101", "0102", "0103"], ["78.833333", "NaN", "70.100000"], ["1.5", "2", "3.25"]]
+    assert [list(column) for column in zip(*lines, strict=True)][1:] == columns
 
 
 def test_a_tables_caption_and_heads_are_marked_as_such_and_an_estimate_says_so():
     bundle = previews.table(artifact("t.csv"), TableHead(("a",), (("1",),), 22_000_000, estimated=True))
     markup = Markup.of(bundle.data["text/html"])
-
     assert [attributes["scope"] for attributes in markup.all("th")] == ["col", "row", "row"]
     assert len(markup.all("caption")) == 1
     assert "t.csv — about 22,000,000 rows × 1 column" in markup.text
@@ -181,10 +147,9 @@ def test_a_table_of_the_answer_that_shows_the_same_as_a_files_head_is_known(tabl
 # --- the list of files ------------------------------------------------------------------------------------------------
 
 
-def test_the_card_names_links_and_measures_each_file():
+def test_the_card_names_links_and_measures_each_file_with_its_path_where_there_are_several_folders():
     bundle = card([artifact("a b.csv"), artifact("c.xlsx", "application/octet-stream", 2_120_588)])
     markup = Markup.of(bundle.data["text/html"])
-
     assert markup.all("a") == [
         {"href": "assistant_files/a%20b.csv", "download": "a b.csv"},
         {"href": "assistant_files/c.xlsx", "download": "c.xlsx"},
@@ -195,11 +160,7 @@ def test_the_card_names_links_and_measures_each_file():
     )
     for words in ("CSV table", "1,234 bytes", "Saved in assistant_files/"):
         assert words in markup.text
-
-
-def test_files_of_several_folders_have_their_paths_beside_them():
     bundle = card([artifact("a.csv"), artifact("b.csv", folder="maps"), artifact("c.vl.json", "application/json")])
-
     for words in ("assistant_files/a.csv", "maps/b.csv", "interactive chart"):
         assert words in Markup.of(bundle.data["text/html"]).text
     assert "Saved in" not in bundle.data["text/html"]
@@ -208,7 +169,6 @@ def test_files_of_several_folders_have_their_paths_beside_them():
 def test_the_card_says_what_else_is_known_of_a_file_and_what_the_answer_calls_it():
     saved = replace(artifact("a-2.csv"), own_name="a.csv")
     bundle = card([saved], details={"a-2.csv": "3 rows × 2 columns"})
-
     for text in (Markup.of(bundle.data["text/html"]).text, bundle.data["text/plain"]):
         assert "a-2.csv (a.csv in the answer)" in text
         assert "CSV table, 3 rows × 2 columns" in text
@@ -222,14 +182,12 @@ def test_of_files_outside_the_notebooks_folder_the_card_says_that_a_link_may_not
 
 def test_of_very_many_files_the_card_lists_the_first_and_counts_the_others():
     bundle = card([artifact(f"{number}.csv") for number in range(10_000)])
-
     assert len(Markup.of(bundle.data["text/html"]).all("a")) == 500
     assert bundle.data["text/plain"].endswith("9,500 more files in the same folder.")
 
 
 def test_the_card_says_what_is_missing_and_why():
     bundle = card([], [FailedArtifact("model.pkl", "the container expired")], ["A note."])
-
     for text in (Markup.of(bundle.data["text/html"]).text, bundle.data["text/plain"]):
         assert "model.pkl" in text
         assert "not saved: the container expired" in text
@@ -237,14 +195,9 @@ def test_the_card_says_what_is_missing_and_why():
     assert Markup.of(bundle.data["text/html"]).all("a") == []
 
 
-def test_a_path_that_is_not_relative_is_told_but_not_linked():
+def test_a_path_that_is_not_relative_is_told_but_not_linked_and_a_script_address_is_a_files_name():
     bundle = card([artifact("x.csv", folder="//h.test")])
-
     assert Markup.of(bundle.data["text/html"]).all("a") == []
     assert "//h.test/x.csv" in bundle.data["text/plain"]
-
-
-def test_a_name_like_a_script_address_leads_to_a_file_of_that_name():
-    saved = Artifact("j", "j", Path("j"), "javascript:alert(1)", 1, "0" * 64, "text/csv")
-
+    saved = replace(artifact("j"), href="javascript:alert(1)")
     assert Markup.of(card([saved]).data["text/html"]).all("a")[0]["href"] == "javascript%3Aalert%281%29"

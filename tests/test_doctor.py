@@ -40,27 +40,31 @@ def local_one(notebook_dir):
     session.close()
 
 
-def by_name(checks):
-    return {check.name: check for check in checks}
+def looked_at(session, *environment):
+    """What was found, by name."""
+    return {check.name: check for check in examine(session, *environment)}
+
+
+@pytest.fixture
+def nowhere():
+    """An address on this machine where nobody listens, and that nobody else gets."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{taken.getsockname()[1]}"
+
+
+@pytest.fixture
+def no_engine(monkeypatch):
+    monkeypatch.setattr(doctor, "_engine", lambda *_, **__: [Check("engine", UNSURE, "not looked at in this test")])
 
 
 def test_where_all_is_well_every_line_says_so(hosted_one):
-    checks = by_name(examine(hosted_one, {**os.environ, ANNOUNCEMENT: PROMISE}))
-
+    checks = looked_at(hosted_one, {**os.environ, ANNOUNCEMENT: PROMISE})
     well = ("versions", "service", "key", "reachable", "model", "code interpreter", "folder", "server extension")
     assert {name: checks[name].ok for name in well} == dict.fromkeys(well, FINE)
     assert f"{default_model()} is there" in checks["model"].says
     assert "openai 3." in checks["versions"].says
     assert not hosted_one.settings.save_dir.exists()
-
-
-def test_the_key_is_counted_and_not_shown(hosted_one, capsys):
-    run_doctor(hosted_one)
-    printed = capsys.readouterr().out
-
-    assert f"{len(KEY)} characters" in printed
-    assert "planted" not in printed
-    assert KEY[-4:] not in printed
 
 
 ENDS = Answer(b'{"id": "gpt-6.1-terra", "shutdown_date": "2027-03-01"}')
@@ -80,8 +84,7 @@ FAULTS = {
 def test_what_is_wrong_is_said_with_its_cure(hosted_one, hosted, what):
     where, answer, name, ok, says, cure = FAULTS[what]
     hosted.on(where, lambda _: answer)
-    check = by_name(examine(hosted_one))[name]
-
+    check = looked_at(hosted_one)[name]
     assert check.ok == ok
     assert says in check.says
     assert cure in check.cure
@@ -90,114 +93,88 @@ def test_what_is_wrong_is_said_with_its_cure(hosted_one, hosted, what):
 def test_a_service_is_asked_twice_and_no_more(hosted_one, hosted):
     hosted.on("^GET", lambda _: refusal("Busy.", 503))
     examine(hosted_one)
-
     assert sorted(request.path.partition("?")[0] for request in hosted.requests) == [
         "/v1/containers",
         f"/v1/models/{default_model()}",
     ]
 
 
-def test_a_service_that_cannot_be_reached_is_one_line_not_three(hosted_one, monkeypatch):
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{taken.getsockname()[1]}/v1")
-        checks = by_name(examine(hosted_one))
-
+def test_a_service_that_cannot_be_reached_is_one_line_not_three(hosted_one, monkeypatch, nowhere):
+    monkeypatch.setenv("OPENAI_BASE_URL", f"http://{nowhere}/v1")
+    checks = looked_at(hosted_one)
     assert checks["reachable"].ok == WRONG
     assert "OPENAI_BASE_URL" in checks["reachable"].cure
     assert {"model", "code interpreter"}.isdisjoint(checks)
-
-
-def test_a_key_that_is_missing_is_said(hosted_one, monkeypatch):
-    monkeypatch.delenv("OPENAI_API_KEY")
-    check = by_name(examine(hosted_one))["key"]
-
-    assert check.ok == WRONG
-    assert "OPENAI_API_KEY is not set" in check.says
-    assert "Set it where Jupyter is started" in check.cure
 
 
 def test_azure_is_looked_at_to_the_end_without_a_model_and_with_a_token_of_entra_id(hosted_one, hosted, monkeypatch):
     monkeypatch.setenv("AZURE_OPENAI_AD_TOKEN", KEY)
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", hosted.url.removesuffix("/v1"))
     hosted.on("^GET /openai/v1/", lambda _: Answer(b'{"object": "list", "data": [], "has_more": false}'))
-    checks = by_name(examine(patient(hosted_one.notebook_dir, "azure")))
-
-    assert {name: checks[name].ok for name in ("key", "reachable", "code interpreter")} == dict.fromkeys(
-        ("key", "reachable", "code interpreter"), FINE
-    )
-    assert checks["model"].ok == UNSURE
+    checks = looked_at(patient(hosted_one.notebook_dir, "azure"))
+    found = [checks[name].ok for name in ("key", "reachable", "code interpreter", "model")]
+    assert found == [FINE, FINE, FINE, UNSURE]
 
 
-def test_a_folder_that_cannot_be_written_is_said(hosted_one):
+def test_a_missing_key_extension_or_folder_is_said_with_its_cure(hosted_one, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY")
     hosted_one.traits.save_dir = "taken/files"
     (hosted_one.notebook_dir / "taken").touch()
-    check = by_name(examine(hosted_one))["folder"]
-
-    assert check.ok == WRONG
-    assert "cannot be written: a file is where a folder should be" in check.says
-    assert "--dir" in check.cure
-
-
-def test_a_jupyter_server_without_our_extension_gets_the_command_that_installs_it(hosted_one):
-    checks = by_name(examine(hosted_one, {**os.environ, "JPY_SESSION_NAME": "a.ipynb"}))
-
-    assert checks["server extension"].ok == WRONG
-    assert "JupyterLab" in checks["server extension"].cure
+    checks = looked_at(hosted_one, {**os.environ, "JPY_SESSION_NAME": "a.ipynb"})
+    for name, says, cure in (
+        ("key", "OPENAI_API_KEY is not set", "Set it where Jupyter is started"),
+        ("folder", "cannot be written: a file is where a folder should be", "--dir"),
+        ("server extension", "", "JupyterLab"),
+    ):
+        assert checks[name].ok == WRONG
+        assert says in checks[name].says
+        assert cure in checks[name].cure
 
 
 def test_the_embedded_engine_is_started_asked_and_ended(local_one):
-    checks = by_name(examine(local_one))
-
+    checks = looked_at(local_one)
     assert [checks[name].ok for name in ("service", "engine", "folder")] == [FINE] * 3
     assert "sandbox: " in checks["engine"].says
     assert "key" not in checks
     assert (checks["model"].ok, checks["model"].cure) == (UNSURE, A_REAL_MODEL)
 
 
-def test_a_model_whose_server_does_not_answer_is_said_with_its_address(notebook_dir, monkeypatch):
-    monkeypatch.setattr(doctor, "_engine", lambda *_, **__: [Check("engine", UNSURE, "not looked at in this test")])
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
-        monkeypatch.setenv("OLLAMA_HOST", address)
-        check = by_name(examine(patient(notebook_dir, "local", model="ollama/qwen3.5:4b")))["model"]
-
+def test_a_model_whose_server_does_not_answer_is_said_with_its_address(notebook_dir, no_engine, nowhere, monkeypatch):
+    monkeypatch.setenv("OLLAMA_HOST", nowhere)
+    check = looked_at(patient(notebook_dir, "local", model="ollama/qwen3.5:4b"))["model"]
     assert check.ok == WRONG
-    assert address in check.says
+    assert nowhere in check.says
     assert "ollama serve" in check.cure
 
 
-def test_the_models_of_servers_on_this_machine_are_listed(notebook_dir, monkeypatch):
-    monkeypatch.setattr(doctor, "_engine", lambda *_, **__: [Check("engine", UNSURE, "not looked at in this test")])
+def test_the_models_of_servers_on_this_machine_are_listed(notebook_dir, no_engine, monkeypatch):
     monkeypatch.setenv("IPYTHON_ASSISTANT_FIND_MODELS", "1")
     with ScriptedServer("ollama", ["qwen3.5:4b", "gemma4:e4b"]) as server:
         monkeypatch.setattr(model_servers, "_SHAPES", {"ollama": model_servers._SHAPES["ollama"]})
         monkeypatch.setenv("OLLAMA_HOST", f"127.0.0.1:{server.port}")
-        checks = by_name(examine(patient(notebook_dir, "local")))
-
+        checks = looked_at(patient(notebook_dir, "local"))
     assert "ollama/qwen3.5:4b, ollama/gemma4:e4b" in checks["Ollama"].says
     assert checks["model"].ok == FINE
     assert "in Ollama on this machine" in checks["model"].says
 
 
-def test_what_is_printed_in_the_notebook_repeats_no_key_that_a_service_or_a_proxy_repeats(
+def test_what_is_printed_counts_the_key_and_repeats_none_that_a_service_or_a_proxy_repeats(
     hosted_one, hosted, capsys, monkeypatch
 ):
+    run_doctor(hosted_one)
     monkeypatch.setenv("ALL_PROXY_OF_OURS", "http://ada:planted-pass@proxy.example.net:3128")
     said = "The proxy http://ada:planted-pass@proxy.example.net:3128 of org-planted-0123 is tired."
     monkeypatch.setenv("OPENAI_ORG_ID", "org-planted-0123")
     hosted.on("^GET", lambda _: refusal(said, 403))
     run_doctor(hosted_one)
-
     printed = capsys.readouterr().out
+    assert f"{len(KEY)} characters" in printed
     assert "is tired" in printed
-    assert "planted" not in printed
+    assert [secret for secret in ("planted", KEY[-4:]) if secret in printed] == []
 
 
 def test_a_folder_of_the_user_that_is_called_like_a_package_is_no_package(tmp_path, monkeypatch):
     (tmp_path / "no_such_package").mkdir()
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(doctor, "PACKAGES", ("openai", "no_such_package"))
-
     assert "no_such_package" not in doctor._versions().says

@@ -44,7 +44,6 @@ def test_each_file_is_listed_with_its_question_and_its_model(folder):
     run_cell(folder, {"by_district.csv": b"a,b\n" * 5000}, prompt="Mean coverage\nper district, " + "please " * 20)
     text, markup = command(folder)
     line = text.splitlines()[1]
-
     assert text.splitlines()[0].split("  ")[0] == "file"
     assert line.startswith("by_district.csv  present  20.0 kB  Mean coverage per district, please ")
     assert "…" in line
@@ -74,7 +73,6 @@ def test_a_damaged_record_is_named_and_the_others_are_listed(folder):
     run_cell(folder, {"a.csv": b"1"})
     (folder.store.path / "torn.json").write_text("{")
     text, _ = command(folder)
-
     assert rows(text)["a.csv"] == "present"
     assert "The recording torn.json cannot be read: it is not whole JSON." in text
 
@@ -83,7 +81,6 @@ def test_a_damaged_record_is_named_and_the_others_are_listed(folder):
 def test_records_that_cannot_be_read_are_said(folder, notebook_dir):
     (notebook_dir / "assistant_files").mkdir()
     (notebook_dir / "assistant_files" / ".turns").symlink_to(notebook_dir)
-
     text, _ = command(folder)
     assert text.startswith("The recordings in assistant_files/.turns cannot be read: a link is in its place")
 
@@ -91,7 +88,6 @@ def test_records_that_cannot_be_read_are_said(folder, notebook_dir):
 def test_hostile_words_in_a_record_are_only_ever_text(folder):
     run_cell(folder, {"a.csv": b"1"}, prompt='<img src=x onerror="alert(1)">\u202e\x1b[31m')
     text, markup = command(folder)
-
     assert "\x1b" not in text
     assert "<img src=x" in markup.text
 
@@ -108,17 +104,14 @@ def left_over(folder):
 def test_a_file_of_a_turn_that_was_replaced_is_listed_as_left_over_and_pruning_removes_it(folder, notebook_dir):
     left_over(folder)
     old = notebook_dir / "assistant_files" / "old.csv"
-
     text, _ = command(folder)
     assert rows(text) == {"kept.csv": "present", "old.csv": "left over"}
     assert "Left over from earlier answers: 1 file, 3 bytes. To remove them: %assistant files --prune" in text
     assert old.exists()
-
     text, _ = command(folder, "files --prune")
     assert rows(text) == {"old.csv": "gone"}
     assert "Removed: 1 file." in text
     assert not old.exists()
-
     assert rows(command(folder)[0]) == {"kept.csv": "present"}
     assert command(folder, "files --prune")[0].startswith("Nothing to remove")
 
@@ -163,7 +156,6 @@ def test_pruning_leaves_what_a_cell_shows_and_what_is_not_as_we_left_it(folder, 
     made(folder, notebook_dir / "assistant_files" / "old.csv")
     before = sorted((notebook_dir / "assistant_files").iterdir())
     command(folder, "files --prune")
-
     assert sorted((notebook_dir / "assistant_files").iterdir()) == before
 
 
@@ -172,7 +164,6 @@ def test_a_file_that_is_changed_after_it_was_listed_is_not_removed(folder, noteb
     (entry,) = [made for made in made_files(folder) if made.left_over]
     old = notebook_dir / "assistant_files" / "old.csv"
     old.write_bytes(b"OLD")
-
     assert remove_left_over(folder, entry) == "it was changed in the meantime"
     assert old.exists()
     old.unlink()
@@ -187,7 +178,6 @@ def test_what_cannot_be_removed_is_named_with_the_reason(folder, monkeypatch):
 
     monkeypatch.setattr(Path, "unlink", locked)
     text, _ = command(folder, "files --prune")
-
     assert text == "old.csv was not removed: permission denied."
 
 
@@ -205,7 +195,6 @@ def test_what_cannot_be_removed_is_named_with_the_reason(folder, monkeypatch):
 def test_a_word_the_command_does_not_take_is_refused(folder, line, hint):
     with pytest.raises(OptionError) as caught:
         commands.run_command(SimpleNamespace(folder=lambda _settings: folder, settings=None), line)
-
     assert caught.value.hint == hint
 
 
@@ -216,7 +205,6 @@ def test_a_cells_turn_is_recorded_and_listed(shell, hosted, notebook_dir):
     with capture_output() as captured:
         shell.run_cell("%%assistant\nSave the mean per district.")
         shell.run_cell("%assistant files")
-
     (record,) = (notebook_dir / "assistant_files" / ".turns").glob("save-the-mean-per-district-*.json")
     assert "test-key" not in record.read_text()
     assert rows(captured.outputs[-1].data["text/plain"]) == {"by_district.csv": "present"}

@@ -47,7 +47,6 @@ def test_the_corrected_cell_is_inserted_below_in_a_live_notebook(notebook, hoste
     monkeypatch.setattr(commands, "front_end", lambda _shell: FrontEnd(live=True, cell_id="B"))
     monkeypatch.setattr(notebook.shell, "set_next_input", lambda text, replace: inserted.append((text, replace)))
     notebook.cell("B", "%assistant fix")
-
     assert inserted == [("cases.groupby('district').sum()", False)]
 
 
@@ -55,7 +54,6 @@ def test_the_corrected_cell_is_printed_where_nobody_watches(notebook, hosted):
     fail(notebook)
     hosted.will_say([wire.Message(ANSWER)])
     ran = notebook.cell("B", "%assistant fix")
-
     assert ran.printed.strip() == "cases.groupby('district').sum()"
     assert "The column is called" in ran.plain
 
@@ -63,7 +61,6 @@ def test_the_corrected_cell_is_printed_where_nobody_watches(notebook, hosted):
 def test_dry_run_shows_what_would_go_and_sends_nothing(notebook, hosted):
     fail(notebook)
     ran = notebook.cell("B", "%assistant fix --dry-run")
-
     assert "Nothing was sent" in ran.printed
     assert "distrct" in ran.printed
     assert hosted.requests == []
@@ -73,7 +70,6 @@ def test_a_syntax_error_is_explained_too(notebook, hosted):
     fail(notebook, "x = (\n1 +")
     hosted.will_say([wire.Message("A bracket is missing.")])
     notebook.cell("B", "%assistant fix")
-
     assert "SyntaxError" in hosted.questions()[0]["input"][-1]["content"]
 
 
@@ -82,7 +78,6 @@ def test_a_key_in_the_code_is_not_sent(notebook, hosted, monkeypatch):
     fail(notebook, "connect('planted-secret-0123456789')")
     hosted.will_say([wire.Message("No such function.")])
     notebook.cell("B", "%assistant fix")
-
     assert b"planted-secret" not in hosted.asked("^POST /v1/responses$")[0].body
 
 
@@ -91,7 +86,6 @@ def test_without_an_error_it_says_so(notebook, hosted):
     notebook.cell("B", "1 + 1")
     with pytest.raises(errors.OptionError, match="without an error"):
         notebook.cell("C", "%assistant fix")
-
     assert hosted.requests == []
 
 
@@ -99,5 +93,4 @@ def test_an_error_of_ours_says_by_itself_what_to_do(notebook, hosted):
     fail(notebook, "%%assistant --modle x\nPlot")
     with pytest.raises(errors.OptionError) as caught:
         notebook.cell("B", "%assistant fix")
-
     assert "Did you mean --model?" in caught.value.hint

@@ -49,7 +49,6 @@ def names(tmp_path):
 
 def test_a_file_keeps_its_name_and_knows_where_it_is(folder, tmp_path):
     artifact = save(folder, "by district.csv", b"a,b\n1,2\n")
-
     assert isinstance(artifact, Artifact)
     assert artifact.path.read_bytes() == b"a,b\n1,2\n"
     assert artifact.href == "assistant_files/by district.csv"
@@ -59,7 +58,6 @@ def test_a_file_keeps_its_name_and_knows_where_it_is(folder, tmp_path):
 
 def test_a_saved_file_can_be_read_by_whom_the_users_own_files_can(folder, tmp_path):
     (tmp_path / "own.csv").write_bytes(b"1")
-
     assert save(folder, "a.csv", b"1").path.stat().st_mode == (tmp_path / "own.csv").stat().st_mode
 
 
@@ -96,13 +94,11 @@ def test_a_file_is_replaced_only_by_the_cell_it_belongs_to(kernel, saved_dir, tm
 def test_one_notebook_opened_twice_overwrites_nothing_of_the_other_kernel(kernel):
     first, second = kernel(), kernel()
     run_cell(first, {"a.csv": b"1"})
-
     assert run_cell(second, {"a.csv": b"2"}, minute=1)[0].name == "a-2.csv"
 
 
 def test_a_notebook_that_was_renamed_still_owns_its_files(kernel):
     run_cell(kernel("Untitled.ipynb"), {"a.csv": b"1"})
-
     assert run_cell(kernel("analysis.ipynb"), {"a.csv": b"2"}, minute=1)[0].name == "a.csv"
 
 
@@ -113,7 +109,6 @@ def test_a_file_is_shown_no_more_once_its_cell_answered_otherwise_but_not_once_i
     assert run_cell(folder, {"a.csv": b"2"}, "cell-1")[0].name == "a-2.csv"
     run_cell(folder, {"a.csv": b"1"}, "cell-1")
     run_cell(folder, {"b.csv": b"1"}, "cell-2")
-
     assert run_cell(folder, {"a.csv": b"3"}, "cell-1")[0].name == "a.csv"
 
 
@@ -122,7 +117,6 @@ def test_a_file_the_user_changed_since_is_not_overwritten(kernel, restarted):
     before = kernel()
     (artifact,) = run_cell(before, {"a.csv": b"1"})
     artifact.path.write_bytes(b"my edits")
-
     assert run_cell(kernel() if restarted else before, {"a.csv": b"2"}, minute=1)[0].name == "a-2.csv"
     assert artifact.path.read_bytes() == b"my edits"
 
@@ -131,27 +125,23 @@ def test_the_users_own_file_does_not_become_ours_because_a_turn_made_the_same(fo
     saved_dir.mkdir()
     (saved_dir / "a.csv").write_bytes(b"mine")
     run_cell(folder, {"a.csv": b"mine"})
-
     assert run_cell(folder, {"a.csv": b"theirs"}, minute=1)[0].name == "a-2.csv"
     assert (saved_dir / "a.csv").read_bytes() == b"mine"
 
 
 def test_two_files_of_one_name_in_one_turn_are_both_kept(folder, tmp_path):
     saved = save_all(folder, [("north/a.csv", b"1"), ("south/a.csv", b"2")])
-
     assert [(artifact.name, artifact.path.read_bytes()) for artifact in saved] == [("a.csv", b"1"), ("a-2.csv", b"2")]
     assert names(tmp_path) == ["a-2.csv", "a.csv"]
 
 
 def test_a_file_that_is_fetched_later_does_not_replace_one_of_the_same_turn(folder):
     save(folder, "a.csv", b"north", turn="resp_1")
-
     assert save(folder, "a.csv", b"south", turn="resp_1").name == "a-2.csv"
 
 
 def test_names_that_differ_only_in_case_or_normalisation_do_not_clash(folder):
     save(folder, "Café.csv", b"1", "cell-1")
-
     assert save(folder, "CAFE\u0301.csv", b"2", "cell-2").name == "CAFÉ-2.csv"
 
 
@@ -164,7 +154,6 @@ def test_whose_files_are_whose_is_known_from_the_recordings_alone(kernel, saved_
     run_cell(kernel(), {"a.csv": b"1"}, "cell-1")
     run_cell(kernel(), {"a.csv": b"1", "b.csv": b"1"}, "cell-2", minute=1)
     later = kernel()
-
     assert run_cell(later, {"a.csv": b"2", "b.csv": b"2"}, "cell-2", minute=2)[0].name == "a-2.csv"
     assert (saved_dir / "b.csv").read_bytes() == b"2"
 
@@ -223,7 +212,6 @@ def test_whatever_the_files_of_a_turn_are_called_each_is_saved_and_only_in_the_f
     with tempfile.TemporaryDirectory() as base:
         folder = Folder(Path(base), Path(base, "assistant_files"), environ={})
         saved = save_all(folder, files)
-
         assert [item.path.read_bytes() for item in saved] == [content for _, content in files]
         assert {item.path.parent for item in saved} <= {Path(base, "assistant_files")}
         assert len({folded(item.name) for item in saved}) == len({item.name for item in saved})
@@ -238,7 +226,6 @@ def test_a_link_in_the_way_is_neither_followed_nor_taken_for_the_file(folder, tm
     artifact = save(folder, "a.csv", b"same")
     artifact.path.unlink()
     artifact.path.symlink_to(tmp_path / target)
-
     assert save(folder, "a.csv", new).name == "a-2.csv"
     assert outside.read_bytes() == b"same"
     assert not (tmp_path / "nowhere.csv").exists()
@@ -249,7 +236,6 @@ def test_a_folder_outside_the_notebooks_directory_may_be_a_link_since_the_user_n
     (tmp_path / "big disk").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "big disk")
     artifact = save(Folder(tmp_path / "notebook", tmp_path / "link", environ={}), "a.csv", b"1")
-
     assert artifact.href == "../link/a.csv"
     assert (tmp_path / "big disk" / "a.csv").read_bytes() == b"1"
 
@@ -262,7 +248,6 @@ def test_what_is_no_file_is_left_where_it_is(folder, saved_dir, what):
         os.mkfifo(saved_dir / "a.csv")
     else:
         (saved_dir / "a.csv").mkdir()
-
     assert save(folder, "a.csv", b"1").name == "a-2.csv"
 
 
@@ -324,7 +309,6 @@ def test_a_file_that_another_program_holds_stays_and_the_card_says_why(folder, s
     save(folder, "a.csv", b"1")
     refuse(monkeypatch, *what, is_named("a.csv"))
     artifact = save(folder, "a.csv", b"2")
-
     assert artifact.name == "a-2.csv"
     assert artifact.note.startswith("a.csv could not be replaced (")
     assert artifact.note.endswith("), so the new file is a-2.csv.")
@@ -342,7 +326,6 @@ def test_a_file_the_disk_does_not_take_is_named_with_the_reason_and_the_others_a
     refuse(monkeypatch, os, "link", number, is_named("b.csv"))
     refuse(monkeypatch, os, "open", number, is_named("b.csv"))
     outcomes = save_all(folder, [("a.csv", b"1"), ("b.csv", b"2"), ("c.csv", b"3")])
-
     assert [type(outcome) for outcome in outcomes] == [Artifact, FailedArtifact, Artifact]
     assert (outcomes[1].name, outcomes[1].reason) == ("b.csv", f"It could not be saved: {words}.")
     assert names(tmp_path) == ["a.csv", "c.csv"]
@@ -351,7 +334,6 @@ def test_a_file_the_disk_does_not_take_is_named_with_the_reason_and_the_others_a
 def test_a_file_where_the_folder_should_be_is_said_in_words(tmp_path):
     (tmp_path / "assistant_files").write_text("a note")
     (tmp_path / "other").write_text("a note")
-
     with pytest.raises(OSError, match="a file is where a folder should be"):
         Folder(tmp_path, tmp_path / "assistant_files", environ={}).stage()
     with pytest.raises(OSError, match="a file is where a folder should be"):
@@ -362,7 +344,6 @@ def test_a_staged_file_that_is_gone_is_a_failure_with_a_reason(folder, tmp_path)
     staging = folder.stage()
     outcome = folder.save(Incoming("a.csv", staging / "none.part", 1, "0", "cited"), "cell-1", turn="t")
     folder.unstage(staging)
-
     assert isinstance(outcome, FailedArtifact)
     assert outcome.reason == "It could not be saved: it is no longer there."
     assert names(tmp_path) == []
@@ -373,7 +354,6 @@ def test_a_name_that_this_disk_does_not_take_becomes_a_plain_one(folder, monkeyp
     refuse(monkeypatch, os, "link", number, lambda _staged, target: not Path(target).name.isascii())
     refuse(monkeypatch, os, "open", number, lambda path, *_: not str(path).isascii())
     artifact = save(folder, "Übersicht 図.csv", b"1")
-
     assert (artifact.name, artifact.own_name) == ("Ubersicht.csv", "Übersicht 図.csv")
     assert artifact.note.startswith("Übersicht 図.csv is saved as Ubersicht.csv: the disk does not take ")
     assert artifact.path.read_bytes() == b"1"
@@ -384,7 +364,6 @@ def test_a_disk_without_second_names_is_as_good(folder, saved_dir, tmp_path, mon
     save(folder, "a.csv", b"1", "cell-1")
     save(folder, "a.csv", b"2", "cell-2")
     save(folder, "a.csv", b"3", "cell-1")
-
     assert [(saved_dir / name).read_bytes() for name in names(tmp_path)] == [b"2", b"3"]
 
 
@@ -418,7 +397,6 @@ def test_a_file_that_is_edited_while_it_is_checked_is_not_overwritten(folder, mo
         return sha256
 
     monkeypatch.setattr(RecordingStore, "hash_of", and_then_edited)
-
     assert save(folder, "a.csv", b"2").name == "a-2.csv"
     assert artifact.path.read_bytes() == b"my edits"
 

@@ -39,27 +39,22 @@ def written(text, *sources):
 
 def test_a_mark_stands_behind_the_line_and_the_source_in_a_list_at_the_end():
     text = "Coverage fell in 2020. It rose since."
-
     body, listed = written(text, url(text, "Coverage fell in 2020."))
-
     assert body == f"Coverage fell in 2020. It rose since.{GAP}¹"
     assert listed == ["1. [The report](https://example.org/report), example.org"]
 
 
 def test_an_answer_without_sources_is_what_its_links_make_of_it():
     part = TextPart("See [a](sandbox:/mnt/data/a.csv).")
-
     assert answer_text(answer(part), [saved("a.csv")]) == edited(part.text, link_edits(part, [saved("a.csv")]))
 
 
 def test_sources_are_numbered_as_a_reader_meets_them_and_each_stands_once():
     text = "One.\nTwo.\nThree."
     other = "https://example.org/other"
-
     body, listed = written(
         text, url(text, "Three.", other, "Other"), url(text, "One."), url(text, "Two.", f"{PAGE}?utm_source=openai")
     )
-
     assert body == f"One.{GAP}¹\nTwo.{GAP}¹\nThree.{GAP}²"
     assert [line.partition(".")[0] for line in listed] == ["1", "2"]
     assert "Other" in listed[1]
@@ -68,9 +63,7 @@ def test_sources_are_numbered_as_a_reader_meets_them_and_each_stands_once():
 def test_numbers_go_on_over_messages_and_the_list_stands_once():
     first = TextPart("First.", sources=(Source("https://a.example/", "A", 0, 6),))
     second = TextPart("Second.", sources=(Source("https://b.example/", "B", 0, 7),))
-
     text = answer_text(answer(first, second), [])
-
     assert text.startswith(f"First.{GAP}¹\n\nSecond.{GAP}²\n\n**Sources**\n\n1. [A]")
     assert text.count("**Sources**") == 1
 
@@ -78,24 +71,19 @@ def test_numbers_go_on_over_messages_and_the_list_stands_once():
 def test_the_link_a_model_wrote_for_its_source_becomes_the_mark():
     link = "([example.org](https://example.org/report?utm_source=openai))"
     text = f"It fell. {link}\n\nIt rose."
-
     body, listed = written(text, url(text, link, f"{PAGE}?utm_source=openai"))
-
     assert body == f"It fell.{GAP}¹\n\nIt rose."
     assert len(listed) == 1
 
 
 def test_a_link_of_the_models_prose_stays():
     text = "As [the report](https://example.org/report) says."
-
     body, _ = written(text, url(text, "[the report](https://example.org/report)"))
-
     assert body == f"As [the report](https://example.org/report) says.{GAP}¹"
 
 
 def test_a_file_of_a_vector_store_is_named():
     body, listed = written("It is so. Or not.", Source("", "minutes 2024.pdf", 9, 9, "file_1"))
-
     assert body == f"It is so. Or not.{GAP}¹"
     assert listed == ["1. minutes 2024.pdf"]
 
@@ -120,9 +108,7 @@ PLACES = {
 @pytest.mark.parametrize(("spanned", "expected"), PLACES.values(), ids=PLACES.keys())
 def test_a_mark_breaks_nothing(spanned, expected):
     text = spanned.replace("▮", "")
-
     body, listed = written(text, Source(PAGE, "The report", 0, spanned.index("▮")))
-
     assert body == (text if expected is None else expected.replace("¹", f"{GAP}¹"))
     assert listed == ["1. [The report](https://example.org/report), example.org"]
 
@@ -130,7 +116,6 @@ def test_a_mark_breaks_nothing(spanned, expected):
 @pytest.mark.parametrize("span", [(5, 2), (-3, 4), (0, 5000), (0, 0)])
 def test_a_span_that_cannot_be_right_gets_no_mark_but_its_source_is_listed(span):
     body, listed = written("Some text.", Source(PAGE, "The report", *span))
-
     assert body == "Some text."
     assert listed == ["1. [The report](https://example.org/report), example.org"]
 
@@ -144,9 +129,7 @@ def test_links_and_marks_are_made_in_one_text_whose_spans_are_those_of_the_origi
         (Citation("cntr_1", "cfile_1", "a.csv", start, start + len(link)),),
         sources=(url(text, "as said."), url(text, "sandbox:/mnt/data/b", "https://b.example/", "B")),
     )
-
     body = answer_text(answer(part), [saved("a.csv")]).partition("\n\n**Sources**")[0]
-
     assert body == f"See [the table](assistant_files/a.csv), as said.{GAP}¹\nAnd b (no such file was made).{GAP}²"
 
 
@@ -166,20 +149,17 @@ def test_links_and_marks_are_made_in_one_text_whose_spans_are_those_of_the_origi
 )
 def test_an_address_that_is_not_one_of_the_web_is_no_link(address):
     body, listed = written("Text.", Source(address, "A title", 0, 5))
-
     assert body == f"Text.{GAP}¹"
     assert listed == ["1. A title (its address is not one of the web)"]
 
 
 def test_an_address_cannot_end_its_link():
     _, listed = written("Text.", Source("https://example.org/a) <b>[x](y) \"q'", "T", 0, 5))
-
     assert listed == ["1. [T](https://example.org/a%29%20%3Cb%3E%5Bx%5D%28y%29%20%22q%27), example.org"]
 
 
 def test_the_list_is_not_swallowed_by_a_block_of_code_that_was_left_open():
     html = outputs.answer(answer_text(answer(TextPart("So.\n\n```\ncode", sources=(Source(PAGE, "R", 0, 3),))), []), {})
-
     assert f'<a href="{PAGE}"' in html.data["text/html"]
 
 
@@ -193,9 +173,7 @@ hostile = st.one_of(
 @given(hostile, hostile, hostile, st.integers(-5, 60), st.integers(-5, 60))
 def test_hostile_titles_addresses_and_spans_do_no_harm(text, title, address, start, end):
     sources = (Source(f"https://{address}", title, start, end), Source("", title, end, end, "file_1"))
-
     html = outputs.answer(answer_text(answer(TextPart(text, sources=sources)), []), {}).data["text/html"]
-
     assert Markup.of(html).harm() == []
 
 
@@ -203,14 +181,12 @@ def test_hostile_titles_addresses_and_spans_do_no_harm(text, title, address, sta
 def test_all_that_the_model_wrote_is_still_there(text, spans):
     sources = tuple(Source(f"https://e.org/{n}", f"T{n}", *span) for n, span in enumerate(spans))
     body = answer_text(answer(TextPart(text, sources=sources)), []).partition("\n\n**Sources**")[0] if spans else text
-
     unmarked = body.translate({ord(sign): None for sign in f"{GAP}¹²³⁴"})
     assert unmarked.startswith(text.translate({ord(sign): None for sign in f"{GAP}¹²³⁴"}))
 
 
 def test_a_title_is_one_line_of_words():
     _, listed = written("Text.", Source("", "1. a [b](c)\n# *d* `e` <f> & $g$ _h_", 5, 5, "file_1"))
-
     assert listed == [r"1. 1\. a (b)(c) \# \*d\* \`e\` \<f\> \& \$g\$ \_h\_"]
 
 

@@ -31,7 +31,6 @@ def test_rows_go_in_and_come_out_with_equal_dtypes(shell):
     shell.user_ns["cases"] = frame = cases(20_000)
     code = "import shutil\nshutil.copy('cases.csv', 'back.csv')"
     run(shell, f"%%assistant -i cases -o back\n```python\n{code}\n```")
-
     assert_frame_equal(shell.user_ns["back"], frame)
 
 

@@ -38,55 +38,39 @@ def test_a_container_the_user_named_is_used_and_never_deleted_unasked(notebook, 
     notebook.ask("A", "Count.", "--container cntr_mine")
     ask("Count.", container="cntr_mine")
     notebook.restart()
-
     assert [used(question) for question in hosted.questions()] == ["cntr_mine", "cntr_mine"]
     assert deleted(hosted) == []
 
 
-def test_deleting_this_notebooks_containers_leaves_out_the_one_that_was_named(notebook, hosted):
+def test_this_notebooks_containers_are_listed_and_deleted_but_not_the_one_that_was_named(notebook, hosted):
     say(hosted, 1, code("cntr_mine"))
     say(hosted, 2, code("cntr_ours"))
     notebook.ask("A", "Count.", "--container cntr_mine")
     notebook.ask("B", "Count.", "--new")
-    hosted.on(
-        r"^GET /v1/containers\?",
-        lambda _: wire_list([{"id": "cntr_mine", "status": "running"}, {"id": "cntr_ours", "status": "running"}]),
-    )
-    notebook.cell("C", "%assistant containers --delete")
-
+    rows = [{"id": name, "name": "auto", "status": "running"} for name in ("cntr_mine", "cntr_ours")]
+    body = json.dumps({"object": "list", "data": rows, "has_more": False}).encode()
+    hosted.on(r"^GET /v1/containers\?", lambda _: Answer(body))
+    assert "cntr_ours  running  used here" in notebook.cell("C", "%assistant containers").printed
+    assert "Deleted cntr_ours" in notebook.cell("C", "%assistant containers --delete").printed
     assert deleted(hosted) == ["cntr_ours"]
 
 
-def wire_list(rows):
-    return Answer(json.dumps({"object": "list", "data": rows, "has_more": False}).encode())
-
-
-def test_an_answer_in_words_alone_leaves_the_conversation_its_container(notebook, hosted):
-    notebook.names["cases"] = pd.DataFrame({"n": [1]})
-    say(hosted, 1, code("cntr_test_1"))
-    say(hosted, 2)
-    say(hosted, 3, code("cntr_test_1"))
-    notebook.ask("A", "Count.", "-i cases")
-    notebook.ask("B", "Why?")
-    notebook.ask("C", "Go on.", "-i cases")
-    first, second, third = hosted.questions()
-
-    assert [used(first), used(third)] == ["cntr_test_1", "cntr_test_1"]
-    assert (second["previous_response_id"], third["previous_response_id"]) == ("resp_1", "resp_2")
-    assert len(hosted.asked("^POST /v1/containers$")) == 1
-    assert len(hosted.asked("^POST /v1/containers/.*/files$")) == 1
-
-
-def test_an_input_stays_known_after_an_answer_that_did_not_look_at_it(notebook, hosted):
+def test_an_answer_in_words_alone_leaves_the_conversation_its_container_and_its_inputs(notebook, hosted):
     notebook.names["cases"] = pd.DataFrame({"n": [1]})
     say(hosted, 1)
     say(hosted, 2, code("cntr_test_1"))
+    say(hosted, 3)
+    say(hosted, 4, code("cntr_test_1"))
     notebook.ask("A", "May I ask about this?", "-i cases")
     notebook.ask("B", "Count.")
-    second = hosted.questions()[1]
-
-    assert used(second) == "cntr_test_1"
+    notebook.ask("C", "Why?")
+    notebook.ask("D", "Go on.", "-i cases")
+    _, second, third, fourth = hosted.questions()
+    assert [used(second), used(fourth)] == ["cntr_test_1", "cntr_test_1"]
     assert "cases.csv" in second["instructions"]
+    assert (third["previous_response_id"], fourth["previous_response_id"]) == ("resp_2", "resp_3")
+    assert len(hosted.asked("^POST /v1/containers$")) == 1
+    assert len(hosted.asked("^POST /v1/containers/.*/files$")) == 1
 
 
 def test_words_that_are_asked_anew_go_on_where_the_code_above_them_ended(notebook, hosted):
@@ -96,7 +80,6 @@ def test_words_that_are_asked_anew_go_on_where_the_code_above_them_ended(noteboo
     notebook.ask("A", "Count.")
     notebook.ask("B", "Why?")
     notebook.ask("B", "Why not?")
-
     assert hosted.questions()[2]["previous_response_id"] == "resp_1"
     assert deleted(hosted) == []
 
@@ -109,11 +92,10 @@ def test_an_input_that_changed_on_disk_is_sent_again_as_it_is_and_that_is_said(n
     notebook.ask("B", "Go on.")
     (notebook_dir / "a.csv").write_text("n\n1\n2\n")
     again = notebook.ask("B", "Go on anew.")
-
     assert "Changed on disk, so sent again as it is now: a.csv." in again.plain
 
 
-def test_container_time_is_that_of_the_memory_the_container_was_made_with():
+def test_container_time_is_that_of_the_memory_the_container_was_made_with(notebook, hosted):
     def told(memory):
         turn = Turn(items=(CodeCall("ci", f"cntr_{memory}", "1", "completed"),))
         noon = datetime(2026, 1, 15, 12, tzinfo=UTC)
@@ -122,12 +104,8 @@ def test_container_time_is_that_of_the_memory_the_container_was_made_with():
 
     # https://platform.openai.com/docs/pricing: a container of 64g costs 64 times as much as one of 1g.
     assert told("64g") / told("") == pytest.approx(64, rel=0.05)
-
-
-def test_what_a_turn_asked_for_is_what_its_container_was_made_with(notebook, hosted):
     say(hosted, 1, code("cntr_1"))
     notebook.ask("A", "Count.", "--memory 64g")
-
     assert notebook.session.conversations.last.memory == "64g"
     assert used(hosted.questions()[0])["memory_limit"] == "64g"
 
@@ -139,7 +117,6 @@ def test_a_name_in_another_folder_is_not_in_the_way(notebook, hosted, notebook_d
     notebook.ask("A", "Plot.", "--dir a")
     notebook.ask("B", "Plot.", "--new --dir b")
     again = notebook.ask("B", "Plot anew.", "--new --dir b")
-
     assert list(again.value.files) == ["plot.csv"]
     assert (notebook_dir / "b" / "plot.csv").read_bytes() == b"c"
 

@@ -37,7 +37,6 @@ def recordings_of(notebook_dir):
 def test_recordings_are_not_checked_behind_a_link(notebook_dir, documents, capsys):
     (notebook_dir / "assistant_files" / ".turns").mkdir(parents=True)
     (notebook_dir / "assistant_files" / ".turns" / "bodies").symlink_to(documents)
-
     assert main(["recordings", str(notebook_dir), "--check"]) == 1
     assert "link" in capsys.readouterr().err
 
@@ -50,7 +49,6 @@ def test_no_record_and_no_body_is_written_behind_a_link(notebook_dir, documents,
     link.symlink_to(documents)
     before = sorted(documents.iterdir())
     make_recording(recordings, TurnKey("Ask."), {"a.csv": b"1"})
-
     assert sorted(documents.iterdir()) == before
 
 
@@ -63,7 +61,6 @@ def test_no_file_is_saved_where_assistant_files_is_a_link(notebook_dir, document
     staged = notebook_dir / "00-report.part"
     staged.write_bytes(b"import this")
     saved = folder.save(Incoming("00-report.py", staged, 11, "0" * 64, "cited"), "cell-1", turn="t")
-
     assert isinstance(saved, FailedArtifact)
     assert sorted(documents.iterdir()) == before
 
@@ -78,7 +75,6 @@ def test_a_question_is_refused_before_it_is_asked_where_its_files_would_go_throu
     hosted.will_say([wire.Message("It rose.")])
     with Notebook() as notebook, pytest.raises(ConfigError) as failed:
         notebook.ask("cell-1", "Plot coverage.")
-
     assert hosted.questions() == []
     assert place in failed.value.message
     assert "--dir" in failed.value.hint
@@ -90,7 +86,6 @@ def test_a_full_disk_leaves_no_empty_readme_for_good(notebook_dir, monkeypatch):
 
     monkeypatch.setattr(safe_dir, "place_file", full)
     _, notes = make_recording(recordings_of(notebook_dir), TurnKey("Ask."), {})
-
     turns = notebook_dir / "assistant_files" / ".turns"
     assert notes == ("This answer could not be recorded: the disk is full.",)
     assert list(turns.iterdir()) == []
@@ -103,7 +98,6 @@ def test_a_full_disk_leaves_no_empty_readme_for_good(notebook_dir, monkeypatch):
 def test_no_file_of_an_answer_is_what_the_next_import_finds(notebook_dir, monkeypatch, name):
     monkeypatch.syspath_prepend("")
     artifact = save(Folder(notebook_dir, notebook_dir, environ={}), name, b"1")
-
     assert artifact.name == name.replace(".", "-2.")
     assert "import" in artifact.note
     assert not (notebook_dir / name).exists()

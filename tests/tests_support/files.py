@@ -1,9 +1,11 @@
 """Saved files, heads of tables and code calls, as small as a test of what is shown needs them."""
 
 import base64
+import hashlib
 from pathlib import Path
 
 from ipython_assistant.core.artifacts import Artifact, TableHead
+from ipython_assistant.core.naming import media_type as type_of_name
 from ipython_assistant.core.turn import CodeCall
 
 PNG = base64.b64decode(
@@ -15,6 +17,14 @@ def artifact(
     name: str = "a.csv", media_type: str = "text/csv", size: int = 1234, folder: str = "assistant_files"
 ) -> Artifact:
     return Artifact(name, name, Path(folder, "x"), f"{folder}/{name}", size, "0" * 64, media_type)
+
+
+def write(path: Path, content: bytes) -> Artifact:
+    """A saved file that is really there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    digest, href = hashlib.sha256(content).hexdigest(), f"{path.parent.name}/{path.name}"
+    return Artifact(path.name, path.name, path, href, len(content), digest, type_of_name(path.name))
 
 
 def call(code: str = "print(1)\n", logs: str | None = "1\n", status: str = "completed") -> CodeCall:
