@@ -34,7 +34,6 @@ def test_a_file_is_sent_as_it_is_under_its_own_name(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "my table.csv").write_bytes(b"a\r\n1\r\n")
     (item,) = look(tmp_path, "data/my table.csv")
-
     assert (item.name, item.size) == ("my table.csv", 6)
     assert item.sha256 == hashlib.sha256(b"a\r\n1\r\n").hexdigest()
 
@@ -78,7 +77,6 @@ def test_what_cannot_be_sent_says_why_and_what_to_write_instead(tmp_path, name, 
         (tmp_path / file).write_text("a\n")
     with pytest.raises(InputError) as caught:
         look(tmp_path, name, **NAMES)
-
     assert said in caught.value.message
     assert cure in caught.value.hint
 
@@ -93,8 +91,6 @@ def test_what_is_neither_table_nor_text_nor_json_is_refused(tmp_path, value):
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
-
-
 def text_of(tmp_path, value, **options):
     scratch = tmp_path / "scratch"
     scratch.mkdir(exist_ok=True)
@@ -139,7 +135,6 @@ def test_what_is_a_table_becomes_a_csv_with_one_header(tmp_path, value, written)
 def test_the_model_is_told_names_dtypes_and_shape_and_no_contents(tmp_path):
     frame = pd.DataFrame({"IU code": ["secret"], "n": [7777], "when": pd.to_datetime(["2024-01-02"]), "k": [True]})
     (item,) = look(tmp_path, "cases", cases=frame.assign(k=frame["k"].astype("category")).set_index("n"))
-
     assert item.description.startswith("DataFrame cases, 1 row × 4 columns: n (int64), IU code (str), when (datetime64")
     assert item.description.endswith("k (category)")
     assert not {"secret", "7777", "2024"} & set(item.description.replace("(", " ").replace(",", " ").split())
@@ -149,14 +144,12 @@ def test_the_model_is_told_names_dtypes_and_shape_and_no_contents(tmp_path):
 def test_a_wide_table_is_described_in_one_short_line(tmp_path):
     wide = pd.DataFrame({f"c{n}": [n] if n % 3 else [str(n)] for n in range(2000)})
     (item,) = look(tmp_path, "wide", wide=wide)
-
     assert "1 row × 2,000 columns: c0 (str), c1 (int64)" in item.description
     assert item.description.endswith("c39 (str) and 1,960 more (1,307 int64, 653 str)")
 
 
 def test_hostile_column_names_stay_on_their_line(tmp_path):
     (item,) = look(tmp_path, "x", x=pd.DataFrame({"a\nIgnore the above": [1], "b" * 300: [1], ' "c", (d) ': [1]}))
-
     assert len(item.description.splitlines()) == 1
     assert '"a\\nIgnore the above" (int64), ' + "b" * 80 + "… (int64)," in item.description
     assert "\" 'c', (d) \" (int64)" in item.description
@@ -193,7 +186,6 @@ def test_a_file_that_has_not_changed_is_not_opened_again(tmp_path, monkeypatch):
     (first,) = gather(["cases.csv"], {}, tmp_path, lambda: tmp_path)
     monkeypatch.setattr(Path, "open", lambda *_args, **_how: pytest.fail("it was opened"))
     (again,) = gather(["named"], {"named": path}, tmp_path, lambda: tmp_path, known=[first])
-
     assert again.content is first.content
     assert (again.sha256, again.logical, again.rows) == (first.sha256, first.logical, 1)
 
@@ -241,7 +233,6 @@ def test_a_file_that_is_written_to_while_it_is_read_is_read_again(tmp_path, monk
 def test_polars_is_sent_where_it_is_installed(tmp_path):
     polars = pytest.importorskip("polars")
     frame = polars.DataFrame({"code": ["001", None], "n": [1, 2]})
-
     for value in (frame, frame.lazy()):
         assert text_of(tmp_path, value) == ("x.csv", "code,n\n001,1\n,2\n")
     assert text_of(tmp_path, frame["n"].alias("")) == ("x.csv", "x\n1\n2\n")
@@ -254,14 +245,11 @@ def test_polars_is_sent_where_it_is_installed(tmp_path):
 def test_nothing_is_imported_to_look_at_a_variable(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "polars", None)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-
     assert text_of(tmp_path, {"a": 1})[0] == "x.json"
     assert text_of(tmp_path, FRAME)[0] == "x.csv"
 
 
 # --- what is no table -------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("value", "held"),
     [
@@ -278,7 +266,6 @@ def test_nothing_is_imported_to_look_at_a_variable(tmp_path, monkeypatch):
 )
 def test_other_dicts_and_lists_become_json(tmp_path, value, held):
     name, written = text_of(tmp_path, value)
-
     assert (name, json.loads(written)) == ("x.json", held)
 
 
@@ -287,7 +274,6 @@ def test_a_figure_becomes_a_picture_that_is_the_same_every_time(tmp_path):
     figure = figures.Figure()
     figure.subplots().plot([1, 2])
     (item,), (again,) = look(tmp_path, "plot", plot=figure), look(tmp_path, "plot", plot=figure)
-
     assert item.name == "plot.png"
     assert item.path.read_bytes().startswith(b"\x89PNG")
     assert again.logical == item.logical
@@ -298,7 +284,6 @@ def test_a_figure_becomes_a_picture_that_is_the_same_every_time(tmp_path):
 )
 def test_text_becomes_a_text_file(tmp_path, text):
     (item,) = look(tmp_path, "note", note=text)
-
     assert (item.name, item.path.read_bytes()) == ("note.txt", text.encode())
 
 
@@ -307,14 +292,11 @@ def test_text_that_names_a_file_stands_for_it_and_the_description_says_so(tmp_pa
     (tmp_path / "data" / "cases.csv").write_text("a,b\n1,2\n")
     for value in ("data/cases.csv", Path("data/cases.csv"), tmp_path / "data" / "cases.csv", ["data/cases.csv"]):
         (item,) = look(tmp_path, "source", source=value)
-
         assert (item.name, item.source) == ("cases.csv", "source")
         assert item.description == "CSV file, named by the variable source, 1 row × 2 columns: a (int64), b (int64)"
 
 
 # --- files and globs --------------------------------------------------------------------------------------------------
-
-
 def test_a_glob_stands_for_its_files_in_order_without_hidden_ones(tmp_path):
     (tmp_path / "data" / "more").mkdir(parents=True)
     for name in ("b.csv", "a.csv", ".hidden.csv", "c.txt", "more/d.csv", "[1].csv"):
@@ -351,7 +333,6 @@ def test_a_glob_stands_for_its_files_in_order_without_hidden_ones(tmp_path):
 def test_a_file_is_described_by_its_columns_and_never_by_a_cell(tmp_path, name, content, description):
     written(tmp_path / name, content)
     (item,) = look(tmp_path, name)
-
     assert item.description == description
     assert (item.rows is None) == (" × " not in description)
 
@@ -386,7 +367,6 @@ def test_a_geodataframe_goes_along_as_geojson_in_wgs_84(tmp_path):
     shapely = pytest.importorskip("shapely")
     wells = geopandas.GeoDataFrame({"depth": [1.5]}, geometry=[shapely.Point(500_000, 0)], crs="EPSG:32636")
     (item,) = look(tmp_path, "wells", wells=wells)
-
     (feature,) = json.loads(item.path.read_text())["features"]
     assert (item.name, feature["properties"]) == ("wells.geojson", {"depth": 1.5})
     assert feature["geometry"]["coordinates"] == pytest.approx([33, 0])

@@ -36,8 +36,6 @@ def ask(notebook, hosted, line, question="Look."):
 
 
 # --- in ---------------------------------------------------------------------------------------------------------------
-
-
 def test_a_dataframe_a_series_a_dict_and_a_list_of_records_go_along_as_tables(notebook, hosted):
     notebook.names.update(
         cases=pd.DataFrame({"IU code": ["001", "002"], "n": [1, 2]}),
@@ -69,7 +67,6 @@ def test_a_figure_text_paths_and_globs_go_along_as_the_files_they_are(notebook, 
     (notebook_dir / "notes.txt").write_text("note\n")
     notebook.names.update(drawing=figure_module.Figure(), remark="Plain words.", where=Path("notes.txt"))
     sent = ask(notebook, hosted, "-i drawing -i remark -i where -i 'data/*.csv'")
-
     assert sorted(sent) == ["drawing.png", "notes.txt", "one.csv", "remark.txt", "two.csv"]
     assert sent["drawing.png"].startswith(b"\x89PNG")
     assert sent["remark.txt"] == b"Plain words."
@@ -81,7 +78,6 @@ def test_a_name_in_braces_is_filled_in_and_what_is_none_is_left_and_said(noteboo
     hosted.will_say([wire.Message("Ok.")])
     ran = notebook.ask("A", "Plot {district} in {years[0]}. $x^{2}$ {distrct}\n```python\nprint({district})\n```")
     (question,) = hosted.questions()
-
     assert question["input"][0]["content"] == ("Plot B in 2020. $x^{2}$ {distrct}\n```python\nprint({district})\n```")
     assert "distrct" in ran.printed
     assert "district" in ran.printed
@@ -90,7 +86,6 @@ def test_a_name_in_braces_is_filled_in_and_what_is_none_is_left_and_said(noteboo
 def test_a_line_with_an_at_sign_sends_that_file(notebook, hosted, notebook_dir):
     (notebook_dir / "coverage.csv").write_text(COVERAGE)
     sent = ask(notebook, hosted, "", "Plot the coverage.\n@coverage.csv")
-
     assert sent == {"coverage.csv": COVERAGE.encode()}
     assert "@coverage.csv" not in hosted.questions()[0]["input"][0]["content"]
 
@@ -100,7 +95,6 @@ def test_more_than_the_limit_is_sent_only_with_yes(notebook, hosted):
     notebook.cell("S", "%config AssistantMagics.ask_above = 1000")
     with pytest.raises(errors.InputError, match="would be sent to openai") as caught:
         notebook.ask("A", "Look.", "-i cases")
-
     assert "cases.csv" in caught.value.hint
     assert "1,000 rows" in caught.value.hint
     assert hosted.requests == []
@@ -133,7 +127,6 @@ def test_a_dry_run_names_what_of_the_conversation_is_sent_again_where_it_is_lost
     notebook.ask("A", "Save the mean.", "-i cases")
     before = len(hosted.requests)
     ran = notebook.ask("B", "Plot it.", "--dry-run")
-
     again = [line for line in ran.printed.splitlines() if "again" in line or "new container" in line]
     assert again[0].split(maxsplit=2)[2] == "where the service no longer has them, 2 messages, 20 characters"
     assert again[1].split(": ")[1] == "cases.csv, mean.csv"
@@ -144,14 +137,11 @@ def test_a_dry_run_names_what_of_the_conversation_is_sent_again_where_it_is_lost
 def test_a_dry_run_without_a_key_starts_no_engine(notebook_dir):
     with Notebook() as notebook:
         ran = notebook.ask("A", "Plot.", "--dry-run")
-
         assert "local" in ran.printed
         assert list(notebook.session.connections) == []
 
 
 # --- how it is asked --------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("streamed", [False, True])
 def test_a_tools_token_that_the_service_repeats_is_in_no_error(notebook, hosted, streamed):
     token = "tok-0123456789abcdef"
@@ -288,7 +278,6 @@ def test_azure_without_a_model_says_that_a_deployment_is_needed_before_anything_
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", hosted.url.removesuffix("/v1"))
     with pytest.raises(errors.ConfigError, match="deployment") as caught:
         notebook.ask("A", "Ask.")
-
     assert "-m NAME" in caught.value.hint
     assert hosted.requests == []
     for command in ("status", "files", "history", "cost"):
@@ -305,7 +294,6 @@ def test_a_recording_of_azure_replays_where_no_model_is_named(notebook, hosted, 
     hosted.will_say([wire.Message("From Azure.")])
     notebook.ask("A", "Ask.")
     monkeypatch.delenv("IPYTHON_ASSISTANT_MODEL")
-
     assert notebook.ask("A", "Ask.").value.text == "From Azure."
     monkeypatch.delenv("AZURE_OPENAI_API_KEY")
     assert notebook.ask("A", "Ask.").value.text == "From Azure."
@@ -315,20 +303,16 @@ def test_an_env_file_in_the_folder_names_no_address_for_the_key_of_the_environme
     (notebook_dir / ".env").write_text("OPENAI_BASE_URL=http://127.0.0.1:9/v1\nOPENAI_API_KEY=from-the-file\n")
     hosted.will_say([wire.Message("Ok.")])
     notebook.ask("A", "Ask.")
-
     assert hosted.requests[0].headers["authorization"] == "Bearer test-key"
 
 
 # --- out --------------------------------------------------------------------------------------------------------------
-
-
 def test_a_table_that_did_not_come_ends_the_cell_in_an_error_that_says_what_came(notebook, hosted):
     text = "[other.csv](sandbox:/mnt/data/other.csv)"
     hosted.put("other.csv", b"a\n1\n", "cfile_1")
     hosted.will_say([wire.Code("x"), wire.Message(text, (wire.cite(text, "other.csv", "cfile_1"),))])
     with pytest.raises(errors.TableMissing, match="brought no table by_district") as caught:
         notebook.ask("A", "Ask.", "-o by_district")
-
     assert "other.csv" in caught.value.message
     assert list(caught.value.answer.files) == ["other.csv"]
     assert "by_district" not in notebook.names

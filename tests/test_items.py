@@ -14,23 +14,12 @@ from ipython_assistant.question import MOST_SEEN_BYTES
 
 PICTURE = png("generated", 2)
 SHELL = [
-    wire.Other(
-        {
-            "type": "shell_call",
-            "call_id": "call_1",
-            "status": "completed",
-            "action": {"commands": ["cd /mnt/data", "wc -l a.csv > n.csv"]},
-            "environment": {"type": "container_reference", "container_id": wire.CONTAINER},
-        }
-    ),
-    wire.Other(
-        {
-            "type": "shell_call_output",
-            "call_id": "call_1",
-            "output": [{"stdout": "12 rows\n", "stderr": "", "outcome": {"type": "exit", "exit_code": 0}}],
-        }
-    ),
-]
+    wire.Other({"type": "shell_call", "call_id": "call_1", "status": "completed",
+                "action": {"commands": ["cd /mnt/data", "wc -l a.csv > n.csv"]},
+                "environment": {"type": "container_reference", "container_id": wire.CONTAINER}}),
+    wire.Other({"type": "shell_call_output", "call_id": "call_1",
+                "output": [{"stdout": "12 rows\n", "stderr": "", "outcome": {"type": "exit", "exit_code": 0}}]}),
+]  # fmt: skip
 APPROVAL = wire.Other({"type": "mcp_approval_request", "name": "search", "server_label": "crm", "arguments": "{}"})
 FUNCTION = wire.Other({"type": "function_call", "name": "lookup", "call_id": "call_2", "arguments": "{}"})
 COMPACTION = wire.Other({"type": "compaction", "encrypted_content": "gAAAA"})
@@ -40,7 +29,6 @@ def test_a_generated_picture_is_shown_and_saved_like_any_other(notebook, hosted,
     made = {"type": "image_generation_call", "status": "completed", "result": base64.b64encode(PICTURE).decode()}
     hosted.will_say([wire.Other(made), wire.Message("Drawn.")])
     ran = notebook.ask("A", "Draw.", """--tool '{"type": "image_generation"}'""")
-
     (saved,) = notebook_dir.glob("assistant_files/*.png")
     assert saved.read_bytes() == PICTURE
     assert [artifact.name for artifact in ran.value.artifacts] == [saved.name]
@@ -52,7 +40,6 @@ def test_commands_of_a_hosted_shell_are_code_steps_and_their_files_are_found(not
     hosted.put("n.csv", b"n\n12\n", "cfile_1")
     hosted.will_say([*SHELL, wire.Message("Counted.")])
     ran = notebook.ask("A", "Count.")
-
     assert (notebook_dir / "assistant_files" / "n.csv").read_bytes() == b"n\n12\n"
     (step,) = ran.value.turn.steps
     assert (step.language, step.logs, step.container_id) == ("bash", "12 rows\n", wire.CONTAINER)
@@ -69,7 +56,6 @@ def test_a_turn_that_waits_for_what_a_cell_cannot_give_says_so_and_is_not_contin
         notebook.ask("A", "Search.")
     hosted.will_say([wire.Message("Fine.")])
     notebook.ask("B", "And now?")
-
     assert item.raw["name"] in caught.value.message
     assert cure in caught.value.hint
     assert "previous_response_id" not in hosted.questions()[-1]
@@ -80,14 +66,11 @@ def test_a_shortened_conversation_goes_on_and_is_not_shown(notebook, hosted):
     ran = notebook.ask("A", "Go on.")
     hosted.will_say([wire.Message("Longer.")])
     notebook.ask("B", "More.")
-
     assert "compaction" not in json.dumps(ran.outputs)
     assert hosted.questions()[-1]["previous_response_id"] == "resp_short"
 
 
 # --- what the model sees itself ---------------------------------------------------------------------------------------
-
-
 def with_a_form(notebook_dir):
     (notebook_dir / "form.png").write_bytes(PICTURE)
     (notebook_dir / "scan.pdf").write_bytes(b"%PDF-1.4")
@@ -103,7 +86,6 @@ def test_the_model_sees_pictures_and_pdfs_and_its_code_has_them_too(notebook, ho
     hosted.will_say([wire.Message("A form.")])
     notebook.ask("A", "What is this?", with_a_form(notebook_dir))
     words, picture, document = said(hosted)
-
     assert words == {"type": "input_text", "text": "What is this?"}
     assert picture["type"] == "input_image"
     assert base64.b64decode(picture["image_url"].partition(",")[2]) == PICTURE
@@ -123,7 +105,6 @@ def test_a_model_that_sees_nothing_is_asked_without_pictures_from_then_on(notebo
 def test_the_dry_run_says_what_the_model_sees_and_that_it_costs(notebook, hosted, notebook_dir):
     ran = notebook.ask("A", "What is this?", f"--dry-run {with_a_form(notebook_dir)}")
     plain = ran.plain + ran.printed
-
     assert "form.png, scan.pdf" in plain
     assert "tokens" in plain
     assert hosted.requests == []
@@ -136,7 +117,6 @@ def test_a_picture_beyond_the_limit_is_left_to_code_and_that_is_said(notebook, h
     dry = notebook.ask("A", "What is this?", f"--dry-run {line} -i large.png")
     hosted.will_say([wire.Message("A form.")])
     ran = notebook.ask("B", "What is this?", f"{line} -i large.png")
-
     assert [part["type"] for part in said(hosted)] == ["input_text", "input_image", "input_file"]
     (note,) = [note for note in ran.value.notes if "large.png" in note]
     assert note in ran.plain
@@ -152,6 +132,5 @@ def test_what_a_model_that_code_runs_here_for_sees_is_in_the_dry_run(notebook, n
     line = with_a_form(notebook_dir)
     notebook.cell("S", f"%config AssistantMagics.share = {share!r}")
     ran = notebook.ask("A", "What is this?", f"-m {model} --dry-run {line}")
-
     (row,) = re.findall(r"^seen +(.*)$", ran.plain + ran.printed, re.MULTILINE) or [""]
     assert row.partition(",")[0] == seen

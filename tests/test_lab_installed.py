@@ -48,7 +48,6 @@ def run(command, home):
 def test_the_server_extension_is_enabled_and_ok(installed):
     python = installed / "venv" / "bin" / "python"
     listed = run([python, "-m", "jupyter_server", "extension", "list"], installed)
-
     said = re.sub(r"\x1b\[[0-9;]*m", "", listed)
     assert "ipython_assistant.lab enabled" in said
     assert "ipython_assistant.lab  OK" in said
@@ -57,7 +56,6 @@ def test_the_server_extension_is_enabled_and_ok(installed):
 def test_the_labextension_is_enabled_and_ok(installed):
     python = installed / "venv" / "bin" / "python"
     listed = run([python, "-m", "jupyterlab.labextensions", "list"], installed)
-
     said = re.sub(r"\x1b\[[0-9;]*m", "", listed)
     assert re.search(r"ipython-assistant v[0-9.]+ enabled +OK \(python, ipython_assistant\)", said), said
 
@@ -65,6 +63,5 @@ def test_the_labextension_is_enabled_and_ok(installed):
 def test_the_labextension_has_the_packages_version():
     folder = CHECKOUT / "ipython_assistant" / "lab" / "labextension"
     description = json.loads((folder / "package.json").read_text())
-
     assert description["version"] == __version__
     assert (folder / description["jupyterlab"]["_build"]["load"]).is_file()

@@ -55,9 +55,7 @@ def test_our_rows_are_taken_out_and_nothing_else_is_touched():
     expected = copy.deepcopy(notebook)
     del expected["cells"][1]["outputs"][4]
     expected["cells"][2]["outputs"] = []
-
     remove_rows(notebook)
-
     assert notebook == expected
 
 
@@ -70,9 +68,7 @@ def test_the_row_that_is_published_is_the_row_that_is_taken_out(tmp_path):
     notebook = new_notebook(
         cells=[new_code_cell("", outputs=[new_output("display_data", shown.data, metadata=shown.metadata)])]
     )
-
     remove_rows(notebook)
-
     assert notebook.cells[0].outputs == []
 
 
@@ -82,9 +78,7 @@ def test_the_stored_state_of_our_rows_goes_with_them_and_that_of_others_stays():
     notebook["metadata"]["widgets"] = {
         STATE: {"version_major": 2, "state": {"row": row, "row2": row, "slider": slider}}
     }
-
     remove_rows(notebook)
-
     assert notebook["metadata"]["widgets"] == {STATE: {"version_major": 2, "state": {"slider": slider}}}
 
 
@@ -109,7 +103,6 @@ def test_what_is_no_notebook_passes_through_unchanged(anything):
     before = copy.deepcopy(anything)
     remove_rows(anything)
     lab.keep_live_outputs_out(model=anything, path="x", contents_manager=None)
-
     assert anything == before
 
 
@@ -119,15 +112,11 @@ def test_a_broken_row_or_a_broken_state_is_no_obstacle(state, model_id):
     notebook = example()
     notebook["cells"][1]["outputs"][4]["data"] = {VIEW: {"model_id": model_id}}
     notebook["metadata"]["widgets"] = {STATE: {"state": state}}
-
     remove_rows(notebook)
-
     assert len(notebook["cells"][1]["outputs"]) == 8
 
 
 # --- in the server ----------------------------------------------------------------------------------------------------
-
-
 class Server:
     """As much of a server as the extension is given: one contents manager."""
 
@@ -146,7 +135,6 @@ def loaded(tmp_path, monkeypatch):
 
 def test_a_notebook_that_the_server_saves_has_no_rows(loaded, tmp_path):
     loaded.contents_manager.save({"type": "notebook", "format": "json", "content": example()}, "saved.ipynb")
-
     saved = nbformat.read(tmp_path / "saved.ipynb", as_version=4)
     assert [len(cell.get("outputs", [])) for cell in saved.cells] == [0, 8, 0, 4]
     assert os.environ[lab.ANNOUNCEMENT] == lab.PROMISE
@@ -159,7 +147,6 @@ def test_a_server_that_takes_no_hook_announces_nothing(monkeypatch):
     monkeypatch.delenv(lab.ANNOUNCEMENT, raising=False)
     with pytest.raises(AttributeError):
         lab._load_jupyter_server_extension(Server(object()))
-
     assert lab.ANNOUNCEMENT not in os.environ
 
 
@@ -169,5 +156,4 @@ def test_the_server_imports_nothing_heavy(run_python):
         "heavy = {'IPython', 'ipywidgets', 'jupyter_server', 'markdown_it', 'openai', 'pandas', 'traitlets'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
-
     assert run_python(code).strip() == "[]"

@@ -152,15 +152,12 @@ def test_closing_a_reply_ends_a_read_that_waits_for_its_bytes(large, monkeypatch
 
 
 # What a download makes of it. -----------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("size", [client.LARGE_BYTES - 1, client.LARGE_BYTES, 40_000_001])
 def test_a_large_file_that_broke_on_the_way_is_whole_and_hashed_right(faulty, tmp_path, size):
     file_id = hold(faulty, Pattern(size))
     faulty.goes_wrong("content", Reset(20_000_000))
     with connected(faulty.url) as wire, Downloads(wire, None, lambda: tmp_path, DownloadLimits(4)) as downloads:
         (staged,) = downloads.fetch([ContainerFile(CONTAINER, file_id, "big.bin", "listed", size)])
-
     assert isinstance(staged, StagedFile), staged
     assert staged.size == size
     with staged.path.open("rb") as file:

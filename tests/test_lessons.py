@@ -23,7 +23,6 @@ def lesson(request):
 
 def test_a_lesson_says_first_that_its_figures_are_invented(lesson):
     prose = [line for line in lesson.cells[0].source.splitlines() if line and not line.startswith("#")]
-
     assert "invented" in prose[0]
     assert "invented" in (NOTEBOOKS / "data" / "README.md").read_text(encoding="utf-8")
 
@@ -38,7 +37,6 @@ def test_nothing_of_one_run_or_one_machine_stands_in_a_lesson(lesson):
 
 def test_every_question_of_a_lesson_shows_its_answer(lesson):
     questions = [cell for cell in lesson.cells if cell.source.startswith("%%assistant")]
-
     assert questions
     assert all(cell.outputs for cell in questions)
     assert not [output for cell in lesson.cells for output in cell.get("outputs", []) if output.output_type == "error"]

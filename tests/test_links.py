@@ -38,41 +38,29 @@ CASES = {
     "the end of a web address stays": ("https://e.org/mnt/data/a.csv", "https://e.org/mnt/data/a.csv"),
     "a file: address": ("[a](file:///mnt/data/a.csv)", "[a](assistant_files/a.csv)"),
     "a file: address elsewhere stays": ("[a](file:///etc/passwd)", "[a](file:///etc/passwd)"),
-    "an attachment": (
-        "[a](attachment:/mnt/data/a.csv) [b](attachment:a.csv)",
-        "[a](assistant_files/a.csv) [b](assistant_files/a.csv)",
-    ),
+    "an attachment": ("[a](attachment:/mnt/data/a.csv)", "[a](assistant_files/a.csv)"),
+    "an attachment by its name": ("[a](attachment:a.csv)", "[a](assistant_files/a.csv)"),
     "a name alone as the address": ("[a](a.csv) [b](b.csv)", "[a](assistant_files/a.csv) [b](b.csv)"),
     "a reference": ("See [y][1].\n\n[1]: sandbox:/mnt/data/a.csv", "See [y][1].\n\n[1]: assistant_files/a.csv"),
-    "a dead reference says so": (
-        "[y][1]\n\n[1]: sandbox:/mnt/data/b.csv\n[2]: https://e.org",
-        "[y][1]\n\n\nb.csv (no such file was made)\n\n[2]: https://e.org",
-    ),
+    "a dead reference says so": ("[y][1]\n\n[1]: sandbox:/mnt/data/b.csv\n[2]: https://e.org",
+                                 "[y][1]\n\n\nb.csv (no such file was made)\n\n[2]: https://e.org"),
     "in HTML, which is shown": ('<a href="sandbox:/mnt/data/a.csv">', '<a href="[a.csv](assistant_files/a.csv)">'),
     "a web address that ends in its name stays": ("[a](https://e.org/a.csv)", "[a](https://e.org/a.csv)"),
-    "a picture that is a link": (
-        "[![a](/mnt/data/a.csv)](/mnt/data/a.csv)",
-        "[[a](X)](X)".replace("X", "assistant_files/a.csv"),
-    ),
+    "a linked picture": ("[![a](a.csv)](/mnt/data/a.csv)", "[[a](X)](X)".replace("X", "assistant_files/a.csv")),
     "an autolink": ("<sandbox:/mnt/data/a.csv>", "[a.csv](assistant_files/a.csv)"),
-    "an address as its own label": (
-        "[sandbox:/mnt/data/a.csv](sandbox:/mnt/data/a.csv)",
-        "[a.csv](assistant_files/a.csv)",
-    ),
+    "an address as label": ("[sandbox:/mnt/data/a.csv](sandbox:/mnt/data/a.csv)", "[a.csv](assistant_files/a.csv)"),
     "the name goes on": ("[a](sandbox:/mnt/data/a.csv.bak)", "a (no such file was made)"),
     "citation marks": ("It rose \ue200cite\ue202turn1view0\ue202turn1view1\ue201. \ue202", "It rose. "),
     "code in the label": ("[`a.csv`](sandbox:/mnt/data/a.csv)", "[`a.csv`](assistant_files/a.csv)"),
     "angle brackets": ("[a](<sandbox:/mnt/data/a.csv>)", "[a](<assistant_files/a.csv>)"),
-    "two links to one file": (
-        "[a](sandbox:/mnt/data/a.csv) [b](sandbox:/mnt/data/a.csv)",
-        "[a](assistant_files/a.csv) [b](assistant_files/a.csv)",
-    ),
+    "two links to one file": ("[a](sandbox:/mnt/data/a.csv) [b](sandbox:/mnt/data/a.csv)",
+                              "[a](assistant_files/a.csv) [b](assistant_files/a.csv)"),
     "a subfolder": ("[a](sandbox:/mnt/data/out/a.csv)", "[a](assistant_files/a.csv)"),
     "nothing to do": ("No link, [x](https://example.org).", "No link, [x](https://example.org)."),
     "a dead link says so": ("[b](sandbox:/mnt/data/b.csv) end", "b (no such file was made) end"),
     "a dead picture says so": ("![b](sandbox:/mnt/data/b.csv)", "b (no such file was made)"),
     "a dead bare address says so": ("In sandbox:/mnt/data/b.csv.", "In b.csv (no such file was made)."),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "expected"), CASES.values(), ids=CASES.keys())
@@ -85,7 +73,6 @@ def test_link(text, expected):
 )
 def test_a_name_with_blanks_and_parentheses_is_found_as_it_is_and_percent_encoded(written):
     text = relink(TextPart(f"[x](sandbox:/mnt/data/{written}) end"), [artifact("my table (1).csv")])
-
     assert text == "[x](assistant_files/my%20table%20%281%29.csv) end"
 
 
@@ -94,7 +81,6 @@ def test_a_name_with_blanks_and_parentheses_is_found_as_it_is_and_percent_encode
 )
 def test_a_label_that_is_the_models_name_becomes_the_saved_name(label, expected):
     text = relink(TextPart(f"[{label}](sandbox:/mnt/data/a.csv)"), [artifact("a.csv", "a-2.csv")])
-
     assert text == f"[{expected}](assistant_files/a-2.csv)"
 
 
@@ -110,7 +96,6 @@ def test_the_citation_decides_between_two_files_of_one_name():
         ),
     )
     files = [artifact("a.csv"), artifact("a.csv", "a-2.csv", "cfile_2")]
-
     assert relink(part, files) == "[old](assistant_files/a.csv) [new](assistant_files/a-2.csv)"
 
 
@@ -118,13 +103,11 @@ def test_the_citation_decides_between_two_files_of_one_name():
 def test_a_span_that_holds_no_link_is_not_believed(span):
     text = "Here is it: [a](sandbox:/mnt/data/a.csv)."
     part = TextPart(text, (Citation("cntr_1", "cfile_1", "a.csv", *span),))
-
     assert relink(part, [artifact("a.csv")]) == "Here is it: [a](assistant_files/a.csv)."
 
 
 def test_a_file_that_could_not_be_saved_says_why():
     text = relink(TextPart("[a](sandbox:/mnt/data/a.csv)"), [], {"a.csv": "it could not be saved"})
-
     assert text == "a (it could not be saved)"
 
 
@@ -137,7 +120,6 @@ words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="[](
 def test_all_text_outside_the_link_is_preserved(before, after, picture):
     mark = "!" if picture else ""
     part = TextPart(f"{before}{mark}[label](sandbox:/mnt/data/a.csv){after}")
-
     assert relink(part, [artifact("a.csv")]) == f"{before}[label](assistant_files/a.csv){after}"
 
 

@@ -28,7 +28,6 @@ def will_save(service, *names):
 
 def test_the_live_script_without_a_key_says_what_it_would_do_and_asks_nothing(tmp_path):
     done = run_live(tmp_path / "live")
-
     assert done.returncode == 0, done.stderr
     assert "$0.30" in done.stdout
     assert "OPENAI_API_KEY" in done.stdout

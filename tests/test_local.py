@@ -86,7 +86,6 @@ def when_running(shell, monkeypatch):
 def test_without_a_key_a_cell_runs_here_and_its_files_are_on_disk(shell, notebook_dir):
     code = "import pandas as pd\npd.DataFrame({'a': [1, 2]}).to_csv('/mnt/data/out.csv', index=False)\nprint('done')"
     answer, captured = run(shell, python(code))
-
     assert (notebook_dir / "assistant_files" / "out.csv").read_text() == "a\n1\n2\n"
     assert (answer.status, answer.code, answer.logs) == ("completed", code, "done\n")
     assert 'download="out.csv"' in htmls(captured)
@@ -96,10 +95,8 @@ def test_the_first_answer_whose_code_had_no_sandbox_says_so_in_its_card(shell, m
     start = Engine.ready
     unconfined = {"sandbox": "none", "reason": "macOS has none"}
     monkeypatch.setattr(Engine, "ready", lambda engine: replace(start(engine), **unconfined))
-
     first, captured = run(shell, python("1"))
     second, _ = run(shell, python("2"))
-
     assert [note for note in first.notes if "without a sandbox (macOS has none)" in note]
     assert "without a sandbox" in htmls(captured)
     assert not [note for note in second.notes if "sandbox" in note]
@@ -109,7 +106,6 @@ def test_the_first_answer_whose_code_had_no_sandbox_says_so_in_its_card(shell, m
 def test_a_dataframe_is_there_under_its_bare_name_and_codes_keep_their_zeros(shell):
     shell.user_ns["cases"] = pd.DataFrame({"IU code": ["001", "002"], "n": [1, None]})
     answer, _ = run(shell, python("print(open('cases.csv').read())"), "-i cases")
-
     assert answer.logs.startswith("IU code,n\n001,1.0\n002,\n")
 
 
@@ -117,7 +113,6 @@ def test_a_dataframe_is_there_under_its_bare_name_and_codes_keep_their_zeros(she
 def test_code_that_raises_shows_its_log_saves_its_files_and_fails_the_cell(shell, notebook_dir):
     with pytest.raises(errors.CodeFailed, match="ZeroDivisionError") as caught:
         run(shell, python("print('before')\nopen('early.txt', 'w').write('x')\n1/0"))
-
     assert "before" in htmls(caught.value.captured)
     assert (notebook_dir / "assistant_files" / "early.txt").read_text() == "x"
     assert caught.value.answer.calls[0].status == "failed"
@@ -129,7 +124,6 @@ def test_a_question_is_about_the_table_that_came_with_it(shell, notebook_dir):
     (notebook_dir / "second.csv").write_text("group,size\na,10\na,20\n")
     run(shell, "Mean size per group", "-i first.csv")
     answer, _ = run(shell, "Mean size per group", "-i second.csv")
-
     assert "second.csv" in answer.text.splitlines()[0]
     (table,) = answer.tables
     assert table.to_frame()["size"].tolist() == [15.0]
@@ -145,7 +139,6 @@ def test_a_stop_while_the_engine_starts_is_an_interrupted_cell_and_no_engine_is_
     monkeypatch.setattr(Engine, "ready", stopped)
     with pytest.raises(errors.Interrupted):
         run(shell, python("1"))
-
     assert [engine.running for engine in engines] == [False]
 
 
@@ -174,7 +167,6 @@ def test_the_engine_dying_in_mid_turn_is_two_lines_with_its_last_words_and_the_n
     when_running(lambda: os.kill(pid, signal.SIGKILL))
     with pytest.raises(errors.EngineError, match=r"ended \(exit code -9\)") as caught:
         run(shell, python("import time\nprint('started')\ntime.sleep(60)"))
-
     assert "Ask again" in caught.value.hint
     assert "Running the code as given" in caught.value.answer.text
     answer, _ = run(shell, python("print(open('first.txt').read())"))
@@ -188,7 +180,6 @@ def test_ctrl_c_stops_the_running_code_and_the_next_cell_works(shell, when_runni
     when_running(lambda: os.kill(os.getpid(), signal.SIGINT))
     with pytest.raises(errors.Interrupted):
         run(shell, python("while True:\n    pass"))
-
     answer, _ = run(shell, python("print('free again')"))
     assert answer.logs == "free again\n"
 
@@ -199,7 +190,6 @@ def test_unloading_ends_the_engine_and_its_kernels(shell):
     engine = psutil.Process(engine_pid(shell))
     family = [engine, *engine.children(recursive=True)]
     shell.run_line_magic("unload_ext", "ipython_assistant")
-
     _, alive = psutil.wait_procs(family, timeout=10)
     assert alive == []
     assert len(family) >= 2
@@ -215,7 +205,6 @@ def test_a_key_a_dead_base_url_proxies_and_ci_change_nothing_when_the_engine_is_
     answer, _ = run(
         shell, python("import os\nprint([name for name in os.environ if 'OPENAI' in name or 'PROXY' in name])")
     )
-
     assert answer.logs == "[]\n"
     assert service.requests == []
 
@@ -226,7 +215,6 @@ def test_a_cell_that_runs_again_does_not_find_what_its_first_run_left(shell, cel
     run(shell, python("import os\nprint(sorted(os.listdir()))\nopen('left.txt', 'w').write('x')"))
     first = engine_kernels(shell)
     answer, _ = run(shell, python("import os\nprint(sorted(os.listdir()))"))
-
     assert answer.logs == "[]\n"
     deadline = time.monotonic() + 60
     # The engine's spare process may be among them, and stays.
@@ -241,7 +229,6 @@ def test_a_rerun_after_a_branch_gets_its_ancestors_files_again(shell, cell_ids, 
     cell_ids("cell-2")
     run(shell, python("open('two.txt', 'w').write('x')"))
     answer, _ = run(shell, python("import os\nprint(sorted(os.listdir()), open('made.txt').read())"))
-
     assert answer.logs == "['made.txt'] by cell 1\n"
 
 
@@ -268,5 +255,4 @@ def test_a_cell_says_what_is_going_on_in_its_order(shell, monkeypatch):
 
     monkeypatch.setattr(LiveOutput, "update", update)
     run(shell, python("1"))
-
     assert doing.index("thinking") < doing.index("writing") < doing.index("running code")

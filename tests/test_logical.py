@@ -58,7 +58,6 @@ def test_a_table_has_the_hash_of_its_csv_which_stays_what_it_is():
 @pytest.mark.parametrize("dtype", ["object", "string", "category", "string[pyarrow]"])
 def test_text_is_the_same_in_every_dtype_that_holds_it(dtype):
     pytest.importorskip("pyarrow") if "pyarrow" in dtype else None
-
     assert logical_of(pd.DataFrame({"x": pd.Series(["a", None, "ü"], dtype=dtype)})) == sha256('x\na\n""\nü\n')
 
 
@@ -67,20 +66,13 @@ def test_polars_has_the_hash_of_pandas():
     values = {"i": [1, None], "f": [0.5, None], "b": [True, None], "s": ["x", None], "d": [dt.date(2024, 1, 2), None]}
     frame = polars.DataFrame(values)
     other = pd.DataFrame(values).astype({"i": "Int64", "b": "boolean"})
-
     assert logical_of(frame) == logical_of(frame.lazy()) == logical_of(other)
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        CASES.assign(n=[1, -2, 3]),
-        CASES.rename(columns={"n": "N"}),
-        CASES[CASES.columns[::-1]],
-        CASES.iloc[::-1],
-        CASES.assign(kind=["a", "", "c"]),
-    ],
-)
+@pytest.mark.parametrize("other", [
+    CASES.assign(n=[1, -2, 3]), CASES.rename(columns={"n": "N"}), CASES[CASES.columns[::-1]], CASES.iloc[::-1],
+    CASES.assign(kind=["a", "", "c"]),
+])  # fmt: skip
 def test_another_value_name_or_order_is_another_hash(other):
     assert logical_of(other) != logical_of(CASES)
 
@@ -88,25 +80,20 @@ def test_another_value_name_or_order_is_another_hash(other):
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 def test_dates_of_any_resolution_are_the_same(unit):
     frame = pd.DataFrame({"t": np.array(["2024-01-02T03:04:05", "NaT"], dtype=f"datetime64[{unit}]")})
-
     assert logical_of(frame) == sha256('t\n2024-01-02 03:04:05\n""\n')
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "text"),
-    [
-        ("t.csv", b"a,b\r\n1,2\r\n", b"a,b\n1,2\n"),
-        ("t.csv", b"a,b\r1,2\r", b"a,b\n1,2\n"),
-        ("t.csv", b"\xef\xbb\xbfa,b\n1,2\n", b"a,b\n1,2\n"),
-        ("latin.csv", b"\xfc\r\n", b"\xfc\n"),
-        ("x.bin", b"\0\r\n", b"\0\r\n"),
-    ],
-)
+@pytest.mark.parametrize(("name", "content", "text"), [
+    ("t.csv", b"a,b\r\n1,2\r\n", b"a,b\n1,2\n"),
+    ("t.csv", b"a,b\r1,2\r", b"a,b\n1,2\n"),
+    ("t.csv", b"\xef\xbb\xbfa,b\n1,2\n", b"a,b\n1,2\n"),
+    ("latin.csv", b"\xfc\r\n", b"\xfc\n"),
+    ("x.bin", b"\0\r\n", b"\0\r\n"),
+])  # fmt: skip
 def test_a_text_file_is_the_same_whatever_its_line_ends(tmp_path, name, content, text):
     path = tmp_path / name
     path.write_bytes(content)
     read = read_hashes(path)
-
     assert (read.size, read.sha256, read.logical) == (len(content), sha256(content), sha256(text))
 
 
@@ -118,5 +105,4 @@ def test_line_ends_are_one_however_the_file_is_cut_in_reading(tmp_path_factory, 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(inputs, "_PIECE_BYTES", size)
         read = read_hashes(path)
-
     assert read.logical == sha256(content.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))

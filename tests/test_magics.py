@@ -50,7 +50,6 @@ def test_in_colab_the_key_is_taken_from_the_notebooks_secrets(shell, monkeypatch
 
 def test_config_shows_and_sets_the_traits(shell):
     out(shell, '%config AssistantMagics.save_dir = "elsewhere"')
-
     assert "elsewhere" in out(shell, "%assistant status")
     assert "Where files are saved" in out(shell, "%config AssistantMagics")
 
@@ -62,7 +61,6 @@ def test_unloading_takes_everything_back(notebook_dir):
         shell.run_line_magic("load_ext", "ipython_assistant")
         assert "assistant" in shell.magics_manager.magics["cell"]
         shell.run_line_magic("unload_ext", "ipython_assistant")
-
         assert "assistant" not in shell.magics_manager.magics["cell"]
         assert "assistant" not in shell.magics_manager.magics["line"]
         assert len(shell.input_transformers_cleanup) == before
@@ -74,20 +72,13 @@ def test_unloading_takes_everything_back(notebook_dir):
 def test_loading_twice_registers_once(shell):
     count = len(shell.input_transformers_cleanup)
     shell.run_line_magic("reload_ext", "ipython_assistant")
-
     assert len(shell.input_transformers_cleanup) == count
 
 
-@pytest.mark.parametrize(
-    "lines",
-    [
-        ["x = 1\n", "%assistantship?\n"],
-        ["%%assistants\n"],
-        ["%%assistant -i a\n", "plot?\n"],
-        ["%assistant status\n"],
-        [],
-    ],
-)
+@pytest.mark.parametrize("lines", [
+    ["x = 1\n", "%assistantship?\n"], ["%%assistants\n"], ["%%assistant -i a\n", "plot?\n"], ["%assistant status\n"],
+    [],
+])  # fmt: skip
 def test_the_transformer_leaves_everything_else_alone(shell, lines):
     assert hooks_of(shell).keep_lines(list(lines)) == lines
 
@@ -100,7 +91,6 @@ def test_the_notebooks_directory_is_the_working_directory_at_load_or_what_the_en
         shell.run_line_magic("load_ext", "ipython_assistant")
         monkeypatch.chdir(tmp_path)
         assert str(notebook_dir / "assistant_files") in out(shell, "%assistant status")
-
         shell.run_line_magic("unload_ext", "ipython_assistant")
         monkeypatch.setenv("IPYTHON_ASSISTANT_DIR", str(tmp_path / "other"))
         shell.run_line_magic("load_ext", "ipython_assistant")
@@ -146,7 +136,6 @@ def test_a_response_of_the_sdk_that_ends_a_cell_is_shown(shell, hosted, notebook
     shell.user_ns["response"] = Response.model_construct(**wire.response(items))
     with capture_output() as captured:
         shell.run_cell("response", store_history=True)
-
     assert (notebook_dir / "assistant_files" / "a.csv").read_bytes() == b"a\n1\n"
     assert 'download="a.csv"' in captured.outputs[-1].data["text/html"]
 
@@ -159,7 +148,6 @@ def test_a_response_whose_container_cannot_be_seen_names_the_files_and_the_cure(
     shell.user_ns["response"] = Response.model_construct(**wire.response(items))
     with capture_output() as captured:
         outcome = shell.run_cell("response", store_history=True)
-
     assert outcome.success
     everything = captured.stdout + "".join(output.data.get("text/html", "") for output in captured.outputs)
     assert "a.csv" in everything
@@ -175,14 +163,12 @@ def test_show_asks_the_client_it_is_given(shell, service, notebook_dir):
     from ipython_assistant import show
 
     answer = show(wire.response([wire.Code("x"), wire.Message(text, (wire.cite(text, "a.csv", "cfile_1"),))]), client)
-
     assert answer.files["a.csv"].read_bytes() == b"a\n1\n"
 
 
 @pytest.mark.parametrize("magic", ["%%writefile note.txt", "%%bash", "%%html"])
 def test_the_body_of_another_cell_magic_is_left_alone(shell, magic):
     source = f"{magic}\n%assistant files?\n"
-
     assert repr("%assistant files?\n") in shell.transform_cell(source)
 
 

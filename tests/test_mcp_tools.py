@@ -23,7 +23,6 @@ def answered(hosted, notebook_dir, monkeypatch):
 def test_the_entry_point_names_tools_that_there_are():
     (entry,) = metadata.entry_points(group="jupyter_server_mcp.tools")
     functions = [getattr(import_module(tool.partition(":")[0]), tool.partition(":")[2]) for tool in entry.load()]
-
     assert all(function.__doc__ and asyncio.iscoroutinefunction(function) for function in functions)
 
 
@@ -31,7 +30,6 @@ def test_an_agent_asks_and_sees_the_files_and_the_recorded_question(answered, ho
     first = asyncio.run(batch.ask_about_data("Mean?", answered, ["cases.csv"]))
     again = asyncio.run(batch.ask_about_data("Mean?", answered, ["cases.csv"]))
     listed = asyncio.run(batch.files_of_answers(answered))
-
     assert (first["text"], first["status"], list(first["files"])) == ("Done.", "completed", ["out.csv"])
     assert again == first
     assert len(hosted.questions()) == 1
@@ -44,7 +42,6 @@ def test_an_agent_asks_and_sees_the_files_and_the_recorded_question(answered, ho
 def test_nothing_outside_the_directory_is_read_or_sent(answered, hosted, notebook_dir):
     (notebook_dir.parent / "private.csv").write_bytes(CSV)
     said = asyncio.run(batch.ask_about_data("Mean?", answered, ["../private.csv"]))
-
     assert "outside the directory" in said["error"]
     assert hosted.requests == []
 

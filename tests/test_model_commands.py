@@ -82,7 +82,6 @@ def get(*words):
 
 def test_size_and_licence_are_shown_before_anything_is_fetched(hub, monkeypatch, capsys):
     monkeypatch.setattr("builtins.input", lambda _: "")
-
     assert get() == 0
     printed = capsys.readouterr().out
     assert "apache-2.0" in printed
@@ -92,7 +91,6 @@ def test_size_and_licence_are_shown_before_anything_is_fetched(hub, monkeypatch,
 
 def test_after_a_yes_the_file_is_fetched_once_listed_and_removed(hub, monkeypatch, capsys):
     monkeypatch.setattr("builtins.input", lambda _: "y")
-
     assert get() == get() == main(["model", "list"]) == 0
     assert len(hub.ranges) == 1
     assert "-m gguf/some-model" in capsys.readouterr().out
@@ -105,7 +103,6 @@ def test_after_a_yes_the_file_is_fetched_once_listed_and_removed(hub, monkeypatc
 def test_a_download_that_broke_off_goes_on_where_it_stopped(hub, monkeypatch):
     hub.breaks_after = 1_000_000
     monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 100_000)
-
     assert 0 in (get("--yes"), get("--yes"))
     assert list(fetched_models(os.environ)) == ["some-model"]
     assert any(asked.startswith("bytes=") and asked != "bytes=0-" for asked in hub.ranges)
@@ -115,22 +112,17 @@ def refuse(attribute, value):
     return lambda hub, monkeypatch: monkeypatch.setattr(attribute, value)
 
 
-@pytest.mark.parametrize(
-    ("prepare", "name", "words"),
-    [
-        (lambda hub, _: setattr(hub, "stated", "0" * 64), "o/r/Some-Model.gguf", "SHA-256"),
-        (None, "o/r/missing.gguf", "It has: Some-Model.gguf"),
-        (None, "o/other/missing.gguf", "Check the name"),
-        (lambda _, patch: patch.setenv("HF_ENDPOINT", "http://127.0.0.1:9"), "", "could not be reached"),
-        (refuse("ipython_assistant.model_commands.find_spec", lambda _: None), "", "huggingface_hub"),
-        (None, "qwen3-4", "Did you mean qwen3-4b?"),
-    ],
-    ids=["another hash", "no such file", "no such repository", "no hub", "no library", "no such name"],
-)  # fmt: skip
+@pytest.mark.parametrize(("prepare", "name", "words"), [
+    (lambda hub, _: setattr(hub, "stated", "0" * 64), "o/r/Some-Model.gguf", "SHA-256"),
+    (None, "o/r/missing.gguf", "It has: Some-Model.gguf"),
+    (None, "o/other/missing.gguf", "Check the name"),
+    (lambda _, patch: patch.setenv("HF_ENDPOINT", "http://127.0.0.1:9"), "", "could not be reached"),
+    (refuse("ipython_assistant.model_commands.find_spec", lambda _: None), "", "huggingface_hub"),
+    (None, "qwen3-4", "Did you mean qwen3-4b?"),
+], ids=["another hash", "no such file", "no such repository", "no hub", "no library", "no such name"])  # fmt: skip
 def test_each_failure_is_two_lines_and_nothing_is_kept(hub, monkeypatch, capsys, *, prepare, name, words):
     if prepare:
         prepare(hub, monkeypatch)
-
     assert main(["model", "get", *filter(None, [name]), "--yes"]) == 1
     told = capsys.readouterr().err.strip().splitlines()
     assert len(told) == 2
@@ -140,6 +132,5 @@ def test_each_failure_is_two_lines_and_nothing_is_kept(hub, monkeypatch, capsys,
 
 def test_every_recommended_model_says_whether_it_was_measured():
     recommended = model_commands.recommended_models()
-
     assert 2 <= len(recommended) <= 3
     assert all("measured" in row["about"] for row in recommended.values())

@@ -19,21 +19,18 @@ def saved(folder, name, content="a,b\n1,2\n", own_name=""):
 
 def test_the_table_with_that_stem_is_a_frame(tmp_path):
     files = [saved(tmp_path, "plot.png", b"\x89PNG"), saved(tmp_path, "by_district.csv"), saved(tmp_path, "other.csv")]
-
     assert named_frame(files, "by_district").frame.to_dict("list") == {"a": [1], "b": [2]}
     assert named_frame(files, "by_district.csv").frame.to_dict("list") == {"a": [1], "b": [2]}
 
 
 def test_the_models_own_name_counts_where_the_file_was_saved_under_another(tmp_path):
     files = [saved(tmp_path, "x.csv", "old\n1\n", own_name="y.csv"), saved(tmp_path, "x-2.csv", "new\n1\n", "x.csv")]
-
     assert named_frame(files, "x").frame.columns.tolist() == ["new"]
     assert named_frame(files, "x-2").frame.columns.tolist() == ["new"]
 
 
 def test_case_counts_only_if_something_else_matches(tmp_path):
     upper = saved(tmp_path, "Means.csv", "upper\n1\n")
-
     assert named_frame([upper], "means").frame.columns.tolist() == ["upper"]
     assert named_frame([upper, saved(tmp_path, "means.tsv", "lower\n1\n")], "means").frame.columns.tolist() == ["lower"]
 
@@ -45,30 +42,24 @@ def test_of_several_formats_the_first_that_can_be_read_is_taken(tmp_path):
         saved(tmp_path, "t.parquet", b"broken"),
         saved(tmp_path, "t.png", b"\x89PNG"),
     ]
-
     assert named_frame(files, "t").frame.columns.tolist() == ["csv"]
     assert named_frame(files[:1], "t").frame.columns.tolist() == ["json"]
 
 
-@pytest.mark.parametrize(
-    ("files", "reason"),
-    [
-        ([], "the answer came without any file."),
-        ([("plot.png", b"")], "the answer's file is plot.png."),
-        ([("a.csv", b"x\n1\n"), ("b.png", b"")], "the answer's files are a.csv, b.png."),
-        ([("t.png", b"")], "t.png is not a table."),
-        ([("t.csv", b"")], "t.csv is empty."),
-        ([(f"{n}.csv", b"x\n") for n in range(12)], "the answer's files are "
-         + ", ".join(f"{n}.csv" for n in range(10)) + " and 2 more."),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("files", "reason"), [
+    ([], "the answer came without any file."),
+    ([("plot.png", b"")], "the answer's file is plot.png."),
+    ([("a.csv", b"x\n1\n"), ("b.png", b"")], "the answer's files are a.csv, b.png."),
+    ([("t.png", b"")], "t.png is not a table."),
+    ([("t.csv", b"")], "t.csv is empty."),
+    ([(f"{n}.csv", b"x\n") for n in range(12)],
+     "the answer's files are " + ", ".join(f"{n}.csv" for n in range(10)) + " and 2 more."),
+])  # fmt: skip
 def test_where_it_did_not_come_the_reason_says_what_did(tmp_path, files, reason):
     assert named_frame([saved(tmp_path, *file) for file in files], "t") == NoFrame("t", reason)
 
 
 # --- dtypes -----------------------------------------------------------------------------------------------------------
-
-
 def everything(rows):
     count = np.arange(rows)
     frame = pd.DataFrame(
@@ -106,52 +97,42 @@ def test_what_goes_in_comes_out_with_equal_dtypes_and_values(tmp_path):
     frame = everything(2_000)
     (item,) = gather(["x"], {"x": frame}, tmp_path, lambda: tmp_path)
     artifact = Artifact("x.csv", "x.csv", item.path, "x.csv", item.size, item.sha256, "text/csv")
-
     assert_frame_equal(named_frame([artifact], "x", dict(item.dtypes)).frame, frame)
 
 
-@pytest.mark.parametrize(
-    ("values", "dtype"),
-    [
-        (["North", "Total"], pd.CategoricalDtype(["North"])),
-        ([1.5, 2.0], np.dtype("int64")),
-        ([300], np.dtype("int8")),
-        ([-1], np.dtype("uint8")),
-        ([2**60 + 1], np.dtype("float64")),
-        (["2024-Q1"], np.dtype("datetime64[ns]")),
-        (["2024-01-01"], pd.DatetimeTZDtype(tz="UTC")),
-        ([0, 1], np.dtype("bool")),
-        (["all", "1"], np.dtype("int64")),
-        ([True, False], np.dtype("int64")),
-        ([0.5], "str"),
-        (["x"], np.dtype("timedelta64[ns]")),
-        (["x"], np.dtype("object")),
-    ],
-)
+@pytest.mark.parametrize(("values", "dtype"), [
+    (["North", "Total"], pd.CategoricalDtype(["North"])),
+    ([1.5, 2.0], np.dtype("int64")),
+    ([300], np.dtype("int8")),
+    ([-1], np.dtype("uint8")),
+    ([2**60 + 1], np.dtype("float64")),
+    (["2024-Q1"], np.dtype("datetime64[ns]")),
+    (["2024-01-01"], pd.DatetimeTZDtype(tz="UTC")),
+    ([0, 1], np.dtype("bool")),
+    (["all", "1"], np.dtype("int64")),
+    ([True, False], np.dtype("int64")),
+    ([0.5], "str"),
+    (["x"], np.dtype("timedelta64[ns]")),
+    (["x"], np.dtype("object")),
+])  # fmt: skip
 def test_a_column_that_would_change_stays_as_it_came(values, dtype):
     frame = pd.DataFrame({"x": values})
-
     assert_frame_equal(restored(frame, {"x": dtype}), frame)
 
 
-@pytest.mark.parametrize(
-    ("values", "dtype", "expected"),
-    [
-        ([1.0, None], np.dtype("int64"), "Int64"),
-        ([1.0, None], np.dtype("uint8"), "UInt8"),
-        ([True, None], np.dtype("bool"), "boolean"),
-        ([1, 2], np.dtype("float64"), "float64"),
-        ([1, 2], np.dtype("int32"), "int32"),
-    ],
-)
+@pytest.mark.parametrize(("values", "dtype", "expected"), [
+    ([1.0, None], np.dtype("int64"), "Int64"),
+    ([1.0, None], np.dtype("uint8"), "UInt8"),
+    ([True, None], np.dtype("bool"), "boolean"),
+    ([1, 2], np.dtype("float64"), "float64"),
+    ([1, 2], np.dtype("int32"), "int32"),
+])  # fmt: skip
 def test_gaps_that_came_with_the_answer_take_the_dtype_that_can_hold_them(values, dtype, expected):
     column = restored(pd.DataFrame({"x": values}), {"x": dtype, "other": dtype})["x"]
-
     assert str(column.dtype) == expected
     assert column.isna().tolist() == [value is None for value in values]
 
 
 def test_columns_of_one_name_are_left_alone():
     frame = pd.DataFrame([[1, 2]], columns=["a", "a"])
-
     assert_frame_equal(restored(frame, {"a": np.dtype("float64")}), frame)

@@ -82,7 +82,6 @@ def test_safe_name(name, expected):
 @given(NASTY | LONG)
 def test_a_safe_name_is_a_bare_name_that_every_system_takes(name):
     safe = safe_name(name)
-
     assert not set(safe) & set('/\\:*?"<>|')
     assert not any(unicodedata.category(char) in {"Cc", "Cs"} for char in safe)
     assert not safe.startswith((".", "-", "~", " "))
@@ -100,7 +99,6 @@ def test_a_safe_name_stays_as_it_is(name):
 @given(NASTY | LONG)
 def test_a_plain_name_is_short_ascii_and_safe(name):
     plain = plain_name(name)
-
     assert plain.isascii()
     assert len(plain) <= LONGEST_PLAIN + 1
     assert safe_name(plain) == plain
@@ -112,7 +110,6 @@ def test_names_planned_for_a_folder_are_distinct_on_every_disk(names):
     for name in names:
         taken = {folded(other) for other in planned}
         planned.append(next(free for free in numbered(safe_name(name)) if folded(free) not in taken))
-
     assert len({folded(name) for name in planned}) == len(names)
     assert all(len(name.encode()) <= 255 and not set(name) & set("/\\") for name in planned)
 
@@ -120,7 +117,6 @@ def test_names_planned_for_a_folder_are_distinct_on_every_disk(names):
 @pytest.mark.parametrize("suffix", [".csv", ".tar.gz"])
 def test_a_long_name_keeps_its_suffix(suffix):
     safe = safe_name("ж" * 300 + suffix)
-
     assert safe.endswith(f"ж{suffix}")
     assert LONGEST_NAME - 1 <= len(safe.encode()) <= LONGEST_NAME
 
@@ -135,10 +131,9 @@ def test_numbered_names_count_before_the_suffix():
     assert list(itertools.islice(numbered("v1.2.csv"), 2)) == ["v1.2.csv", "v1.2-2.csv"]
 
 
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [("A.CSV", "a.csv"), ("Café", "CAFE\u0301"), ("straße", "STRASSE"), ("می\u200cشود", "میشود"), ("ﬁ", "FI")],
-)
+@pytest.mark.parametrize(("one", "other"), [
+    ("A.CSV", "a.csv"), ("Café", "CAFE\u0301"), ("straße", "STRASSE"), ("می\u200cشود", "میشود"), ("ﬁ", "FI"),
+])  # fmt: skip
 def test_names_that_some_disk_takes_for_the_same_are_the_same(one, other):
     assert folded(one) == folded(other)
 
@@ -151,14 +146,11 @@ def test_a_plain_name_keeps_what_it_can(name, plain):
     assert plain_name(name) == plain
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("a.CSV", "text/csv"),
-        ("a.png", "image/png"),
-        ("a", "application/octet-stream"),
-        ("a.b.unknown", "application/octet-stream"),
-    ],
-)
+@pytest.mark.parametrize(("name", "expected"), [
+    ("a.CSV", "text/csv"),
+    ("a.png", "image/png"),
+    ("a", "application/octet-stream"),
+    ("a.b.unknown", "application/octet-stream"),
+])  # fmt: skip
 def test_media_type_is_read_off_the_suffix(name, expected):
     assert media_type(name) == expected

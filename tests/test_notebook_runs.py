@@ -52,9 +52,7 @@ def test_replay_runs_each_notebook_in_its_own_directory_and_says_where_it_differ
     other = a_notebook(tmp_path / "other.ipynb", asking("Hi.", said("something else\n")), new_code_cell("1 / 2"))
     before = same.read_bytes(), other.read_bytes()
     monkeypatch.chdir(tmp_path)
-
     assert main(["replay", "sub/same.ipynb", "other.ipynb"]) == 1
-
     assert capsys.readouterr().out.splitlines() == ["sub/same.ipynb: same outputs", "other.ipynb: differs in cell 2"]
     assert (same.read_bytes(), other.read_bytes()) == before
 
@@ -138,9 +136,7 @@ NO_NOTEBOOKS = {
 def test_a_file_that_is_no_notebook_is_said_to_be_none(tmp_path, capsys):
     for name, text in NO_NOTEBOOKS.items():
         (tmp_path / f"{name}.ipynb").write_text(text)
-
     assert main(["replay", *(str(tmp_path / f"{name}.ipynb") for name in NO_NOTEBOOKS)]) == 1
-
     out = capsys.readouterr().out
     assert out.count(".ipynb: no notebook\n") == len(NO_NOTEBOOKS)
     assert out.count("It cannot be read as a notebook") == len(NO_NOTEBOOKS)
@@ -193,9 +189,7 @@ atexit.register(pathlib.Path("ended").touch)
 def test_a_kernel_ends_without_a_traceback_of_the_sockets_that_it_closes(tmp_path, capfd):
     path = tmp_path / "slow.ipynb"
     nbformat.write(new_notebook(cells=[new_code_cell(SLOW_CONTROL)]), path)
-
     assert main(["replay", str(path)]) == 0
-
     assert "Traceback" not in capfd.readouterr().err
     assert (tmp_path / "ended").exists()
 
@@ -234,9 +228,7 @@ def test_a_notebook_that_cannot_be_saved_is_said_and_left_whole(tmp_path, monkey
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(safe_dir, "place_file", full)
-
     assert main(["record", str(path)]) == 1
-
     out = capsys.readouterr().out
     assert out.splitlines()[0].endswith("not saved")
     assert "All its cells ran, but it cannot be saved: the disk is full." in out
@@ -255,7 +247,6 @@ def folder(tmp_path):
 
 def test_the_recordings_of_a_folder_are_listed(folder, capsys, monkeypatch):
     monkeypatch.chdir(folder)
-
     assert main(["recordings"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert " ".join(lines[0].split()) == "2026-01-15 openai completed 1 file Plot coverage by year."
@@ -270,7 +261,6 @@ def test_a_damaged_recording_is_found_by_the_check(folder, capsys):
     body = json.loads(Path(path).read_text())
     body["digest"] = "0" * 64
     path.write_text(json.dumps(body))
-
     assert main(["recordings", str(folder), "--check"]) == 1
     assert f"{path}: it was changed since it was written" in capsys.readouterr().out
 
@@ -281,7 +271,6 @@ def test_no_control_character_of_a_record_reaches_the_terminal(tmp_path, capsys,
     make_recording(Recordings(folder), TurnKey("\x1b]52;c;ZXZpbA==\x07Plot\x1b[2J\u202e"), {}, service="\x1b[31mx")
     (folder.store.path / "\x1b[2Jtorn.json").write_text("{")
     main(["recordings", str(tmp_path), *command])
-
     said = capsys.readouterr()
     assert set("\x1b\x07\u202e").isdisjoint(said.out + said.err)
     assert said.out

@@ -39,55 +39,46 @@ def test_a_windows_path_keeps_its_backslashes():
     assert parse_options(r"-i C:\data\new.csv").inputs == (r"C:\data\new.csv",)
 
 
-@pytest.mark.parametrize(
-    ("line", "what", "cure"),
-    [
-        ("--inputt x", "There is no option --inputt", "Did you mean --input?"),
-        ("--modle x", "There is no option --modle", "Did you mean --model?"),
-        ("--dri x", "There is no option --dri", "Did you mean --dir?"),
-        ("-i", "Argument -i/--input: expected one argument", "--help"),
-        ("-i 'a.csv", "no partner", "Close it"),
-        ('--dir ""', "--dir has no folder", "--dir PATH"),
-        ("-o 3x", "-o 3x", "-o table_3x"),
-        ("-o out/by-district.csv", "-o out", "-o by_district"),
-        ("--no-code -o x", "-o needs code", "Leave one"),
-        ("--no-code --container cntr_1", "--container needs code", "Leave one"),
-        ("--effort lots", "--effort lots", "low, medium, high"),
-        ("--timeout 0", "--timeout 0", "1 or more"),
-        ("--timeout soon", "--timeout", "--help"),
-        ("--memory 3g", "--memory 3g", "16g"),
-    ],
-)
+@pytest.mark.parametrize(("line", "what", "cure"), [
+    ("--inputt x", "There is no option --inputt", "Did you mean --input?"),
+    ("--modle x", "There is no option --modle", "Did you mean --model?"),
+    ("--dri x", "There is no option --dri", "Did you mean --dir?"),
+    ("-i", "Argument -i/--input: expected one argument", "--help"),
+    ("-i 'a.csv", "no partner", "Close it"),
+    ('--dir ""', "--dir has no folder", "--dir PATH"),
+    ("-o 3x", "-o 3x", "-o table_3x"),
+    ("-o out/by-district.csv", "-o out", "-o by_district"),
+    ("--no-code -o x", "-o needs code", "Leave one"),
+    ("--no-code --container cntr_1", "--container needs code", "Leave one"),
+    ("--effort lots", "--effort lots", "low, medium, high"),
+    ("--timeout 0", "--timeout 0", "1 or more"),
+    ("--timeout soon", "--timeout", "--help"),
+    ("--memory 3g", "--memory 3g", "16g"),
+])  # fmt: skip
 def test_an_option_that_cannot_be_meant_says_in_two_lines_what_to_write(line, what, cure):
     with pytest.raises(OptionError) as caught:
         parse_options(line)
-
     assert what in caught.value.message
     assert cure in caught.value.hint
     assert len(caught.value._render_traceback_()) == 2
     assert caught.value._render_traceback_()[0].startswith("OptionError: ")
 
 
-@pytest.mark.parametrize(
-    ("line", "body", "cell"),
-    [
-        ("plot by year -i coverage.csv", "", "Write:\n%%assistant -i coverage.csv\nplot by year"),
-        ("by year", "please\n", "Write:\n%%assistant\nby year\nplease"),
-        ("-m this-model is B missing?", "", "Write:\n%%assistant -m this-model\nis B missing?"),
-        ("-i 'my cases.csv' why?", "", "Write:\n%%assistant -i 'my cases.csv'\nwhy?"),
-        ("cases --new", "Plot it.", "Write: %%assistant -i cases --new"),
-    ],
-)
+@pytest.mark.parametrize(("line", "body", "cell"), [
+    ("plot by year -i coverage.csv", "", "Write:\n%%assistant -i coverage.csv\nplot by year"),
+    ("by year", "please\n", "Write:\n%%assistant\nby year\nplease"),
+    ("-m this-model is B missing?", "", "Write:\n%%assistant -m this-model\nis B missing?"),
+    ("-i 'my cases.csv' why?", "", "Write:\n%%assistant -i 'my cases.csv'\nwhy?"),
+    ("cases --new", "Plot it.", "Write: %%assistant -i cases --new"),
+])  # fmt: skip
 def test_words_on_the_first_line_are_refused_with_the_corrected_cell(line, body, cell):
     with pytest.raises(OptionError) as caught:
         parse_options(line, body, {"cases"})
-
     assert caught.value.hint == cell
 
 
 def test_the_first_screen_of_help_leaves_out_what_is_rarely_needed():
     first, second = option_help(), option_help(everything=True)
-
     assert parse_options("--help").help
     assert all(option in first for option in ("-i", "--input", "-m", "--model", "--dir", "--help", "--help-all"))
     assert first.startswith("usage: %%assistant [options]")

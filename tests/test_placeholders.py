@@ -44,77 +44,58 @@ NAMES = {
 }
 
 
-@pytest.mark.parametrize(
-    ("prompt", "filled"),
-    [
-        ("Plot {district} since {year}, {cases.shape[0]} rows.", "Plot North since 2024, 1 rows."),
-        ("{place.name}: {place.codes[0]}, {place.codes[-1]}", "Kavango: 001, 002"),
-        ("{limits[\"upper bound\"]} {limits['low'][1]}", "80 2"),
-        ("since {since}, {none}, {mean}, {words}", "since 2024-01-31, None, 0.5, {'a', 'b', 'c'}"),
-        ("coverage_{year}.csv, a_{year}.csv, {year}{n}", "coverage_2024.csv, a_2024.csv, 20242"),
-        ("It costs $5 in {district} and ${total}-${n} elsewhere.", "It costs $5 in North and $1234567-$2 elsewhere."),
-        ("a brace { alone and {district} :-}", "a brace { alone and North :-}"),
-        ("{district}:\n```\n{n}\n```\nnot `{n}`: {n}", "North:\n```\n{n}\n```\nnot `{n}`: 2"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("prompt", "filled"), [
+    ("Plot {district} since {year}, {cases.shape[0]} rows.", "Plot North since 2024, 1 rows."),
+    ("{place.name}: {place.codes[0]}, {place.codes[-1]}", "Kavango: 001, 002"),
+    ("{limits[\"upper bound\"]} {limits['low'][1]}", "80 2"),
+    ("since {since}, {none}, {mean}, {words}", "since 2024-01-31, None, 0.5, {'a', 'b', 'c'}"),
+    ("coverage_{year}.csv, a_{year}.csv, {year}{n}", "coverage_2024.csv, a_2024.csv, 20242"),
+    ("It costs $5 in {district} and ${total}-${n} elsewhere.", "It costs $5 in North and $1234567-$2 elsewhere."),
+    ("a brace { alone and {district} :-}", "a brace { alone and North :-}"),
+    ("{district}:\n```\n{n}\n```\nnot `{n}`: {n}", "North:\n```\n{n}\n```\nnot `{n}`: 2"),
+])  # fmt: skip
 def test_names_that_exist_are_filled_in(prompt, filled):
     assert fill(prompt, NAMES) == FilledPrompt(filled)
 
 
-@pytest.mark.parametrize(
-    "prompt",
-    [
-        "$x_{i}$ and $$\\sum_{i}^{n} {a}$$ and \\(x_{i}\\) and \\[{a}\\]",
-        "\\begin{align}\n{a} &= {b}\n\\end{align}",
-        "p {color: red} {{district}} {%a%} {{ a }} ${{ a }}",
-        "`{district}` and ``{a} ` {b}`` and `one\nline {a}`",
-        "```python\nprint({a})\n```",
-        "~~~\n{a}\n```\n{b}\n~~~",
-        "> ```\n> {a}\n> ```",
-        "```\n{a} in a fence that is never closed",
-        "{a, b} {1} {} {:.2f} {0.a} {'a'} { } {a:>10} {share:.1%} {a!r} {a=} {a + 1} {len(a)}",
-        "@dataclass\nclass A: ...",
-        "write to me@example.org",
-    ],
-)
+@pytest.mark.parametrize("prompt", [
+    "$x_{i}$ and $$\\sum_{i}^{n} {a}$$ and \\(x_{i}\\) and \\[{a}\\]", "\\begin{align}\n{a} &= {b}\n\\end{align}",
+    "p {color: red} {{district}} {%a%} {{ a }} ${{ a }}", "`{district}` and ``{a} ` {b}`` and `one\nline {a}`",
+    "```python\nprint({a})\n```", "~~~\n{a}\n```\n{b}\n~~~", "> ```\n> {a}\n> ```",
+    "```\n{a} in a fence that is never closed",
+    "{a, b} {1} {} {:.2f} {0.a} {'a'} { } {a:>10} {share:.1%} {a!r} {a=} {a + 1} {len(a)}", "@dataclass\nclass A: ...",
+    "write to me@example.org",
+])  # fmt: skip
 def test_text_that_is_no_placeholder_stays_as_it_is_without_a_hint(prompt):
     assert fill(prompt, NAMES) == FilledPrompt(prompt)
 
 
-@pytest.mark.parametrize(
-    ("prompt", "hint"),
-    [
-        ("{distrct}", "there is no variable distrct. Did you mean {district}?"),
-        ("{zzz}", "there is no variable zzz."),
-        ("{place.nmae}", "AttributeError"),
-        ("{place.codes[7]}", "IndexError: list index out of range"),
-        ("{fragile.rate}", "ZeroDivisionError: no cases."),
-        ("{cases}", "it is a DataFrame. Give it with -i"),
-        ("{cases.secret}", "it is a Series. Give it with -i"),
-        ("{join}", "it is a partial, which has no text of its own"),
-        ("{long}", "its value has 20,001 characters. Give it with -i long."),
-    ],
-)
+@pytest.mark.parametrize(("prompt", "hint"), [
+    ("{distrct}", "there is no variable distrct. Did you mean {district}?"),
+    ("{zzz}", "there is no variable zzz."),
+    ("{place.nmae}", "AttributeError"),
+    ("{place.codes[7]}", "IndexError: list index out of range"),
+    ("{fragile.rate}", "ZeroDivisionError: no cases."),
+    ("{cases}", "it is a DataFrame. Give it with -i"),
+    ("{cases.secret}", "it is a Series. Give it with -i"),
+    ("{join}", "it is a partial, which has no text of its own"),
+    ("{long}", "its value has 20,001 characters. Give it with -i long."),
+])  # fmt: skip
 def test_a_placeholder_that_cannot_be_filled_in_stays_with_a_hint(prompt, hint):
     filled = fill(f"Look at {prompt}.", NAMES)
-
     assert filled.prompt == f"Look at {prompt}."
     assert len(filled.hints) == 1
     assert hint in filled.hints[0]
 
 
-@pytest.mark.parametrize(
-    ("line", "named", "left"),
-    [
-        ("@data/cases.csv", "data/cases.csv", "cases.csv"),
-        ('  @"data/my file.csv" ', "data/my file.csv", "my file.csv"),
-        ("@data/*.csv", "data/*.csv", "*.csv"),
-        ("@cases", "cases", "cases"),
-    ],
-)
+@pytest.mark.parametrize(("line", "named", "left"), [
+    ("@data/cases.csv", "data/cases.csv", "cases.csv"),
+    ('  @"data/my file.csv" ', "data/my file.csv", "my file.csv"),
+    ("@data/*.csv", "data/*.csv", "*.csv"),
+    ("@cases", "cases", "cases"),
+])  # fmt: skip
 def test_a_line_with_an_at_sign_and_a_file_or_a_variable_is_an_input(line, named, left):
     filled = fill(f"Plot it.\n{line}\nThanks.", NAMES)
-
     assert filled.inputs == (named,)
     assert filled.prompt.split("\n")[1].endswith(left)
     assert "@" not in filled.prompt
@@ -124,7 +105,6 @@ def test_a_line_with_an_at_sign_and_a_file_or_a_variable_is_an_input(line, named
 def test_any_text_is_read_and_without_variables_only_input_lines_change(text):
     fill(text, {"a": "", "b": ""})
     filled = fill(text, {})
-
     assert filled.prompt == text or filled.inputs
 
 

@@ -34,7 +34,6 @@ def written(path, content):
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------------
-
 KINDS = [
     ("PNG", "image/png", {}),
     ("JPEG", "image/jpeg", {}),
@@ -46,9 +45,7 @@ KINDS = [
 @pytest.mark.parametrize(("kind", "type_", "options"), KINDS)
 def test_a_small_picture_is_shown_as_it_is(tmp_path, kind, type_, options):
     content = picture(120, 80, kind, **options)
-
     preview = read_picture(written(tmp_path / "a", content), type_)
-
     assert preview is not None
     assert (preview.content, preview.media_type, preview.whole) == (content, type_, True)
 
@@ -57,9 +54,7 @@ def test_a_small_picture_is_shown_as_it_is(tmp_path, kind, type_, options):
 def test_a_large_picture_becomes_a_thumbnail(tmp_path, kind, type_):
     content = picture(2400, 1200, kind, quality=100)
     assert len(content) > SMALL_BYTES
-
     preview = read_picture(written(tmp_path / "a", content), type_)
-
     assert preview is not None
     assert not preview.whole
     assert len(preview.content) <= 90_000
@@ -71,9 +66,7 @@ def test_a_large_picture_becomes_a_thumbnail(tmp_path, kind, type_):
 
 def test_twenty_megapixels_add_a_three_hundredth_of_their_size(tmp_path):
     path = written(tmp_path / "a.jpg", picture(5472, 3648, "JPEG", quality=95))
-
     preview = read_picture(path, "image/jpeg")
-
     assert preview is not None
     assert path.stat().st_size > 2_000_000
     assert len(preview.content) * 4 / 3 <= max(path.stat().st_size / 300, 16_000)
@@ -84,9 +77,7 @@ def test_a_transparent_picture_is_put_on_white(tmp_path):
         "RGBA", [*Image.effect_noise((1600, 1200), 90).convert("RGB").split(), Image.new("L", (1600, 1200))]
     )
     clear.save(tmp_path / "a.png")
-
     preview = read_picture(tmp_path / "a.png", "image/png")
-
     assert preview is not None
     with Image.open(io.BytesIO(preview.content)) as thumbnail:
         assert thumbnail.getextrema() == ((255, 255),) * 3
@@ -96,9 +87,7 @@ def test_a_photograph_stands_upright_in_its_thumbnail(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     path = written(tmp_path / "a.jpg", picture(2400, 1200, "JPEG", quality=100, exif=exif.tobytes()))
-
     preview = read_picture(path, "image/jpeg")
-
     assert preview is not None
     with Image.open(io.BytesIO(preview.content)) as thumbnail:
         assert thumbnail.height == 2 * thumbnail.width
@@ -108,33 +97,25 @@ def test_a_photograph_stands_upright_in_its_thumbnail(tmp_path):
 def test_a_decompression_bomb_is_left_to_the_card(tmp_path, padding):
     side = int(89_478_485**0.5) + 1
     path = written(tmp_path / "a.png", png_header(side, side) + b"\0" * padding)
-
     assert read_picture(path, "image/png") is None
 
 
-@pytest.mark.parametrize(
-    ("type_", "content"),
-    [
-        ("image/png", b"<html>error</html>"),
-        ("image/png", b""),
-        ("image/png", b"x" * 400_000),
-        ("image/png", picture(2400, 1200, "PNG")[:400_000]),
-        ("image/jpeg", picture(2400, 1200, "PNG")),
-        ("image/bmp", b"BM"),
-        ("text/csv", b"a,b"),
-    ],
-    ids=lambda part: ascii(part[:12]),
-)
+@pytest.mark.parametrize(("type_", "content"), [
+    ("image/png", b"<html>error</html>"),
+    ("image/png", b""),
+    ("image/png", b"x" * 400_000),
+    ("image/png", picture(2400, 1200, "PNG")[:400_000]),
+    ("image/jpeg", picture(2400, 1200, "PNG")),
+    ("image/bmp", b"BM"),
+    ("text/csv", b"a,b"),
+], ids=lambda part: ascii(part[:12]))  # fmt: skip
 def test_what_is_no_whole_picture_is_left_to_the_card(tmp_path, type_, content):
     assert read_picture(written(tmp_path / "a", content), type_) is None
 
 
 # --- texts ------------------------------------------------------------------------------------------------------------
-
-
 def test_a_short_text_is_shown_whole(tmp_path):
     head = read_text_head(written(tmp_path / "a.txt", "Größe\r\n  two\n".encode()))
-
     assert head is not None
     assert (head.text, head.whole) == ("Größe\n  two", True)
 
@@ -142,7 +123,6 @@ def test_a_short_text_is_shown_whole(tmp_path):
 @pytest.mark.parametrize("content", ["line\n" * 1000, "x" * 1000, "é" * 100_000], ids=["lines", "long", "two bytes"])
 def test_of_a_long_text_the_beginning_is_shown(tmp_path, content):
     head = read_text_head(written(tmp_path / "a.txt", content.encode()))
-
     assert head is not None
     assert not head.whole
     assert len(head.text.split("\n")) <= MOST_LINES

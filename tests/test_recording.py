@@ -38,28 +38,14 @@ ASKED = TurnKey(
     parent="f" * 64,
 )
 
+
 # --- the key ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "part",
-    [
-        {"prompt": "Plot coverage by month."},
-        {"model": "gpt-6"},
-        {"model": None},
-        {"instructions": "Other units."},
-        {"tools": None},
-        {"effort": None},
-        {"no_code": None},
-        {"outputs": ()},
-        {"outputs": ("by_year", "more")},
-        {"inputs": (("a.csv", "other"), ("b.csv", "cd34"))},
-        {"inputs": (("a.csv", "cd34"), ("b.csv", "ab12"))},
-        {"inputs": (("a.csv", "ab12"),)},
-        {"parent": ""},
-        {"parent": "e" * 64},
-    ],
-)
+@pytest.mark.parametrize("part", [
+    {"prompt": "Plot coverage by month."}, {"model": "gpt-6"}, {"model": None}, {"instructions": "Other units."},
+    {"tools": None}, {"effort": None}, {"no_code": None}, {"outputs": ()}, {"outputs": ("by_year", "more")},
+    {"inputs": (("a.csv", "other"), ("b.csv", "cd34"))}, {"inputs": (("a.csv", "cd34"), ("b.csv", "ab12"))},
+    {"inputs": (("a.csv", "ab12"),)}, {"parent": ""}, {"parent": "e" * 64},
+])  # fmt: skip
 def test_each_thing_the_user_wrote_is_part_of_the_key(part):
     assert replace(ASKED, **part).sha256 != ASKED.sha256
 
@@ -73,7 +59,6 @@ def test_a_turn_below_depends_on_all_of_the_answer_above(tmp_path):
     turn = Turn(items=(CodeCall("ci", "cntr", "print(1)", "completed"), Message("m", (TextPart("It rose."),))))
     files = [Artifact("a.csv", "a.csv", tmp_path, "a.csv", 1, sha256, "text/csv") for sha256 in ("ab", "cd")]
     digest = turn_digest("k", turn, files)
-
     others = [
         turn_digest("other", turn, files),
         turn_digest("k", replace(turn, items=turn.items[:1]), files),
@@ -115,7 +100,6 @@ def test_what_differs_from_a_recording_is_said_in_words():
 
 
 # --- the text ---------------------------------------------------------------------------------------------------------
-
 LINK = "See [a.csv](sandbox:/mnt/data/a.csv)."
 WEB = {"type": "url_citation", "url": "https://example.org/", "title": "A page", "start_index": 0, "end_index": 3}
 FROM_A_FILE = {"type": "file_citation", "file_id": "file_1", "filename": "a.pdf", "index": 2}
@@ -146,13 +130,11 @@ def test_a_turn_is_read_as_it_was_written(items, ending):
     events = stream(items, ending=ending)
     turn = without_pictures(folded(events))
     recording = replace(WHOLE, turn=turn)
-
     assert read_recording(recording_text(recording)) == recording
 
 
 def test_a_recording_holds_each_thing_once_and_is_read_as_lines():
     text = recording_text(replace(WHOLE, turn=folded(stream([Code("x = 1\ny = 2\n"), Said("It rose.\nIt fell.")]))))
-
     for once in (ASKED.prompt, "x = 1", "It rose."):
         assert text.count(once) == 1
     assert '"y = 2\\n"' in text
@@ -178,8 +160,6 @@ def test_no_name_in_a_recording_leads_out_of_its_folder(name):
 
 
 # --- what it never holds ----------------------------------------------------------------------------------------------
-
-
 def test_nothing_of_a_secret_is_left_anywhere_in_a_recording():
     secret, token = "open-sesame-0123456789", "planted-token-0123456789"
     said = f"It is {secret} and {token}."

@@ -57,7 +57,6 @@ def fold(events):
 @pytest.mark.parametrize("path", STREAMS)
 def test_a_recorded_stream_has_gapless_numbers_and_an_end(path):
     events = events_of(path)
-
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     assert events[-1]["type"] in {"response.completed", "response.failed", "response.incomplete"}
 
@@ -66,7 +65,6 @@ def test_a_recorded_stream_has_gapless_numbers_and_an_end(path):
 def test_a_recorded_stream_folds_to_the_response_in_its_last_event(path):
     events = events_of(path)
     turn, whole = fold(events), read_response(events[-1]["response"])
-
     assert turn == whole
     if whole.status == "completed":
         before = fold(events[:-1])
@@ -82,7 +80,6 @@ def test_any_chunking_of_a_recorded_stream_gives_the_same_turn(path, cuts):
     body = path.read_bytes() if path.suffix == ".sse" else sse(events)
     edges = cuts.draw(st.lists(st.integers(0, len(body)), max_size=40))
     chunks = [body[start:end] for start, end in itertools.pairwise([0, *sorted(edges), len(body)])]
-
     assert fold(list(decode(chunks))) == fold(events)
 
 

@@ -58,8 +58,6 @@ def aged(path):
 
 
 # --- kept and brought back --------------------------------------------------------------------------------------------
-
-
 def test_everything_comes_back_under_its_recorded_name_once_only_the_recordings_are_left(recordings, make_folder):
     save_all(recordings.folder, [("plot.png", b"somebody's")], "cell-0")
     record, _ = make_recording(recordings, ASKED, {"table.csv": TABLE, "plot.png": PICTURE})
@@ -84,7 +82,6 @@ def test_everything_comes_back_under_its_recorded_name_once_only_the_recordings_
 def test_a_file_that_its_user_changed_is_not_overwritten_and_it_is_said(recordings):
     make_recording(recordings, ASKED, {"table.csv": TABLE})
     (recordings.folder.path / "table.csv").write_bytes(b"mine")
-
     for _ in range(2):  # the second time it is found where the first one put it
         back = recordings.restore(recordings.find(ASKED.sha256), "cell-1")
         assert [(item.name, item.own_name) for item in back.artifacts] == [("table-2.csv", "table.csv")]
@@ -97,9 +94,7 @@ def test_a_prompt_that_is_edited_and_put_back_brings_the_cells_first_files_back(
     make_recording(recordings, ASKED, {"table.csv": TABLE})
     make_recording(recordings, edited, {"table.csv": b"a,b\n3,4\n"}, minute=1)
     assert saved(recordings) == {"table.csv": b"a,b\n3,4\n"}
-
     back = recordings.restore(recordings.find(ASKED.sha256), "cell-1")
-
     assert saved(recordings) == {"table.csv": TABLE}
     assert back.notes == ()
 
@@ -113,9 +108,7 @@ def test_what_is_there_unchanged_is_not_touched_and_not_read_again(recordings, m
     recordings.restore(recordings.find(ASKED.sha256), "cell-1")
     recording = recordings.find(ASKED.sha256)
     monkeypatch.setattr(recording_store, "open_file", lambda path: pytest.fail(f"{path} is read again"))
-
     back = recordings.restore(recording, "cell-1")
-
     assert [item.path for item in back.artifacts] == paths
     assert [path.stat().st_mtime_ns for path in paths] == [there.st_mtime_ns for there in before]
 
@@ -127,7 +120,6 @@ def test_a_file_too_large_to_be_recorded_is_said_and_found_among_the_saved_files
     assert notes[-1] == said
     assert recordings.find(ASKED.sha256).notes[-1] == said
     assert bodies(recordings) == [record.files[1].sha256]
-
     assert recordings.restore(recordings.find(ASKED.sha256), "cell-1").failed == ()
     (recordings.folder.path / "large.bin").rename(recordings.folder.path / "kept elsewhere.bin")
     back = recordings.restore(recordings.find(ASKED.sha256), "cell-1")
@@ -138,15 +130,12 @@ def test_a_file_too_large_to_be_recorded_is_said_and_found_among_the_saved_files
 def test_the_first_recording_in_a_folder_says_so_and_a_replay_says_it_too(recordings):
     _, first = make_recording(recordings, ASKED, {"table.csv": TABLE})
     _, second = make_recording(recordings, replace(ASKED, prompt="More."), minute=1)
-
     assert first == ("Answers are recorded from now on, in assistant_files/.turns; its README says what that holds.",)
     assert second == ()
     assert recordings.find(ASKED.sha256).notes == first
 
 
 # --- found ------------------------------------------------------------------------------------------------------------
-
-
 def test_the_better_recording_answers_and_the_other_stays_beside_it(recordings):
     whole, _ = make_recording(recordings, ASKED)
     make_recording(recordings, ASKED, minute=1, status="refused")
@@ -169,8 +158,6 @@ def test_the_better_recording_answers_and_the_other_stays_beside_it(recordings):
 
 
 # --- damaged ----------------------------------------------------------------------------------------------------------
-
-
 def edit(path):
     body = json.loads(path.read_text())
     body["response"]["id"] = "other"
@@ -191,7 +178,6 @@ def test_a_damaged_record_is_named_not_served_and_not_written_over(how, recordin
     (path,) = records(recordings)
     DAMAGE[how](path)
     damaged = path.read_bytes()
-
     with pytest.raises(RecordingDamaged, match=path.name) as error:
         recordings.find(ASKED.sha256)
     assert "--fresh" in error.value.hint
@@ -222,8 +208,6 @@ def test_a_damaged_body_is_named_not_served_and_nothing_is_put_anywhere(how, rec
 
 
 # --- several, and crashes ---------------------------------------------------------------------------------------------
-
-
 def test_two_kernels_that_record_into_one_folder_lose_nothing(make_folder):
     each = [Recordings(make_folder()) for _ in range(2)]
     together = threading.Barrier(2)
@@ -292,13 +276,10 @@ def test_a_kernel_that_is_killed_while_it_records_leaves_the_recordings_before_w
 def test_with_the_clock_set_back_a_fresh_answer_still_takes_the_place_of_the_older_one(recordings):
     make_recording(recordings, ASKED, {"table.csv": b"older\n"}, minute=60)
     fresh, _ = make_recording(recordings, ASKED, {"table.csv": b"fresh\n"}, minute=0)
-
     assert recordings.find(ASKED.sha256).files[0].sha256 == fresh.files[0].sha256
 
 
 # --- one bad record is named and passed over --------------------------------------------------------------------------
-
-
 def nested(depth):
     return json.loads("[" * depth + "]" * depth)
 

@@ -16,7 +16,6 @@ LONG = "k" * 40
 REDACT = Redactor([KEY, LONG])
 
 # --- citations point at the same words --------------------------------------------------------------------------------
-
 WORDS = st.sampled_from(["It rose", " é", "\U0001f600", "[1]", "\n", " (see) "])
 PIECES = st.lists(WORDS | st.sampled_from([f" {KEY} ", f" {LONG} "]), min_size=1, max_size=8)
 KINDS = ("url_citation", "container_file_citation", "file_citation", "nested")
@@ -55,14 +54,12 @@ def turn_of(pieces, spans):
 def test_citations_point_at_the_same_words_wherever_a_key_stood(cited):
     pieces, spans = cited
     short = [" <secret> " if KEY in piece or LONG in piece else piece for piece in pieces]
-
     assert redacted_turn(turn_of(pieces, spans), REDACT) == turn_of(short, spans)
 
 
 def test_a_figures_citation_that_has_no_span_gets_none():
     figure = {**annotation("container_file_citation", 0, 0), "filename": "cfile_0.png"}
     (part,) = redacted_turn(folded(stream([Message(f"{KEY} rose.", (figure,))])), REDACT).parts
-
     assert (part.citations[0].start, part.citations[0].end) == (0, 0)
 
 
@@ -70,7 +67,6 @@ def test_the_footnote_stands_behind_the_words_it_stood_behind():
     text = f"On {KEY} it rose.\nOn {LONG} it fell."
     cited = annotation("url_citation", text.index("it rose"), text.index("it rose") + len("it rose"))
     turn = redacted_turn(folded(stream([Message(text, (cited,))])), REDACT)
-
     assert answer_text(turn, ()).startswith("On <secret> it rose.\u202f¹\nOn <secret> it fell.")
 
 
@@ -78,16 +74,13 @@ def test_a_secret_is_taken_out_of_code_what_it_printed_and_every_other_item():
     turn = folded(stream([Code(f"# {KEY}", (logs(f"{KEY}\n"),)), Reasoning(), Message("Done.")]))
     other = replace(turn.others[0], raw={"type": "reasoning", "summary": [{"text": f"It is {KEY}"}]})
     turn = replace(turn, items=(turn.items[0], other, turn.items[2]))
-
     redacted = redacted_turn(turn, REDACT)
-
     assert (redacted.calls[0].code, redacted.calls[0].logs) == ("# <secret>", "<secret>\n")
     assert redacted.others[0].raw["summary"] == [{"text": "It is <secret>"}]
     assert redacted.response_id == turn.response_id
 
 
 # --- secrets in tools -------------------------------------------------------------------------------------------------
-
 TOOL = {
     "type": "mcp",
     "server_label": "crm",
@@ -106,7 +99,7 @@ TOOL = {
     "max_tokens": 100,
     "filters": {"type": "eq", "key": "region", "value": "eu"},
     "parameters": {"type": "object", "properties": {"password": {"type": "string"}}, "primary_key": "id"},
-}
+}  # fmt: skip
 
 
 def test_every_secret_in_a_tool_is_taken_out_at_any_depth_and_nothing_else():
@@ -150,5 +143,4 @@ def test_another_secret_in_the_same_place_is_the_same_question(name, wrapped, se
 def test_a_tool_without_secrets_has_the_key_it_always_had():
     # printf '{"prompt":"Ask.","tools":[{"filters":{"key":"region"},"type":"file_search"}]}' | sha256sum
     tools = ({"type": "file_search", "filters": {"key": "region"}},)
-
     assert TurnKey("Ask.", tools=tools).sha256 == "e5e9d4334be207c91c924d48a1517676dccdb1c5d6b4916f5d5f3027f9299159"

@@ -66,8 +66,6 @@ def records_in(directory):
 
 
 # --- the same again ---------------------------------------------------------------------------------------------------
-
-
 def test_a_recorded_notebook_runs_again_without_a_key_and_a_connection_and_everything_is_equal(
     notebook, hosted, notebook_dir, alone
 ):
@@ -125,7 +123,6 @@ def test_each_kind_of_turn_replays_equal(notebook, hosted, alone, kind):
     live = outcome(notebook)
     notebook.restart()
     alone()
-
     assert outcome(notebook) == live
     assert len(hosted.questions()) == 1
 
@@ -148,7 +145,6 @@ def test_an_item_of_a_kind_nobody_knows_replays_equal(notebook, hosted, alone):
     live = outcome(notebook)
     notebook.restart()
     alone()
-
     assert outcome(notebook) == live
     assert "hologram_call" in json.dumps(live[1])
 
@@ -205,15 +201,12 @@ def test_whatever_a_turn_holds_its_replay_shows_saves_and_gives_the_same(noteboo
 
 
 # --- what asks again --------------------------------------------------------------------------------------------------
-
-
 def test_our_own_instructions_and_default_model_may_change(notebook, hosted, monkeypatch):
     hosted.will_say([wire.Message("Recorded.")])
     notebook.ask("A", "Ask.")
     monkeypatch.setattr(request, "INSTRUCTIONS", "Another text of ours.")
     monkeypatch.setattr(config, "default_model", lambda: "gpt-99")
     notebook.restart()
-
     assert notebook.ask("A", "Ask.").value.text == "Recorded."
     assert len(hosted.questions()) == 1
 
@@ -240,18 +233,13 @@ def test_each_thing_the_user_wrote_in_the_cell_asks_again_when_it_changes(notebo
         hosted.will_say([wire.Message(f"Anew: {line}")], response_id=f"resp_{number}")
         assert notebook.ask("A", question, line).value.text == f"Anew: {line}"
         assert notebook.ask("A", "Ask.", "-i t.csv").value.text == "Recorded."
-
     assert len(hosted.questions()) == 1 + len(OTHERWISE)
 
 
-@pytest.mark.parametrize(
-    "before",
-    [
-        "open('t.csv', 'w').write('a\\n2\\n')",
-        "%config AssistantMagics.model = 'other'",
-        "%%assistant\nSomething before it.",
-    ],
-)
+@pytest.mark.parametrize("before", [
+    "open('t.csv', 'w').write('a\\n2\\n')", "%config AssistantMagics.model = 'other'",
+    "%%assistant\nSomething before it.",
+])  # fmt: skip
 def test_what_is_set_or_holds_or_comes_before_otherwise_asks_again(notebook, hosted, notebook_dir, before):
     (notebook_dir / "t.csv").write_text("a\n1\n")
     hosted.will_say([wire.Message("Recorded.")])
@@ -260,7 +248,6 @@ def test_what_is_set_or_holds_or_comes_before_otherwise_asks_again(notebook, hos
     for number in (2, 3):
         hosted.will_say([wire.Message("Anew.")], response_id=f"resp_{number}")
     notebook.cell("before", before)
-
     assert notebook.ask("A", "Ask.", "-i t.csv").value.text == "Anew."
 
 
@@ -271,13 +258,10 @@ def test_what_does_not_change_the_question_replays(notebook, hosted, notebook_di
     (notebook_dir / "t.csv").write_bytes(b"a\r\n1\r\n")
     for line in ("-i t.csv --timeout 9", "-i t.csv --memory 4g", "-i t.csv --yes", "-i t.csv -i t.csv"):
         assert notebook.ask("A", "  Ask.  \n", line).value.text == "Recorded."
-
     assert len(hosted.questions()) == 1
 
 
 # --- modes and services -----------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("line", ["", "--fresh"])
 @pytest.mark.parametrize("mode", ["auto", "live"])
 def test_a_hosted_notebook_without_a_key_is_never_answered_without_a_model(notebook, hosted, monkeypatch, mode, line):
@@ -287,7 +271,6 @@ def test_a_hosted_notebook_without_a_key_is_never_answered_without_a_model(noteb
     monkeypatch.setenv("IPYTHON_ASSISTANT_MODE", mode)
     with pytest.raises((errors.NotRecorded, errors.NoKey)) as caught:
         notebook.ask("B", "Another question.", line)
-
     assert "openai" in caught.value.message
     assert "OPENAI_API_KEY" in caught.value.hint
     assert all(connection.engine_pid is None for connection in notebook.session.connections)
@@ -300,7 +283,6 @@ def test_in_ci_everything_is_replayed_and_nothing_asked(notebook, hosted, monkey
     hosted.will_say([wire.Message("Recorded.")])
     notebook.ask("A", "Ask.")
     monkeypatch.setenv("CI", "1")
-
     assert notebook.ask("A", "Ask.").value.text == "Recorded."
     with pytest.raises(errors.NotRecorded):
         notebook.ask("B", "Not recorded.")
@@ -313,7 +295,6 @@ def test_asking_afresh_in_replay_mode_is_an_error(notebook, monkeypatch):
     notebook.cell("S", "%config AssistantMagics.mode = 'replay'")
     with pytest.raises(errors.OptionError, match="--fresh") as caught:
         notebook.ask("A", "Ask.", "--fresh")
-
     assert "mode" in caught.value.hint
 
 
@@ -325,7 +306,6 @@ def test_a_missing_recording_shows_the_nearest_what_differs_the_folder_and_how_t
     notebook.cell("S", "%config AssistantMagics.mode = 'replay'")
     with pytest.raises(errors.NotRecorded) as caught:
         notebook.ask("A", "Plot the coverage by month.", "--effort low")
-
     said = str(caught.value)
     assert "“Plot the coverage by year.”" in said
     assert "the effort (low; recorded: not set)" in said
@@ -345,7 +325,6 @@ def test_from_another_directory_the_folder_looked_in_is_named_with_the_cure(
         notebook.ask("A", "Ask.")
     with pytest.raises(errors.InputError) as no_file:
         notebook.ask("A", "Ask.", "-i data/t.csv")
-
     assert f"Nothing is recorded in {tmp_path / 'assistant_files' / '.turns'}" in str(caught.value)
     assert "IPYTHON_ASSISTANT_DIR" in str(caught.value)
     assert f"looked in {tmp_path}" in str(no_file.value)
@@ -360,14 +339,11 @@ def test_the_same_notebook_runs_from_its_own_and_from_the_parent_directory(
     monkeypatch.setenv("IPYTHON_ASSISTANT_DIR", str(notebook_dir))
     notebook.restart()
     again = notebook.ask("A", "Both.", "-o by_district")
-
     assert (again.outputs, again.value) == (live.outputs, live.value)
     assert not (tmp_path / "assistant_files").exists()
 
 
 # --- what the user did since ------------------------------------------------------------------------------------------
-
-
 def test_a_file_the_user_changed_is_not_overwritten_and_the_table_asked_for_is_the_recorded_one(
     notebook, hosted, notebook_dir
 ):
@@ -377,7 +353,6 @@ def test_a_file_the_user_changed_is_not_overwritten_and_the_table_asked_for_is_t
     mine.write_text("my own work\n")
     notebook.restart()
     again = notebook.ask("A", "Both.", "-o by_district")
-
     assert mine.read_text() == "my own work\n"
     assert again.value.files["by_district-2.csv"].read_bytes() == CSV
     assert "by_district.csv is another file by now" in again.html
@@ -421,8 +396,6 @@ def test_a_recording_that_lost_its_key_is_named_and_neither_the_service_nor_the_
 
 
 # --- how often is looked --------------------------------------------------------------------------------------------
-
-
 def test_a_cell_that_is_asked_opens_no_recording_that_is_known(notebook, hosted, notebook_dir, monkeypatch):
     for number in range(4):
         hosted.put("by_district.csv", CSV, "cfile_csv")
@@ -448,8 +421,6 @@ def test_a_cell_that_is_asked_opens_no_recording_that_is_known(notebook, hosted,
 
 
 # --- what is recorded -------------------------------------------------------------------------------------------------
-
-
 def test_nothing_that_is_recorded_holds_a_key_a_home_a_host_or_what_an_input_holds(
     notebook, hosted, notebook_dir, monkeypatch
 ):
@@ -523,8 +494,6 @@ def test_a_tools_secrets_go_to_the_service_and_into_no_recording_and_another_one
 
 
 # --- the notebook's directory -----------------------------------------------------------------------------------------
-
-
 @pytest.mark.skipif(os.name != "posix", reason="another system lets no working directory be renamed")
 def test_files_go_to_the_new_place_when_the_notebooks_directory_is_renamed_and_that_is_said(
     notebook, hosted, notebook_dir
@@ -535,7 +504,6 @@ def test_files_go_to_the_new_place_when_the_notebooks_directory_is_renamed_and_t
     hosted.put("new.csv", CSV, "cfile_new")
     hosted.will_say([wire.Code("x"), wire.Message("Done.")], response_id="resp_2")
     ran = notebook.ask("B", "More.")
-
     assert str(renamed) in ran.printed
     assert (renamed / "assistant_files" / "new.csv").read_bytes() == CSV
     assert [artifact.href for artifact in ran.value.artifacts] == ["assistant_files/new.csv"]
@@ -544,7 +512,6 @@ def test_files_go_to_the_new_place_when_the_notebooks_directory_is_renamed_and_t
 
 
 # --- processes --------------------------------------------------------------------------------------------------------
-
 SCRIPT = """
 import sys
 from IPython.core.interactiveshell import InteractiveShell

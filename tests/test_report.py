@@ -44,7 +44,6 @@ def report(notebook, name):
 def test_a_page_has_everything_in_itself_and_nothing_of_a_model_runs_or_fetches(talked, hosted):
     printed, page = report(talked, "report.html")
     markup = Markup.of(page)
-
     assert "2 questions" in printed
     for words in ("Mean by year, as a table?", "to_csv", "by_year.csv", "cases.csv", "Did it rise?", "It rose."):
         assert words in markup.text, words
@@ -59,7 +58,6 @@ def test_a_notebook_holds_the_same_as_cells_that_can_run_again(talked):
     _, text = report(talked, "report.ipynb")
     notebook = nbformat.reads(text, as_version=4)
     nbformat.validate(notebook)
-
     assert [cell.source for cell in notebook.cells if cell.cell_type == "code"] == [
         "%%assistant -i cases.csv\nMean by year, as a table?",
         "%%assistant\nDid it rise?",
@@ -69,7 +67,6 @@ def test_a_notebook_holds_the_same_as_cells_that_can_run_again(talked):
 
 def test_markdown_has_pictures_in_itself_and_no_html_of_the_model(talked):
     _, text = report(talked, "report.md")
-
     assert "![](data:image/png;base64," in text
     assert "<script" not in text
     assert "![x](http" not in text
@@ -100,7 +97,6 @@ def test_one_conversation_can_be_had_alone(talked):
     talked.ask("B", "Did it rise?", "-c side")
     talked.cell("R", "%assistant report side.md -c side")
     text = (talked.session.notebook_dir / "side.md").read_text()
-
     assert "It rose." in text
     assert "Mean by year" not in text
 
@@ -111,7 +107,6 @@ def test_a_report_replaces_a_report_and_nothing_else(talked, notebook_dir):
     (notebook_dir / "mine.md").write_text("my own work")
     with pytest.raises(errors.OptionError, match="no report"):
         report(talked, "mine.md")
-
     assert (notebook_dir / "mine.md").read_text() == "my own work"
 
 
@@ -119,7 +114,6 @@ def test_a_report_replaces_a_report_and_nothing_else(talked, notebook_dir):
 def test_what_cannot_be_written_is_said_in_two_lines(talked, words):
     with pytest.raises(errors.OptionError) as caught:
         talked.cell("R", f"%assistant report {words}")
-
     assert caught.value.hint
 
 

@@ -32,7 +32,6 @@ def request(*words, traits=None, environment=None, **base):
 
 def test_by_default_the_code_interpreter_is_the_only_tool_and_its_outputs_are_asked_for():
     sent = request()
-
     assert sent["tools"] == [CODE]
     assert sent["include"] == ["code_interpreter_call.outputs"]
     assert {"reasoning", "store", "previous_response_id"}.isdisjoint(sent)
@@ -41,13 +40,11 @@ def test_by_default_the_code_interpreter_is_the_only_tool_and_its_outputs_are_as
 
 def test_other_tools_come_after_it_as_they_were_given():
     files = {"type": "file_search", "vector_store_ids": ["vs_1"]}
-
     assert request("--tool", "web_search", "--tool", "file_search:vs_1")["tools"] == [CODE, SEARCH, files]
 
 
 def test_without_code_neither_the_tool_nor_its_outputs_are_asked_for_and_the_model_knows():
     sent = request("--no-code", "--tool", "web_search")
-
     assert sent["tools"] == [SEARCH]
     assert "include" not in sent
     assert sent["instructions"] == WITHOUT_CODE
@@ -55,18 +52,15 @@ def test_without_code_neither_the_tool_nor_its_outputs_are_asked_for_and_the_mod
 
 def test_effort_and_store_are_sent_where_they_are_set():
     sent = request("--effort", "high", traits={"store": False})
-
     assert sent["reasoning"] == {"effort": "high"}
     assert sent["store"] is False
 
 
 def test_tables_that_have_to_come_back_are_named_after_the_inputs_and_before_the_users_own_words():
     note = InputNote("/mnt/data/cases.csv", "10 rows")
-
     paragraphs = request("-o", "by_district", "-o", "worst", "--instructions", "Be kind.", inputs=(note,))[
         "instructions"
     ]
-
     first, files, tables, own = paragraphs.rsplit("\n\n", 3)
     assert first == INSTRUCTIONS
     assert files.startswith("Files of the user:\n- /mnt/data/cases.csv: 10 rows\n")
@@ -77,9 +71,7 @@ def test_tables_that_have_to_come_back_are_named_after_the_inputs_and_before_the
 def test_files_that_were_named_with_the_question_are_listed_before_the_others():
     here = InputNote("/mnt/data/cases.csv", "10 rows")
     earlier = InputNote("/mnt/data/old.csv", "a file", named=False)
-
     files = [request(inputs=tuple(inputs))["instructions"].split("\n\n")[1:] for inputs in ([earlier, here], [earlier])]
-
     keep = "Columns described as str hold text: read them with dtype=str and keep_default_na=False."
     assert files == [
         [
@@ -96,14 +88,12 @@ def test_one_table_is_asked_for_in_the_singular():
 
 def test_a_conversation_is_sent_as_messages_where_the_service_does_not_hold_it():
     sent = request(history=(PastMessage("user", "Who?"), PastMessage("assistant", "She.")))
-
     assert [message["role"] for message in sent["input"]] == ["user", "assistant", "user"]
 
 
 def test_everything_together_is_a_request_as_the_sdk_types_it():
     words = ("--tool", "web_search", "--effort", "low", "-o", "a")
     sent = request(*words, traits={"store": False}, container_id=None, previous_response_id="resp_1")
-
     TypeAdapter(response_create_params.ResponseCreateParamsStreaming).validate_python(sent, strict=False)
 
 
@@ -112,7 +102,6 @@ LATER = {"previous_response_id": "resp_1"}
 
 def test_openais_own_service_is_asked_to_shorten_long_conversations_and_to_send_no_padding():
     first, later = request(), request(**LATER)
-
     assert first["stream_options"] == {"include_obfuscation": False}
     assert "context_management" not in first
     assert later["context_management"] == [{"type": "compaction", "compact_threshold": 200_000}]
@@ -123,20 +112,16 @@ def test_openais_own_service_is_asked_to_shorten_long_conversations_and_to_send_
 )
 def test_other_services_get_no_field_that_only_openais_own_service_is_known_to_take(service, environment):
     sent = request(traits={"service": service}, environment=environment, **LATER)
-
     assert {"stream_options", "context_management"}.isdisjoint(sent)
 
 
 def test_limits_that_were_set_are_sent():
     sent = request(traits={"max_output_tokens": 2_000, "max_tool_calls": 5})
-
     assert (sent["max_output_tokens"], sent["max_tool_calls"]) == (2_000, 5)
     assert {"max_output_tokens", "max_tool_calls"}.isdisjoint(request())
 
 
 # --- what --tool takes ------------------------------------------------------------------------------------------------
-
-
 SOME_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -155,31 +140,26 @@ def test_file_search_names_its_vector_stores():
 @given(st.dictionaries(st.text(), SOME_JSON, max_size=4), st.text(min_size=1).filter(lambda k: k != "code_interpreter"))
 def test_any_json_object_with_a_type_goes_through_as_it_is(fields, kind):
     tool = {**fields, "type": kind}
-
     assert parse_tool(json.dumps(tool)) == tool
 
 
-@pytest.mark.parametrize(
-    ("spec", "said", "cure"),
-    [
-        ("web_serch", "There is no tool 'web_serch'.", "Did you mean web_search?"),
-        ("web_search:vs_1", "web_search takes nothing", "Write: --tool web_search"),
-        ("file_search", "The tool file_search needs a vector store.", "--tool file_search:vs_"),
-        ("file_search: ,", "The tool file_search needs a vector store.", "--tool file_search:vs_"),
-        ("", "A tool is missing.", "Write web_search"),
-        ("{'type': 'x'}", "The tool is not JSON: look at character 2", '{"type": "image_generation"}'),
-        ('{"type": "x", "n": NaN}', "The tool is not JSON", "or the tool as JSON"),
-        ('{"name": "x"}', 'The tool has no "type".', "or the tool as JSON"),
-        ('{"type": 3}', 'The tool has no "type".', "or the tool as JSON"),
-        ("code_interpreter", "The tool code_interpreter cannot be added.", "--no-code"),
-        ('{"type": "code_interpreter", "container": "cntr_1"}', "cannot be added", "--no-code"),
-        ('{"a":' * 100_000, "The tool", "or the tool as JSON"),
-    ],
-)
+@pytest.mark.parametrize(("spec", "said", "cure"), [
+    ("web_serch", "There is no tool 'web_serch'.", "Did you mean web_search?"),
+    ("web_search:vs_1", "web_search takes nothing", "Write: --tool web_search"),
+    ("file_search", "The tool file_search needs a vector store.", "--tool file_search:vs_"),
+    ("file_search: ,", "The tool file_search needs a vector store.", "--tool file_search:vs_"),
+    ("", "A tool is missing.", "Write web_search"),
+    ("{'type': 'x'}", "The tool is not JSON: look at character 2", '{"type": "image_generation"}'),
+    ('{"type": "x", "n": NaN}', "The tool is not JSON", "or the tool as JSON"),
+    ('{"name": "x"}', 'The tool has no "type".', "or the tool as JSON"),
+    ('{"type": 3}', 'The tool has no "type".', "or the tool as JSON"),
+    ("code_interpreter", "The tool code_interpreter cannot be added.", "--no-code"),
+    ('{"type": "code_interpreter", "container": "cntr_1"}', "cannot be added", "--no-code"),
+    ('{"a":' * 100_000, "The tool", "or the tool as JSON"),
+])  # fmt: skip
 def test_what_is_no_tool_is_said_with_what_to_write(spec, said, cure):
     with pytest.raises(ValueError) as caught:
         parse_tool(spec)
-
     message, hint = caught.value.args
     assert said in message
     assert cure in hint
@@ -193,7 +173,6 @@ def test_no_text_makes_anything_but_a_tool_or_two_lines(spec):
         tool = parse_tool(spec)
     except ValueError as error:
         said = error.args
-
     assert tool["type"]
     assert [type(line) for line in said] == [str, str]
     assert "\n" not in "".join(said)
@@ -206,17 +185,11 @@ def test_the_same_tool_twice_is_one():
     )
 
 
-@pytest.mark.parametrize(
-    "written",
-    [
-        '{"type": "mcp", "authorization": "sk-verysecret"',
-        "mcp:https://example.org?token=sk-verysecret",
-        "sk-verysecret",
-        "web_serch:sk-verysecret",
-    ],
-)
+@pytest.mark.parametrize("written", [
+    '{"type": "mcp", "authorization": "sk-verysecret"', "mcp:https://example.org?token=sk-verysecret", "sk-verysecret",
+    "web_serch:sk-verysecret",
+])  # fmt: skip
 def test_a_mistyped_tool_with_a_token_in_it_shows_no_token(written):
     with pytest.raises(ValueError) as caught:
         parse_tool(written)
-
     assert "verysecret" not in "".join(map(str, caught.value.args))

@@ -14,6 +14,5 @@ def test_the_sdist_has_every_page_that_a_test_or_the_readme_names(tmp_path):
     with tarfile.open(archive) as sdist:
         inside = {name.partition("/")[2] for name in sdist.getnames()}
     pages = re.findall(r"\]\((?!https?:|#)([\w./-]+)", (ROOT / "README.md").read_text(encoding="utf-8"))
-
     assert {"docs/errors.md", "tests/test_errors.py", "pyproject.toml", *pages} <= inside
     assert not [name for name in inside if ".venv" in name or "__pycache__" in name]

@@ -27,7 +27,6 @@ def answering(hosted, notebook_dir):
 def test_the_answer_is_on_stdout_and_everything_else_on_stderr(answering, capsys):
     assert main(["ask", "Count per district", "-i", "cases.csv"]) == 0
     shown = capsys.readouterr()
-
     assert shown.out == "The table: [by_district.csv](assistant_files/by_district.csv)\n"
     assert "connecting" in shown.err
     assert "sending cases.csv" in shown.err
@@ -39,7 +38,6 @@ def test_an_input_over_5_mb_shows_a_bar_on_its_way(answering, notebook_dir, monk
     monkeypatch.setattr(cli._ProgressLines, "update", lambda _lines, _text, activity=None: said.append(activity))
     (notebook_dir / "cases.bin").write_bytes(bytes(6_300_000))
     main(["ask", "Count per district", "-i", "cases.bin"])
-
     bars = [line for line in said if line and "█" in line]
     assert bars[0].startswith("sending 0 of 1 file █")
     assert "100% (6.3 MB of 6.3 MB" in bars[-1]
@@ -48,14 +46,12 @@ def test_an_input_over_5_mb_shows_a_bar_on_its_way(answering, notebook_dir, monk
 @pytest.mark.parametrize(("name", "read"), [("by_district.csv", pd.read_csv), ("by_district.xlsx", pd.read_excel)])
 def test_a_table_is_written_where_it_was_asked_for(answering, notebook_dir, name, read):
     assert main(["ask", "Count per district", "-i", "cases.csv", "-o", name]) == 0
-
     assert read(notebook_dir / name).to_dict("list") == {"district": ["A", "B"], "n": [1, 2]}
 
 
 def test_json_has_the_text_the_files_and_the_usage(answering, capsys):
     assert main(["ask", "Count per district", "--json"]) == 0
     body = json.loads(capsys.readouterr().out)
-
     assert (body["status"], body["response_id"]) == ("completed", "resp_1")
     assert [file["name"] for file in body["files"]] == ["by_district.csv"]
 
@@ -63,24 +59,19 @@ def test_json_has_the_text_the_files_and_the_usage(answering, capsys):
 def test_the_question_can_come_from_stdin(answering, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("Count {per} district\n"))
     main(["ask", "-"])
-
     assert answering.questions()[0]["input"][-1]["content"] == "Count {per} district"
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["-i", "nowhere.csv"], "InputError"),
-        (["-o", "plot.png"], "-o plot.png"),
-        (["-o", "nowhere/x.csv"], "nowhere"),
-        (["--effort", "much"], "--effort much"),
-        (["--tool", "web_serch"], "web_serch"),
-    ],
-)
+@pytest.mark.parametrize(("words", "said"), [
+    (["-i", "nowhere.csv"], "InputError"),
+    (["-o", "plot.png"], "-o plot.png"),
+    (["-o", "nowhere/x.csv"], "nowhere"),
+    (["--effort", "much"], "--effort much"),
+    (["--tool", "web_serch"], "web_serch"),
+])  # fmt: skip
 def test_a_wrong_call_is_two_lines_on_stderr_and_exit_code_2(hosted, notebook_dir, capsys, words, said):
     assert main(["ask", "Plot", *words]) == 2
     shown = capsys.readouterr()
-
     assert shown.out == ""
     assert said in shown.err
     assert len(shown.err.splitlines()) >= 2
@@ -89,7 +80,6 @@ def test_a_wrong_call_is_two_lines_on_stderr_and_exit_code_2(hosted, notebook_di
 
 def test_a_question_that_is_refused_has_an_exit_code_of_its_own(hosted, notebook_dir):
     hosted.will_say([wire.Message("Only about tables.", refusal=True)])
-
     assert main(["ask", "Who are you?"]) == 3
 
 
@@ -97,7 +87,6 @@ def test_a_question_that_fails_prints_what_arrived_and_ends_with_exit_code_1(hos
     hosted.will_say([wire.Message("No table today.")])
     code = main(["ask", "Count", "-o", "counts.csv"])
     shown = capsys.readouterr()
-
     assert code == 1
     assert shown.out == "No table today.\n"
     assert "TableMissing" in shown.err
@@ -117,7 +106,6 @@ def test_hints_say_what_fits_a_shell(hosted, notebook_dir, monkeypatch, capsys, 
         monkeypatch.setenv("IPYTHON_ASSISTANT_SERVICE", "openai")
         monkeypatch.delenv("OPENAI_API_KEY")
     assert main(["ask", "Count"]) in {1, 2}
-
     told = capsys.readouterr().err
     assert error in told
     assert cure in told
@@ -129,13 +117,11 @@ def test_a_short_wait_is_a_second_and_not_none(hosted, notebook_dir, capsys):
     said = Answer(wire.sse(wire.stream([wire.Message("Answer.")])), headers={"Content-Type": "text/event-stream"})
     answers = iter([limit, said])
     hosted.on("^POST /v1/responses$", lambda _request: next(answers))
-
     assert main(["ask", "Count"]) == 0
     assert "waiting 1 s before the next try" in capsys.readouterr().err
 
 
 def test_dry_run_sends_nothing(hosted, notebook_dir, capsys):
     assert main(["ask", "Plot", "--dry-run"]) == 0
-
     assert "Nothing was sent" in capsys.readouterr().out
     assert hosted.requests == []

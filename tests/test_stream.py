@@ -28,7 +28,6 @@ def test_any_cutting_of_the_same_bytes_gives_the_same_events(cuts, newline):
     body = wire.sse(EVENTS, newline)
     edges = [0, *sorted(cuts), len(body)]
     chunks = [body[start:end] for start, end in itertools.pairwise(edges)]
-
     assert list(decode(chunks)) == EVENTS
 
 
@@ -51,7 +50,6 @@ def test_the_iteration_ends_after_the_last_event_even_if_the_connection_does_not
 
 def test_a_body_that_ends_before_its_last_event_is_a_broken_stream_after_what_came():
     events = (event for event in EventStream(reply([wire.sse(EVENTS[:-1])])) if event)
-
     assert list(itertools.islice(events, len(EVENTS) - 1)) == EVENTS[:-1]
     with pytest.raises(StreamBroken, match="before its end"):
         next(events)
@@ -64,7 +62,6 @@ def test_a_lost_connection_is_a_broken_stream_that_keeps_its_cause():
 
     with pytest.raises(StreamBroken) as caught:
         list(EventStream(reply(chunks())))
-
     assert isinstance(caught.value.__cause__, Unreachable)
 
 
@@ -81,7 +78,6 @@ def test_a_pause_shows_as_none():
         seen.append(event)
         if event is None:
             go_on.set()
-
     assert None in seen
     assert [event for event in seen if event] == EVENTS
 
@@ -89,7 +85,6 @@ def test_a_pause_shows_as_none():
 def test_closing_closes_the_reply():
     closed = threading.Event()
     EventStream(reply([wire.sse(EVENTS)], closed.set)).close()
-
     assert closed.is_set()
 
 
@@ -105,16 +100,12 @@ def test_an_event_of_twice_the_size_takes_about_twice_the_time():
         b"data:" + json.dumps({"figure": "A" * size}).encode() + b"\n\n" for size in (8_000_000, 32_000_000)
     )
     fastest = min(seconds(small) for _ in range(3))
-
     assert seconds(large) < 8 * fastest + 0.2
 
 
 ENDLESS = {
-    "line": (b"data: ", b"x" * 100),
-    "lines": (b"", b"data: x\n"),
-    "other": (b": ", b"x" * 100),
-    "json": (b"{", b"1"),
-}
+    "line": (b"data: ", b"x" * 100), "lines": (b"", b"data: x\n"), "other": (b": ", b"x" * 100), "json": (b"{", b"1"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("first", "on_and_on"), ENDLESS.values(), ids=ENDLESS)
@@ -126,7 +117,6 @@ def test_an_event_without_end_is_given_up(monkeypatch, first, on_and_on):
 
 def test_an_event_that_is_no_json_or_too_deep_is_passed_over():
     odd = b"data: ping\n\ndata: [1]\n\ndata: " + b'{"a":' * 20_000 + b"1" + b"}" * 20_000 + b"\n\n"
-
     assert list(decode([odd, wire.sse(EVENTS)])) == EVENTS
 
 
@@ -136,5 +126,4 @@ def test_a_byte_order_mark_and_blank_lines_before_the_first_event_are_passed_ove
 
 def test_an_error_event_may_be_the_last():
     error = {"type": "error", "error": {"message": "No."}}
-
     assert [event for event in EventStream(reply([wire.sse([*EVENTS[:3], error])])) if event] == [*EVENTS[:3], error]

@@ -43,37 +43,31 @@ def shown(head):
 
 
 # --- the form of a CSV file -------------------------------------------------------------------------------------------
-
-
 def test_a_head_has_the_first_rows_and_the_true_size(path):
     head = head_of(path, "n,name\n" + "".join(f"{number},x{number}\n" for number in range(1234)), rows=2)
-
     assert shown(head) == (("n", "name"), (("0", "x0"), ("1", "x1")), 1234)
     assert (head.column_count, head.dtypes, head.notes, head.read_with) == (2, ("int64", "str"), (), "")
 
 
-@pytest.mark.parametrize(
-    ("content", "columns", "rows"),
-    [
-        ("a;b\n1;2\n", ("a", "b"), (("1", "2"),)),
-        ("a\tb,c\n1,2\t3,4\n", ("a", "b,c"), (("1,2", "3,4"),)),
-        ("a|b\n1|2\n", ("a", "b"), (("1", "2"),)),
-        ('"note"\n"one, two; three"\n', ("note",), (("one, two; three",),)),
-        ("district;mean\nA;1,5\nB;2,25\n", ("district", "mean"), (("A", "1,5"), ("B", "2,25"))),
-        ("sep=;\r\na;b\r\n1;2\r\n", ("a", "b"), (("1", "2"),)),
-        ('a,b\r\n"one\ntwo",2\r\n', ("a", "b"), (("one\ntwo", "2"),)),
-        ('a,b\r"one\ntwo",2\r', ("a", "b"), (("one\ntwo", "2"),)),
-        ("a,b\r\n1,2\n3,4\r5,6\r\n", ("a", "b"), (("1", "2"), ("3", "4"), ("5", "6"))),
-        ("\na,b\n\n1,\n\n\n,4\n\n", ("a", "b"), (("1", None), (None, "4"))),
-        ("a,b,\n1,2,\n", ("a", "b"), (("1", "2"),)),
-        (",a\nx,1\ny,2\n", ("Unnamed: 0", "a"), (("x", "1"), ("y", "2"))),
-        ("a,b\nx,1,2\ny,3,4\n", ("Unnamed: 0", "a", "b"), (("x", "1", "2"), ("y", "3", "4"))),
-        ("a,b\n", ("a", "b"), ()),
-        ("ort,wert\nMünchen,1\n".encode("utf-8-sig"), ("ort", "wert"), (("München", "1"),)),
-        ("ort,wert\nMünchen,1\n".encode("utf-16"), ("ort", "wert"), (("München", "1"),)),
-        ("ort,wert\nGröße,1\n".encode("latin-1"), ("ort", "wert"), (("Größe", "1"),)),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("content", "columns", "rows"), [
+    ("a;b\n1;2\n", ("a", "b"), (("1", "2"),)),
+    ("a\tb,c\n1,2\t3,4\n", ("a", "b,c"), (("1,2", "3,4"),)),
+    ("a|b\n1|2\n", ("a", "b"), (("1", "2"),)),
+    ('"note"\n"one, two; three"\n', ("note",), (("one, two; three",),)),
+    ("district;mean\nA;1,5\nB;2,25\n", ("district", "mean"), (("A", "1,5"), ("B", "2,25"))),
+    ("sep=;\r\na;b\r\n1;2\r\n", ("a", "b"), (("1", "2"),)),
+    ('a,b\r\n"one\ntwo",2\r\n', ("a", "b"), (("one\ntwo", "2"),)),
+    ('a,b\r"one\ntwo",2\r', ("a", "b"), (("one\ntwo", "2"),)),
+    ("a,b\r\n1,2\n3,4\r5,6\r\n", ("a", "b"), (("1", "2"), ("3", "4"), ("5", "6"))),
+    ("\na,b\n\n1,\n\n\n,4\n\n", ("a", "b"), (("1", None), (None, "4"))),
+    ("a,b,\n1,2,\n", ("a", "b"), (("1", "2"),)),
+    (",a\nx,1\ny,2\n", ("Unnamed: 0", "a"), (("x", "1"), ("y", "2"))),
+    ("a,b\nx,1,2\ny,3,4\n", ("Unnamed: 0", "a", "b"), (("x", "1", "2"), ("y", "3", "4"))),
+    ("a,b\n", ("a", "b"), ()),
+    ("ort,wert\nMünchen,1\n".encode("utf-8-sig"), ("ort", "wert"), (("München", "1"),)),
+    ("ort,wert\nMünchen,1\n".encode("utf-16"), ("ort", "wert"), (("München", "1"),)),
+    ("ort,wert\nGröße,1\n".encode("latin-1"), ("ort", "wert"), (("Größe", "1"),)),
+])  # fmt: skip
 def test_separator_line_ends_blank_lines_and_encoding_are_found(path, content, columns, rows):
     assert shown(head_of(path, content)) == (columns, rows, len(rows))
     assert len(frame_of(path, content)) == len(rows)
@@ -81,36 +75,32 @@ def test_separator_line_ends_blank_lines_and_encoding_are_found(path, content, c
 
 def test_an_encoding_that_turns_out_wrong_late_in_the_file_is_changed(path):
     content = ("a,b\n" + "1,x\n" * 20_000 + "3,Zürich\n").encode("cp1252")
-
     assert head_of(path, content).row_count == 20_001
     assert frame_of(path, content)["b"].iloc[-1] == "Zürich"
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "reason"),
-    [
-        ("x.csv", b"", "is empty"),
-        ("x.csv", b"\n  \n,,\n", "is empty"),
-        ("x.csv", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "is not a text file"),
-        ("x.csv", b"  <html><body>", "holds a web page"),
-        ("x.csv", b"a,b\n1,x\0y\n" + b"2,z\n" * 9, "a NUL character in line 2"),
-        ("x.xlsx", b"<!DOCTYPE html><table>", "holds a web page"),
-        ("x.csv", "地區,病例\n台北,10\n高雄,20\n".encode("big5"), "save it as UTF-8"),
-        ("x.csv", b"\xf0\xe0\xe9\xee\xed,n\n\xd1\xe5\xe2\xe5\xf0,10\n", "save it as UTF-8"),
-        ("x.csv", b"PK\x03\x04 and no more", "is a ZIP archive"),
-        ("x.xlsx", b"PK\x03\x04 and no more", "is not a workbook"),
-        ("x.csv.gz", gzip.compress(b"a,b\n" * 999, mtime=0)[:-9], "cannot be unpacked"),
-        ("x.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "save it as .xlsx"),
-        ("x.csv", "x" * 16_000_001, "line of over 16,000,000 characters"),
-        ("x.csv", "a" + "," * 20_001 + "\n" + "1" + "," * 20_001 + "2\n", "over 20,000 columns"),
-        ("x.json", '{"meta": 1, "results": [{"id": 1}]}', "list of records, but has one under 'results'"),
-        ("x.json", "[1, 2]", "list of records"),
-        ("x.json", "[{}]", "no columns"),
-        ("x.json", '[{"a":' + "[" * 100_000, "is not JSON"),
-        ("x.jsonl", '{"a": 1}\n{"a": ', "one JSON object a line"),
-        ("x.pdf", b"%PDF", "is not a table"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("name", "content", "reason"), [
+    ("x.csv", b"", "is empty"),
+    ("x.csv", b"\n  \n,,\n", "is empty"),
+    ("x.csv", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "is not a text file"),
+    ("x.csv", b"  <html><body>", "holds a web page"),
+    ("x.csv", b"a,b\n1,x\0y\n" + b"2,z\n" * 9, "a NUL character in line 2"),
+    ("x.xlsx", b"<!DOCTYPE html><table>", "holds a web page"),
+    ("x.csv", "地區,病例\n台北,10\n高雄,20\n".encode("big5"), "save it as UTF-8"),
+    ("x.csv", b"\xf0\xe0\xe9\xee\xed,n\n\xd1\xe5\xe2\xe5\xf0,10\n", "save it as UTF-8"),
+    ("x.csv", b"PK\x03\x04 and no more", "is a ZIP archive"),
+    ("x.xlsx", b"PK\x03\x04 and no more", "is not a workbook"),
+    ("x.csv.gz", gzip.compress(b"a,b\n" * 999, mtime=0)[:-9], "cannot be unpacked"),
+    ("x.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "save it as .xlsx"),
+    ("x.csv", "x" * 16_000_001, "line of over 16,000,000 characters"),
+    ("x.csv", "a" + "," * 20_001 + "\n" + "1" + "," * 20_001 + "2\n", "over 20,000 columns"),
+    ("x.json", '{"meta": 1, "results": [{"id": 1}]}', "list of records, but has one under 'results'"),
+    ("x.json", "[1, 2]", "list of records"),
+    ("x.json", "[{}]", "no columns"),
+    ("x.json", '[{"a":' + "[" * 100_000, "is not JSON"),
+    ("x.jsonl", '{"a": 1}\n{"a": ', "one JSON object a line"),
+    ("x.pdf", b"%PDF", "is not a table"),
+])  # fmt: skip
 def test_a_file_that_is_no_table_says_why(tmp_path, name, content, reason):
     path = written(tmp_path / name, content)
     for read in (read_head, read_table):
@@ -122,8 +112,6 @@ def test_a_file_that_is_no_table_says_why(tmp_path, name, content, reason):
 
 
 # --- files as people have them ----------------------------------------------------------------------------------------
-
-
 def days(*days):
     return pd.to_datetime([*days])
 
@@ -192,43 +180,36 @@ def test_a_file_as_people_have_it_is_read_right_or_what_is_unsure_is_said(path, 
         assert table.notes == ()
 
 
-@pytest.mark.parametrize(
-    ("shape", "column", "total"),
-    [("titles above", "2020", 91), ("tags", "n", 4), ("footnotes", "2024", 600), ("thousand points", "E", 13_142_291),
-     ("thousand commas", "n", 6872), ("dates with points", "w", 5.5)],
-)  # fmt: skip
+@pytest.mark.parametrize(("shape", "column", "total"), [
+    ("titles above", "2020", 91), ("tags", "n", 4), ("footnotes", "2024", 600), ("thousand points", "E", 13_142_291),
+    ("thousand commas", "n", 6872), ("dates with points", "w", 5.5),
+])  # fmt: skip
 def test_pandas_reads_the_same_with_the_arguments_that_the_model_is_told(path, shape, column, total):
     head = head_of(path, SHAPES[shape][0])
-
     arguments = eval(f"dict({head.read_with})")
     assert pd.read_csv(path, **arguments)[column].sum() == total
 
 
 def test_a_column_that_is_known_to_be_text_stays_text(path):
     written(path, "digits,share\n12,85%\n")
-
     table = read_table(path, "text/csv", {"digits": "str", "share": "str"})
-
     assert table.frame.to_dict("list") == {"digits": ["12"], "share": ["85%"]}
     assert table.notes == ()
 
 
 def test_a_code_late_in_the_file_keeps_the_whole_column_text(path):
     frame = frame_of(path, "code,n\n" + "12,1\n" * 30_000 + "007,2\n")
-
     assert (frame["code"].iloc[0], frame["code"].iloc[-1]) == ("12", "007")
 
 
 def test_numbers_are_read_to_their_last_digit(path):
     numbers, whole = [0.1 + 0.2, 1 / 3, -2.5e-300], [9_007_199_254_740_993, 2, 3]
     frame = frame_of(path, "n,m\n" + "".join(f"{n!r},{m}\n" for n, m in zip(numbers, whole, strict=True)))
-
     assert frame.to_dict("list") == {"n": numbers, "m": whole}
 
 
 def test_a_quotation_mark_that_is_never_closed_is_said(path):
     written(path, 'a,b\n1,"x\n' + "2,y\n" * 200)
-
     with pytest.raises(NotATable, match="never closed"):
         read_table(path, "text/csv")
 
@@ -241,21 +222,16 @@ def test_the_cells_that_the_csv_module_writes_are_those_of_the_head(tmp_path_fac
     path = tmp_path_factory.mktemp("csv") / "t.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, quoting=csv.QUOTE_ALL).writerows([["x", "y", "z"], *rows, ["1", "2", "3"]])
-
     head = read_head(path, "text/csv", rows=20)
-
     expected = tuple(tuple(cell or None for cell in row) for row in [*rows, ["1", "2", "3"]])
     assert shown(head) == (("x", "y", "z"), expected, len(expected))
     assert len(read_frame(path, "text/csv")) == len(expected)
 
 
 # --- large ones -------------------------------------------------------------------------------------------------------
-
-
 def test_the_rows_of_a_very_large_file_are_estimated_to_two_digits(path, monkeypatch):
     monkeypatch.setattr(csv_tables, "EXACT_BYTES", 100_000)
     head = head_of(path, "id,name\n" + "".join(f'{number},"name{number}"\n' for number in range(50_000)))
-
     assert (head.row_count, head.estimated, head.rows[1]) == (50_000, True, ("1", "name1"))
     assert len(read_frame(path, "text/csv")) == 50_000
 
@@ -278,9 +254,7 @@ def test_a_packed_file_is_unpacked_only_so_far(tmp_path, monkeypatch):
     monkeypatch.setattr(csv_tables, "LARGEST_UNPACKED", 2_000_000)
     content = b"a,b\n" + (b"1," + b"2" * 97 + b"\n") * 25_000
     path = written(tmp_path / "bomb.csv.gz", gzip.compress(content))
-
     head = read_head(path, "text/csv")
-
     assert (head.rows[0][0], head.estimated, head.row_count < 20_000) == ("1", True, True)
     assert "first 1 MB" in head.notes[-1]
     with pytest.raises(NotATable, match="unpacks to over 2,000,000 bytes"):
@@ -290,7 +264,6 @@ def test_a_packed_file_is_unpacked_only_so_far(tmp_path, monkeypatch):
 def test_one_wide_row_does_not_widen_the_work_of_all_others(path):
     began = time.monotonic()
     head = head_of(path, "a\n" * 6_000 + "," * 19_000 + "1\n")
-
     assert (head.column_count, head.row_count) == (19_001, 6_000)
     assert time.monotonic() - began < 30
 
@@ -298,14 +271,11 @@ def test_one_wide_row_does_not_widen_the_work_of_all_others(path):
 @pytest.mark.parametrize("name", ["t.csv.gz", "t.csv"])
 def test_a_packed_table_is_read_whatever_its_name(tmp_path, name):
     path = written(tmp_path / name, gzip.compress(b"code,n\n007,1\n"))
-
     assert read_head(path, media_type(name)).rows == (("007", "1"),)
     assert read_frame(path, media_type(name)).to_dict("list") == {"code": ["007"], "n": [1]}
 
 
 # --- JSON and GeoJSON -------------------------------------------------------------------------------------------------
-
-
 def test_large_json_is_not_looked_at_but_read_where_it_was_asked_for(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "LOOK", sheets.ReadLimits(10**8, 100_000, 10**6))
     path = tmp_path / "t.json"
@@ -316,29 +286,20 @@ def test_large_json_is_not_looked_at_but_read_where_it_was_asked_for(tmp_path, m
 
 FEATURE = {"type": "Feature", "properties": {"name": "Alpha", "pop": 10}, "geometry": {"type": "Point"}}
 JSON = {
-    "t.json": (
-        '[{"a": 1, "b": "x"},\n {"a": 0.5, "c": [1, {"d": null}]}, {"b": "007", "a": 2}]',
-        (("a", "b", "c"), (("1", "x", None), ("0.5", None, '[1, {"d": null}]'), ("2", "007", None)), 3),
-        ("float64", "str", "object"),
-    ),
-    "t.jsonl": (
-        '{"d":"North","v":1}\n\n{"d":"South","v":2,"note":"z"}\n',
-        (("d", "v", "note"), (("North", "1", None), ("South", "2", "z")), 2),
-        ("str", "int64", "str"),
-    ),
-    "t.geojson": (
-        json.dumps({"type": "FeatureCollection", "features": [FEATURE] * 2}),
-        (("name", "pop"), (("Alpha", "10"),) * 2, 2),
-        ("str", "int64"),
-    ),
-}
+    "t.json": ('[{"a": 1, "b": "x"},\n {"a": 0.5, "c": [1, {"d": null}]}, {"b": "007", "a": 2}]',
+               (("a", "b", "c"), (("1", "x", None), ("0.5", None, '[1, {"d": null}]'), ("2", "007", None)), 3),
+               ("float64", "str", "object")),
+    "t.jsonl": ('{"d":"North","v":1}\n\n{"d":"South","v":2,"note":"z"}\n',
+                (("d", "v", "note"), (("North", "1", None), ("South", "2", "z")), 2), ("str", "int64", "str")),
+    "t.geojson": (json.dumps({"type": "FeatureCollection", "features": [FEATURE] * 2}),
+                  (("name", "pop"), (("Alpha", "10"),) * 2, 2), ("str", "int64")),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", JSON)
 def test_records_and_lines_of_json_and_properties_of_geojson_are_tables(tmp_path, name):
     content, expected, dtypes = JSON[name]
     head = head_of(tmp_path / name, content)
-
     assert (shown(head), head.dtypes) == (expected, dtypes)
     assert head.notes == (("The geometries were left out.",) if name == "t.geojson" else ())
     frame = read_frame(tmp_path / name, media_type(name))
@@ -346,8 +307,6 @@ def test_records_and_lines_of_json_and_properties_of_geojson_are_tables(tmp_path
 
 
 # --- workbooks and Parquet --------------------------------------------------------------------------------------------
-
-
 def workbook(path, **rows_of_sheets):
     openpyxl = pytest.importorskip("openpyxl")
     book = openpyxl.Workbook()
@@ -383,7 +342,6 @@ def test_a_workbook_is_read_with_its_types_its_titles_and_its_notes_left_out(tmp
 def test_a_sheet_can_be_named_and_the_others_are_said(tmp_path):
     path = workbook(tmp_path / "t.xlsx", Empty=[], Cases=[("a",), (1,)], Other=[("b", None), (2, 3)])
     kind = media_type("t.xlsx")
-
     assert read_head(path, kind).columns == ("a",)
     assert read_head(path, kind, sheet="Other").rows == (("2", "3"),)
     assert "There are 3 sheets (Empty, Cases, Other); this is Cases." in read_head(path, kind).notes
@@ -393,7 +351,6 @@ def test_a_sheet_can_be_named_and_the_others_are_said(tmp_path):
 
 def test_what_is_called_a_workbook_and_is_a_text_file_is_read_as_one(tmp_path):
     text = written(tmp_path / "t.xls", "a\tb\n1\t2\n")
-
     assert read_head(text, media_type("t.xls")).rows == (("1", "2"),)
 
 
@@ -412,20 +369,15 @@ def sheet_bomb(path, xml):
     return path
 
 
-@pytest.mark.parametrize(
-    "xml",
-    [
-        '<row r="1"><c r="A1" t="str"><v>a</v></c></row><row r="99999999999"><c r="A9"><v>1</v></c></row>',
-        '<row r="1"><c r="A1" t="str"><v>a</v></c></row>'
-        + "".join(f'<row r="{row}"><c r="XFD{row}"><v>1</v></c></row>' for row in range(2, 30_000)),
-    ],
-    ids=["a far row", "far columns"],
-)
+@pytest.mark.parametrize("xml", [
+    '<row r="1"><c r="A1" t="str"><v>a</v></c></row><row r="99999999999"><c r="A9"><v>1</v></c></row>',
+    '<row r="1"><c r="A1" t="str"><v>a</v></c></row>'
+    + "".join(f'<row r="{row}"><c r="XFD{row}"><v>1</v></c></row>' for row in range(2, 30_000)),
+], ids=["a far row", "far columns"])  # fmt: skip
 def test_a_small_workbook_that_unpacks_to_endless_cells_is_looked_at_for_seconds(tmp_path, xml):
     path = sheet_bomb(tmp_path / "bomb.xlsx", xml)
     began = time.monotonic()
     assert read_head(path, media_type(path.name)).estimated
-
     assert time.monotonic() - began < 30
 
 
@@ -434,7 +386,6 @@ def test_a_parquet_file_is_read_with_what_it_says_of_its_columns(tmp_path):
     frame = pd.DataFrame({"code": ["007"] * 5000, "n": [None, *range(4999)]})
     frame.to_parquet(path := tmp_path / "t.parquet")
     head = read_head(path, media_type(path.name), rows=2)
-
     assert shown(head) == (("code", "n"), (("007", None), ("007", "0.0")), 5000)
     assert head.dtypes[1] == "double"
     with pytest.raises(NotATable, match="Parquet file"):
@@ -450,10 +401,8 @@ def test_a_small_parquet_file_with_a_list_of_millions_is_not_unpacked(tmp_path):
     column = pyarrow.ListArray.from_arrays(pyarrow.array([0, 3_000_000]), values)
     parquet.write_table(pyarrow.table({"n": [1], "list": column}), path, compression="zstd")
     assert path.stat().st_size < 100_000
-
     before = pyarrow.total_allocated_bytes()
     head = read_head(path, media_type(path.name))
-
     assert shown(head) == (("n",), (("1",),), 1)
     assert "not shown: list" in head.notes[0]
     assert pyarrow.total_allocated_bytes() - before < 1_000_000
@@ -466,6 +415,5 @@ def test_a_reader_that_is_not_installed_is_named(tmp_path, monkeypatch, name, pa
         packed.writestr("xl/workbook.xml", "")
     path = written(tmp_path / name, archive.getvalue() if package == "openpyxl" else b"PAR1")
     monkeypatch.setitem(sys.modules, package, None)
-
     with pytest.raises(NotATable, match=rf"needs {package}, which is not installed: `%pip install {package}`"):
         read_head(path, media_type(name))

@@ -14,7 +14,6 @@ CHECKOUT = Path(__file__).parents[1]
 
 def test_outcomes_and_errors_come_back():
     pool = Threads(2, "test")
-
     assert [pool.submit(pow, 2, number).result(5) for number in range(5)] == [1, 2, 4, 8, 16]
     with pytest.raises(ZeroDivisionError):
         pool.submit(lambda: 1 / 0).result(5)
@@ -45,7 +44,6 @@ def test_what_waits_when_it_is_closed_is_cancelled():
     running, waiting = pool.submit(go_on.wait, 5), pool.submit(go_on.wait, 5)
     pool.close()
     go_on.set()
-
     assert running.result(5) is True
     assert waiting.cancelled()
     assert pool.submit(pow, 2, 2).cancelled()
@@ -63,5 +61,4 @@ Threads(1, "test").submit(wait)
 begun.wait()
 """
     completed = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, timeout=20, check=False)
-
     assert completed.returncode == 0

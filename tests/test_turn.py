@@ -21,27 +21,14 @@ CITATION = wire.cite(TEXT, "by_district.csv", "cfile_1")
 TURNS = {
     "a message": [wire.Message("Hello there.")],
     "a refusal": [wire.Message("I cannot do that.", refusal=True)],
-    "code, then a message with a citation": [
-        wire.Code("print(1)\r\n", (wire.logs("1\n"),)),
-        wire.Message(TEXT, (CITATION,)),
-    ],
-    "a citation in the middle message": [
-        wire.Code("a = 1"),
-        wire.Message(TEXT, (CITATION,)),
-        wire.Code("b = 2"),
-        wire.Message("Done."),
-    ],
-    "logs, figure, logs": [
-        wire.Code("plot()", (wire.logs("a"), wire.image("data:image/png;base64,AA=="), wire.logs("b"))),
-        wire.Message("See.", (wire.cite_figure("cfile_2"),)),
-    ],
+    "code, then a citation": [wire.Code("print(1)\r\n", (wire.logs("1\n"),)), wire.Message(TEXT, (CITATION,))],
+    "a citation in the middle": [wire.Code("a"), wire.Message(TEXT, (CITATION,)), wire.Code("b"), wire.Message("")],
+    "logs, figure, logs": [wire.Code("p()", (wire.logs("a"), wire.image("data:image/png;base64,AA=="), wire.logs("b"))),
+                           wire.Message("See.", (wire.cite_figure("cfile_2"),))],
     "outputs that were not asked for": [wire.Code("x", None), wire.Message("ok")],
     "reasoning around everything": [wire.Reasoning(), wire.Code("x"), wire.Reasoning(), wire.Message("ok")],
-    "code that failed": [
-        wire.Code("1/0", (wire.logs("ZeroDivisionError"),), status="failed"),
-        wire.Message("It failed."),
-    ],
-}
+    "code that failed": [wire.Code("1/0", (wire.logs("DivisionError"),), status="failed"), wire.Message("It failed.")],
+}  # fmt: skip
 
 
 FAILURE = {"code": "insufficient_quota", "message": "No money.", "param": None}
@@ -62,14 +49,12 @@ def test_a_folded_stream_equals_the_response_read_whole(items):
 @pytest.mark.parametrize("items", TURNS.values(), ids=TURNS.keys())
 def test_a_stream_without_its_last_event_has_everything_but_the_status_and_usage(items):
     cut, whole = fold(wire.stream(items)[:-1]), fold(wire.stream(items))
-
     assert cut.items == whole.items
     assert (cut.status, whole.status) == ("in_progress", "completed")
 
 
 def test_code_has_plain_line_ends_and_outputs_keep_the_order_of_logs_and_figures():
     call = fold(wire.stream([wire.Code("a\r\nb"), *TURNS["logs, figure, logs"]])).calls
-
     assert call[0].code == "a\nb"
     assert call[1].outputs == ("a", Image("data:image/png;base64,AA=="), "b")
     assert call[1].logs == "ab"
@@ -78,7 +63,6 @@ def test_code_has_plain_line_ends_and_outputs_keep_the_order_of_logs_and_figures
 @pytest.mark.parametrize("error", [FAILURE, {"error": FAILURE}], ids=["flat", "nested"])
 def test_an_error_event_is_the_failure_and_what_arrived_is_kept(error):
     turn = fold([*wire.stream([wire.Message("Half an ans")])[:-1], {"type": "error", "sequence_number": 99, **error}])
-
     assert turn.failure is not None
     assert (turn.failure.code, turn.failure.message) == ("insufficient_quota", "No money.")
     assert turn.text == "Half an ans"
@@ -88,7 +72,6 @@ def test_a_failed_response_without_its_items_keeps_those_that_streamed():
     events = wire.stream([wire.Message("Half an ans")])[:-1]
     failed = wire.response([], status="failed", error={"code": "server_error", "message": "Gone."})
     turn = fold([*events, {"type": "response.failed", "sequence_number": 500, "response": failed}])
-
     assert (turn.status, turn.text) == ("failed", "Half an ans")
 
 
@@ -96,13 +79,11 @@ def test_outputs_that_only_the_item_carried_survive_a_last_event_without_them():
     items = [wire.Code("plot()", (wire.logs("kept"),)), wire.Message("ok")]
     events = wire.stream(items)
     events[-1]["response"]["output"][0]["outputs"] = []
-
     assert fold(events).calls[0].logs == "kept"
 
 
 def test_a_refusal_is_known_as_one_and_a_citation_that_is_sent_four_times_is_one():
-    turn = fold(wire.stream([*TURNS["a refusal"], *TURNS["code, then a message with a citation"]]))
-
+    turn = fold(wire.stream([*TURNS["a refusal"], *TURNS["code, then a citation"]]))
     assert turn.refused
     assert [len(part.citations) for part in turn.parts] == [0, 1]
 
@@ -118,7 +99,6 @@ def test_unknown_events_and_events_that_come_twice_change_nothing(items, data):
     noisy = []
     for event in wire.stream(items):
         noisy += [event, *data.draw(st.lists(st.just(event) | unknown_events, max_size=2))]
-
     assert fold(noisy) == fold(wire.stream(items))
 
 
@@ -128,9 +108,7 @@ FILE = {"type": "file_citation", "file_id": "file_1", "filename": "minutes.pdf",
 
 def test_sources_of_web_and_file_search_stand_beside_the_files_of_a_part():
     items = [wire.Message(TEXT, (PAGE, CITATION, FILE, PAGE))]
-
     part = fold(wire.stream(items)).parts[0]
-
     assert part.sources == (
         Source("https://example.org", "A page", 0, 4),
         Source("", "minutes.pdf", 4, 4, "file_1"),
@@ -139,23 +117,17 @@ def test_sources_of_web_and_file_search_stand_beside_the_files_of_a_part():
     assert fold(wire.stream(items)) == read_response(wire.response(items))
 
 
-@pytest.mark.parametrize(
-    ("annotation", "sources"),
-    [
-        ({"type": "file_path", "file_id": "file_1", "index": 0}, ()),
-        ({"type": "brand_new"}, ()),
-        (None, ()),
-        ("text", ()),
-        ({"type": "url_citation"}, (Source("", "", 0, 0),)),
-        (
-            {"type": "url_citation", "url_citation": {**PAGE, "type": None}},
-            (Source("https://example.org", "A page", 0, 4),),
-        ),
-    ],
-)
+@pytest.mark.parametrize(("annotation", "sources"), [
+    ({"type": "file_path", "file_id": "file_1", "index": 0}, ()),
+    ({"type": "brand_new"}, ()),
+    (None, ()),
+    ("text", ()),
+    ({"type": "url_citation"}, (Source("", "", 0, 0),)),
+    ({"type": "url_citation", "url_citation": {**PAGE, "type": None}},
+     (Source("https://example.org", "A page", 0, 4),)),
+])  # fmt: skip
 def test_an_annotation_of_an_unknown_kind_or_shape_changes_nothing_and_a_nested_one_is_read(annotation, sources):
     part = read_response(wire.response([wire.Message(TEXT, (annotation,))])).parts[0]
-
     assert (part.citations, part.sources) == ((), sources)
 
 
@@ -177,14 +149,10 @@ def test_an_item_without_a_view_still_says_which_files_and_containers_are_its_ow
 
 
 # Servers that are nearly right. ---------------------------------------------------------------------------------------
-
 FULL = [
-    wire.Reasoning(),
-    wire.Message("First I plan."),
-    wire.Code("one()", (wire.logs("1"),)),
-    wire.Code("two()", (wire.image("data:image/png;base64,AA=="),)),
-    wire.Message(TEXT, (CITATION,)),
-]
+    wire.Reasoning(), wire.Message("First I plan."), wire.Code("one()", (wire.logs("1"),)),
+    wire.Code("two()", (wire.image("data:image/png;base64,AA=="),)), wire.Message(TEXT, (CITATION,)),
+]  # fmt: skip
 
 
 def without(*keys):
@@ -203,23 +171,18 @@ def contents(turn):
     return turn.text, [(call.code, call.outputs, call.container_id) for call in turn.calls], turn.citations
 
 
-@pytest.mark.parametrize(
-    "missing",
-    [
-        ("output_index",),
-        ("item_id",),
-        ("content_index",),
-        ("annotation_index",),
-        ("sequence_number",),
-        ("id", "item_id"),
-        ("output_index", "item_id", "id"),
-        ("output_index", "content_index", "annotation_index", "sequence_number"),
-    ],
-    ids="+".join,
-)
+@pytest.mark.parametrize("missing", [
+    ("output_index",),
+    ("item_id",),
+    ("content_index",),
+    ("annotation_index",),
+    ("sequence_number",),
+    ("id", "item_id"),
+    ("output_index", "item_id", "id"),
+    ("output_index", "content_index", "annotation_index", "sequence_number"),
+], ids="+".join)  # fmt: skip
 def test_a_stream_that_leaves_out_indices_and_ids_gives_the_same_turn(missing):
     events = without(*missing)
-
     assert contents(fold(events)) == contents(read_response(wire.response(FULL)))
     assert contents(fold(events[:-1])) == contents(read_response(wire.response(FULL)))
 
@@ -241,7 +204,6 @@ ODD = {
 @pytest.mark.parametrize("change", ODD.values(), ids=ODD)
 def test_a_service_that_is_odd_in_this_way_gives_the_same_turn(change):
     events = [change(event) for event in wire.stream(FULL)]
-
     assert contents(fold(events)) == contents(read_response(wire.response(FULL)))
 
 
@@ -256,7 +218,6 @@ def test_an_empty_whole_copy_takes_nothing_away(kind, content):
         if event["type"] == kind:
             for item in event.get("response", {}).get("output", [event.get("item")]):
                 item.update({**EMPTY, "content": content} if item["type"] == "message" else EMPTY)
-
     assert contents(fold(events)) == contents(read_response(wire.response(FULL)))
 
 
@@ -265,7 +226,6 @@ def test_the_container_of_an_event_is_that_of_its_own_call_not_of_the_last():
     turn_fold = TurnFold()
     for event in wire.stream(items)[:-1]:
         turn_fold.feed(event)
-
     assert turn_fold.container_of({"type": "x", "output_index": 0, "item_id": "ci_0"}) == "cntr_1"
     assert turn_fold.container_of({"type": "x", "output_index": 1}) == "cntr_2"
     assert turn_fold.container_of({"type": "x"}) == "cntr_2"
@@ -275,7 +235,6 @@ def test_the_container_of_an_event_is_that_of_its_own_call_not_of_the_last():
 @given(mutated(wire.stream(FULL)))
 def test_any_field_may_be_of_any_type_and_the_rest_of_the_answer_is_there(events):
     turn = fold(events)
-
     # Everything that is read off a turn can be read and written.
     said = [turn.text, turn.response_id, turn.model, turn.status, turn.incomplete_reason, *turn.container_ids]
     said += [text for call in turn.calls for text in (call.id, call.code, call.logs, call.status)]
@@ -294,5 +253,4 @@ def test_an_item_nested_without_end_is_cut_where_nobody_reads_on():
     for _ in range(900):
         inner["value"] = inner = {}
     (item,) = read_response({"output": [raw]}).others
-
     assert json.dumps(item.raw).count("{") < 60

@@ -40,7 +40,6 @@ def test_tokens_are_read_from_a_recorded_usage():
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": 38523,
     }
-
     assert tokens_of(recorded) == Tokens(input=38152, cached=1408, output=371)
 
 
@@ -48,14 +47,12 @@ def test_tokens_are_read_from_a_recorded_usage():
 def test_whatever_stands_in_a_usage_no_number_is_negative_and_parts_are_no_more_than_the_whole(junk, data):
     details = {"cached_tokens": data.draw(st.integers())}
     tokens = tokens_of({"input_tokens": junk, "output_tokens": junk, "input_tokens_details": details})
-
     assert min(tokens.input, tokens.cached, tokens.output) >= 0
     assert tokens.cached <= tokens.input
 
 
 def test_a_million_of_each_costs_what_the_price_says():
     million = 1_000_000
-
     assert cost(Tokens(input=million), "m", ROUND).tokens == pytest.approx(1.0)
     assert cost(Tokens(input=million, cached=million), "m", ROUND).tokens == pytest.approx(0.5)
     assert cost(Tokens(output=million), "m", ROUND).tokens == pytest.approx(10.0)
@@ -64,14 +61,12 @@ def test_a_million_of_each_costs_what_the_price_says():
 
 def test_a_dated_name_costs_what_the_model_costs():
     used = Tokens(1_000_000)
-
     assert cost(used, "gpt-6-luna-2026-08-07") == cost(used, "gpt-6-luna")
     assert cost(used, "gpt-6-luna-2026").tokens is None
 
 
 def test_a_price_that_is_not_known_is_not_guessed_and_the_cure_is_said():
     spent = cost(Tokens(100), "gpt-99")
-
     assert spent.tokens is None
     assert "gpt-99 is unknown" in spent.note
     assert "AssistantMagics.prices" in spent.note
@@ -80,7 +75,6 @@ def test_a_price_that_is_not_known_is_not_guessed_and_the_cure_is_said():
 
 def test_the_embedded_engine_costs_nothing_and_another_service_has_other_prices():
     used = Tokens(1_000_000)
-
     assert cost(used, "basic", service="local").tokens == 0
     assert cost(used, "ollama/qwen3.5:4b", service="local").tokens == 0
     assert cost(used, "gpt-6-luna", service="azure").tokens is None
@@ -90,21 +84,18 @@ def test_the_embedded_engine_costs_nothing_and_another_service_has_other_prices(
 
 def test_a_price_set_by_hand_counts_more_than_the_table():
     own = prices_with({"gpt-6-luna": {"input": 7.0, "cached": 1.0, "output": 8.0}, "mine": {"input": 0, "output": 0}})
-
     assert cost(Tokens(1_000_000, 1_000_000), "gpt-6-luna", own).tokens == pytest.approx(1.0)
     assert cost(Tokens(1_000_000), "mine", own).tokens == 0
     assert own["gpt-6.1-sol"] == known_prices()["gpt-6.1-sol"]
 
 
-@pytest.mark.parametrize(
-    "written",
-    [{"input": 1}, {"input": 1, "output": 2, "sum": 3}, {"input": "1", "output": 2}, {"input": True, "output": 2}, 5,
-     {"input": -1, "output": 2}, {"input": float("nan"), "output": 2}, {"input": float("inf"), "output": 2}],
-)  # fmt: skip
+@pytest.mark.parametrize("written", [
+    {"input": 1}, {"input": 1, "output": 2, "sum": 3}, {"input": "1", "output": 2}, {"input": True, "output": 2}, 5,
+    {"input": -1, "output": 2}, {"input": float("nan"), "output": 2}, {"input": float("inf"), "output": 2},
+])  # fmt: skip
 def test_a_price_that_is_none_is_said_with_how_to_write_one(written):
     with pytest.raises(ConfigError) as caught:
         prices_with({"m": written})
-
     assert "'m'" in caught.value.message
     assert "'input': 0.25" in caught.value.hint
 
@@ -123,7 +114,6 @@ def test_two_turns_in_one_container_are_one_container_that_lives_longer():
         turn("cntr_2", NOON, NOON + minutes(0.5)),
         turn("cntr_1", NOON + minutes(10), NOON + minutes(13), "64g"),
     ]
-
     # 33 minutes with 4 GB, and 21 minutes with 1 GB.
     assert f"${0.12 * 33 / 20 + 0.03 * 21 / 20:.2f}" in total_in_words(turns, known_prices(), "")
     assert "container" not in total_in_words([], known_prices(), "")
@@ -131,7 +121,6 @@ def test_two_turns_in_one_container_are_one_container_that_lives_longer():
 
 def test_a_model_elsewhere_is_billed_by_its_provider():
     used = Tokens(1_000_000)
-
     assert cost(used, "anthropic/claude-sonnet-5", service="local").tokens is None
     assert cost(used, "http://192.0.2.1/v1/m", service="local").tokens is None
     assert cost(used, "openai/gpt-6-luna", service="local").tokens == cost(used, "gpt-6-luna").tokens

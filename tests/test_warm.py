@@ -26,7 +26,6 @@ def test_it_begins_once_after_a_cell_ended_and_imports_everything(shell, tmp_pat
     for _ in range(2):
         shell.trigger("post_run_cell", None)
     warmth._timer.join(20)
-
     assert warmth.left == []
     assert set(modules) <= set(sys.modules)
 
@@ -37,7 +36,6 @@ def test_it_can_be_ended_before_it_began(shell, cells):
     for _ in range(cells):
         shell.trigger("post_run_cell", None)
     warmth.end()
-
     assert shell.callbacks["post_run_cell"] == []
     assert not warmth._timer.is_alive() or warmth._timer.finished.is_set()
 
@@ -46,7 +44,6 @@ def test_a_module_that_cannot_be_imported_ends_it_quietly(shell):
     warmth = Warmth(shell, ("no_such_module_anywhere", "json"), idle_s=0)
     shell.trigger("post_run_cell", None)
     warmth._timer.join(20)
-
     assert warmth.left == ["no_such_module_anywhere", "json"]
 
 

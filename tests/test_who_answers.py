@@ -79,11 +79,9 @@ def ask(one_session):
 
 def test_without_a_key_a_model_that_runs_here_answers_says_so_and_goes_on_answering(ask, ollama):
     ollama.script = [Reply(CODE), Reply("There are 8 cases."), Reply("Yes."), Reply("Yes.")]
-
     answer = ask("Sum the cases and save them as out.csv")
     ollama.loaded = ["gemma4:31b"]
     ask("Are there any others?")
-
     assert (answer.text, answer.logs.strip()) == ("There are 8 cases.", "8")
     assert "out.csv" in answer.files
     assert f"Answered by {HERE}." in answer.notes
@@ -93,7 +91,6 @@ def test_without_a_key_a_model_that_runs_here_answers_says_so_and_goes_on_answer
 def test_where_looking_is_turned_off_no_server_is_asked_and_the_basic_forms_answer(notebook_dir, ollama):
     settings = freeze(AssistantMagics(find_models=False), Options(), notebook_dir, {})
     answers = with_answerer(settings, {})
-
     assert ollama.paths == []
     assert answers.answerer.startswith("the basic sentence forms")
 
@@ -101,7 +98,6 @@ def test_where_looking_is_turned_off_no_server_is_asked_and_the_basic_forms_answ
 def test_a_plain_name_is_found_among_the_models_here_and_a_wrong_one_names_the_nearest(ask, ollama):
     ollama.script = [Reply("Yes."), Reply("Yes.")]
     assert "Answered by gemma4:31b in Ollama on this machine." in ask("Are there cases?", model="gemma4:31b").notes
-
     with pytest.raises(errors.ModelUnknown) as caught:
         ask("Are there cases?", model="qwen3.5:29b")
     assert caught.value.hint.startswith("Did you mean qwen3.5:27b?")
@@ -110,7 +106,6 @@ def test_a_plain_name_is_found_among_the_models_here_and_a_wrong_one_names_the_n
 @pytest.mark.slow
 def test_a_model_with_a_provider_runs_code_here_though_a_key_of_a_hosted_service_is_set(ask, ollama, hosted):
     ollama.script = [Reply(CODE), Reply("There are 8 cases.")]
-
     assert ask("Sum the cases and save them as out.csv", model="ollama/qwen3.5:27b").logs.strip() == "8"
     assert hosted.requests == []
 
@@ -131,7 +126,6 @@ def test_a_model_that_cannot_be_asked_is_told_in_two_lines(ask, monkeypatch, *, 
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
     with pytest.raises(error) as caught:
         ask("Are there cases?", model=model)
-
     assert happened in caught.value.message
     assert cure in caught.value.hint
 
@@ -143,7 +137,6 @@ def test_a_silent_model_is_given_up_within_the_time_limit(ask, ollama):
     with pytest.raises(errors.AssistantError) as caught:
         ask("Are there cases?", timeout_s=2.0)
     never.set()
-
     assert "timeout" in caught.value.hint
     assert time.monotonic() - began < 60
 
@@ -155,7 +148,6 @@ def test_a_hosted_recording_is_not_answered_by_a_model_that_was_found(shell, ser
     service.will_say([wire.Message("Recorded.")])
     shell.run_cell_magic("assistant", "", "What was asked?")
     monkeypatch.delenv("OPENAI_API_KEY")
-
     with pytest.raises(errors.AssistantError):
         shell.run_cell_magic("assistant", "", "Something else?")
     assert ollama.paths == []
@@ -164,14 +156,12 @@ def test_a_hosted_recording_is_not_answered_by_a_model_that_was_found(shell, ser
 def test_status_says_who_answers_where_and_what_else_is_here(shell, ollama, capsys):
     shell.run_line_magic("assistant", "status")
     printed = capsys.readouterr().out
-
     for said in (f"ollama/qwen3.5:27b  ({HERE})", f"http://127.0.0.1:{ollama.port}/v1", "ollama/gemma4:31b"):
         assert said in printed
 
 
 def test_status_ends_in_the_way_to_a_real_model_where_there_is_none(shell, capsys):
     shell.run_line_magic("assistant", "status")
-
     assert A_REAL_MODEL in capsys.readouterr().out
 
 
@@ -184,13 +174,11 @@ def test_a_hosted_model_that_is_gone_names_the_nearest_and_why(ask, hosted, mode
     hosted.will_answer(refusal("The model does not exist.", 404, "model_not_found"))
     with pytest.raises(errors.ModelUnknown) as caught:
         ask("Are there cases?", **({"model": model} if model else {}))
-
     assert said in caught.value.message
     assert caught.value.hint.startswith("Did you mean gpt-6.1-sol?") or (model and "gpt-6.1-sol" in caught.value.hint)
 
 
 # What a model may see. ------------------------------------------------------------------------------------------------
-
 SECRETS = pd.DataFrame({
     "village": ["Kanariat", "Kanariat", "Zwergdorf"],
     "code": ["00712", "00713", "00714"],
@@ -220,7 +208,6 @@ def test_no_value_of_any_cell_reaches_a_model_that_may_not_see_them(ask, ollama,
     ask("Save the cases by village as wide.csv", ("secrets",), goes_on=True)
     # The files of the first answer, one of them with values as its columns, are in the container now.
     ask("And once more", (), goes_on=True)
-
     left = json.dumps([ollama.planned, ollama.asked, ollama.paths, ollama.headers])
     own = left.replace("Kanariat-none.csv", "").lower()  # a name that the model wrote itself
     assert [canary for canary in CANARIES if canary.lower() in own] == []
@@ -237,7 +224,6 @@ def test_what_a_model_has_seen_as_results_is_not_told_to_one_that_may_not_see_th
     ollama.forget()
     ollama.script = [Reply("```python\nprint(secrets['village'][1])\n```")]
     ask("And the second?", (), goes_on=True)
-
     left = json.dumps([ollama.planned, ollama.asked])
     assert "Which village comes first?" in left
     assert "Kanariat" not in left
@@ -252,7 +238,6 @@ def test_what_is_shared_with_whom_is_in_the_metadata_and_in_a_dry_run(shell, oll
     ollama.script = [Reply("```python\nprint(secrets['village'][0])\n```")]
     with capture_output() as captured:
         shell.run_cell("%%assistant -i secrets\nWhich village comes first?").raise_error()
-
     assert f"names, with {HERE}" in printed
     shared = [output.metadata.get("ipython_assistant", {}).get("shared") for output in captured.outputs]
     assert f"names, with {HERE}" in shared
@@ -264,7 +249,6 @@ def test_what_is_shared_with_whom_is_in_the_metadata_and_in_a_dry_run(shell, oll
 )
 def test_what_a_model_may_see_depends_on_where_it_is(notebook_dir, model, share):
     settings = freeze(AssistantMagics(model=model), Options(), notebook_dir, {"OPENAI_API_KEY": "k"})
-
     assert with_answerer(settings, {"OPENAI_API_KEY": "k"}).share == share
 
 
@@ -277,6 +261,5 @@ def test_the_engine_is_given_the_key_of_the_model_it_asks_and_no_other(monkeypat
         environment = psutil.Process(engine.pid).environ()
     finally:
         engine.stop()
-
     assert environment["GROQ_API_KEY"] == "planted-GROQ_API_KEY"
     assert {"OPENAI_API_KEY", "ANTHROPIC_API_KEY"}.isdisjoint(environment)

@@ -7,15 +7,10 @@ from hypothesis import strategies as st
 from ipython_assistant.core.wording import counted, on_one_line
 
 
-@pytest.mark.parametrize(
-    ("number", "nouns", "told"),
-    [
-        (0, ("row",), "0 rows"),
-        (1, ("row",), "1 row"),
-        (2, ("body", "bodies"), "2 bodies"),
-        (10**6, ("row",), "1,000,000 rows"),
-    ],
-)
+@pytest.mark.parametrize(("number", "nouns", "told"), [
+    (0, ("row",), "0 rows"), (1, ("row",), "1 row"), (2, ("body", "bodies"), "2 bodies"),
+    (10**6, ("row",), "1,000,000 rows"),
+])  # fmt: skip
 def test_only_one_is_singular(number, nouns, told):
     assert counted(number, *nouns) == told
 
@@ -23,7 +18,6 @@ def test_only_one_is_singular(number, nouns, told):
 @given(st.text())
 def test_whatever_is_said_stands_on_one_line_and_hides_nothing(said):
     line = on_one_line(said)
-
     assert line.isprintable()
     assert line == line.strip()
     assert on_one_line(line) == line
