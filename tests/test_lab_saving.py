@@ -27,11 +27,9 @@ def row_output(model_id="row"):
 
 def other_outputs():
     slider = {VIEW: {"version_major": 2, "version_minor": 0, "model_id": "slider"}, "text/plain": "IntSlider(value=3)"}
-    card = new_output(
-        "display_data", data={"text/html": "<p>card</p>"}, metadata={"ipython_assistant": {"output": "card"}}
-    )
+    card = {"ipython_assistant": {"output": "card"}}
     return [
-        card,
+        new_output("display_data", data={"text/html": "<p>card</p>"}, metadata=card),
         new_output("display_data", data=slider),
         new_output("stream", name="stdout", text="buttons"),
         new_output("error", ename="E", evalue="buttons", traceback=[]),
@@ -45,9 +43,8 @@ def example():
         new_code_cell("2", outputs=[row_output("row2"), row_output("row3")]),
         new_code_cell("3", metadata=copy.deepcopy(OURS), outputs=other_outputs()),
     ]
-    return json.loads(
-        nbformat.writes(new_notebook(cells=cells, metadata={"kernelspec": {"name": "x", "display_name": "X"}}))
-    )
+    kernel = {"kernelspec": {"name": "x", "display_name": "X"}}
+    return json.loads(nbformat.writes(new_notebook(cells=cells, metadata=kernel)))
 
 
 def test_our_rows_are_taken_out_and_nothing_else_is_touched():
@@ -75,25 +72,16 @@ def test_the_row_that_is_published_is_the_row_that_is_taken_out(tmp_path):
 def test_the_stored_state_of_our_rows_goes_with_them_and_that_of_others_stays():
     row, slider = {"model_name": "AnyModel", "state": {}}, {"model_name": "IntSliderModel", "state": {"value": 3}}
     notebook = example()
-    notebook["metadata"]["widgets"] = {
-        STATE: {"version_major": 2, "state": {"row": row, "row2": row, "slider": slider}}
-    }
+    states = {"row": row, "row2": row, "slider": slider}
+    notebook["metadata"]["widgets"] = {STATE: {"version_major": 2, "state": states}}
     remove_rows(notebook)
     assert notebook["metadata"]["widgets"] == {STATE: {"version_major": 2, "state": {"slider": slider}}}
 
 
+KEYS = ["cells", "outputs", "metadata", "widgets", "ipython_assistant", "output", "data", STATE, VIEW, "state"]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(
-                ["cells", "outputs", "metadata", "widgets", "ipython_assistant", "output", "data", STATE, VIEW, "state"]
-            ),
-            inner,
-            max_size=4,
-        )
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
     max_leaves=12,
 )
 

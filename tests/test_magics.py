@@ -16,6 +16,12 @@ from ipython_assistant.batch import ASK_OPTIONS
 from ipython_assistant.magics import hooks_of
 
 
+def answer_with_a_file():
+    """A response that cites a file of its container."""
+    text = "[a.csv](sandbox:/mnt/data/a.csv)"
+    return wire.response([wire.Code("x"), wire.Message(text, (wire.cite(text, "a.csv", "cfile_1"),))])
+
+
 def out(shell, source):
     with capture_output() as captured:
         outcome = shell.run_cell(source, store_history=True)
@@ -59,6 +65,9 @@ def test_unloading_takes_everything_back(notebook_dir):
     try:
         before = len(shell.input_transformers_cleanup)
         shell.run_line_magic("load_ext", "ipython_assistant")
+        loaded = len(shell.input_transformers_cleanup)
+        shell.run_line_magic("reload_ext", "ipython_assistant")
+        assert len(shell.input_transformers_cleanup) == loaded  # twice registers once
         assert "assistant" in shell.magics_manager.magics["cell"]
         shell.run_line_magic("unload_ext", "ipython_assistant")
         assert "assistant" not in shell.magics_manager.magics["cell"]
@@ -67,12 +76,6 @@ def test_unloading_takes_everything_back(notebook_dir):
         assert "AssistantMagics" not in [type(configurable).__name__ for configurable in shell.configurables]
     finally:
         InteractiveShell.clear_instance()
-
-
-def test_loading_twice_registers_once(shell):
-    count = len(shell.input_transformers_cleanup)
-    shell.run_line_magic("reload_ext", "ipython_assistant")
-    assert len(shell.input_transformers_cleanup) == count
 
 
 @pytest.mark.parametrize("lines", [
@@ -101,69 +104,43 @@ def test_the_notebooks_directory_is_the_working_directory_at_load_or_what_the_en
 
 
 def test_loading_imports_nothing_heavy(run_python):
-    heavy = (
-        "openai",
-        "pandas",
-        "matplotlib",
-        "ipywidgets",
-        "anywidget",
-        "nbformat",
-        "markdown_it",
-        "tornado",
-        "httpx2",
-    )
-    code = (
-        "import sys\n"
-        "from IPython.core.interactiveshell import InteractiveShell\n"
-        "shell = InteractiveShell.instance()\n"
-        "before = set(sys.modules)\n"
-        "shell.run_line_magic('load_ext', 'ipython_assistant')\n"
-        f"print([name for name in {heavy!r} if name in sys.modules and name not in before])\n"
-        "print(sorted(name for name in set(sys.modules) - before if not name.startswith('ipython_assistant')))"
-    )
-
-    heavy_ones, others = run_python(code).splitlines()[-2:]
-    assert heavy_ones == "[]"
-    assert others == "['IPython.core.magics.extension']", "a module of somebody else's is imported at load"
+    others = run_python("""
+import sys
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+before = set(sys.modules)
+shell.run_line_magic('load_ext', 'ipython_assistant')
+print(sorted(name for name in set(sys.modules) - before if not name.startswith('ipython_assistant')))
+""")
+    assert others.splitlines()[-1] == "['IPython.core.magics.extension']", "a module of somebody else's is imported"
 
 
-def test_a_response_of_the_sdk_that_ends_a_cell_is_shown(shell, hosted, notebook_dir):
+@pytest.mark.parametrize("there", [True, False])
+def test_a_response_of_the_sdk_that_ends_a_cell_is_shown_or_names_the_files_and_the_cure(
+    shell, hosted, notebook_dir, there
+):
     from openai.types.responses import Response
 
-    text = "[a.csv](sandbox:/mnt/data/a.csv)"
-    items = [wire.Code("x"), wire.Message(text, (wire.cite(text, "a.csv", "cfile_1"),))]
-    hosted.put("a.csv", b"a\n1\n", "cfile_1")
-    shell.user_ns["response"] = Response.model_construct(**wire.response(items))
-    with capture_output() as captured:
-        shell.run_cell("response", store_history=True)
-    assert (notebook_dir / "assistant_files" / "a.csv").read_bytes() == b"a\n1\n"
-    assert 'download="a.csv"' in captured.outputs[-1].data["text/html"]
-
-
-def test_a_response_whose_container_cannot_be_seen_names_the_files_and_the_cure(shell, hosted):
-    from openai.types.responses import Response
-
-    text = "[a.csv](sandbox:/mnt/data/a.csv)"
-    items = [wire.Code("x"), wire.Message(text, (wire.cite(text, "a.csv", "cfile_1"),))]
-    shell.user_ns["response"] = Response.model_construct(**wire.response(items))
+    if there:
+        hosted.put("a.csv", b"a\n1\n", "cfile_1")
+    shell.user_ns["response"] = Response.model_construct(**answer_with_a_file())
     with capture_output() as captured:
         outcome = shell.run_cell("response", store_history=True)
     assert outcome.success
     everything = captured.stdout + "".join(output.data.get("text/html", "") for output in captured.outputs)
+    assert ("show(response, client=client)" in everything) is not there
     assert "a.csv" in everything
-    assert "show(response, client=client)" in everything
+    if there:
+        assert (notebook_dir / "assistant_files" / "a.csv").read_bytes() == b"a\n1\n"
+        assert 'download="a.csv"' in captured.outputs[-1].data["text/html"]
 
 
 def test_show_asks_the_client_it_is_given(shell, service, notebook_dir):
     import openai
 
-    text = "[a.csv](sandbox:/mnt/data/a.csv)"
     service.put("a.csv", b"a\n1\n", "cfile_1")
     client = openai.OpenAI(api_key="x", base_url=service.url)
-    from ipython_assistant import show
-
-    answer = show(wire.response([wire.Code("x"), wire.Message(text, (wire.cite(text, "a.csv", "cfile_1"),))]), client)
-    assert answer.files["a.csv"].read_bytes() == b"a\n1\n"
+    assert ipython_assistant.show(answer_with_a_file(), client).files["a.csv"].read_bytes() == b"a\n1\n"
 
 
 @pytest.mark.parametrize("magic", ["%%writefile note.txt", "%%bash", "%%html"])

@@ -46,7 +46,6 @@ KINDS = [
 def test_a_small_picture_is_shown_as_it_is(tmp_path, kind, type_, options):
     content = picture(120, 80, kind, **options)
     preview = read_picture(written(tmp_path / "a", content), type_)
-    assert preview is not None
     assert (preview.content, preview.media_type, preview.whole) == (content, type_, True)
 
 
@@ -55,7 +54,6 @@ def test_a_large_picture_becomes_a_thumbnail(tmp_path, kind, type_):
     content = picture(2400, 1200, kind, quality=100)
     assert len(content) > SMALL_BYTES
     preview = read_picture(written(tmp_path / "a", content), type_)
-    assert preview is not None
     assert not preview.whole
     assert len(preview.content) <= 90_000
     with Image.open(io.BytesIO(preview.content)) as thumbnail:
@@ -67,7 +65,6 @@ def test_a_large_picture_becomes_a_thumbnail(tmp_path, kind, type_):
 def test_twenty_megapixels_add_a_three_hundredth_of_their_size(tmp_path):
     path = written(tmp_path / "a.jpg", picture(5472, 3648, "JPEG", quality=95))
     preview = read_picture(path, "image/jpeg")
-    assert preview is not None
     assert path.stat().st_size > 2_000_000
     assert len(preview.content) * 4 / 3 <= max(path.stat().st_size / 300, 16_000)
 
@@ -78,7 +75,6 @@ def test_a_transparent_picture_is_put_on_white(tmp_path):
     )
     clear.save(tmp_path / "a.png")
     preview = read_picture(tmp_path / "a.png", "image/png")
-    assert preview is not None
     with Image.open(io.BytesIO(preview.content)) as thumbnail:
         assert thumbnail.getextrema() == ((255, 255),) * 3
 
@@ -88,7 +84,6 @@ def test_a_photograph_stands_upright_in_its_thumbnail(tmp_path):
     exif[0x0112] = 6
     path = written(tmp_path / "a.jpg", picture(2400, 1200, "JPEG", quality=100, exif=exif.tobytes()))
     preview = read_picture(path, "image/jpeg")
-    assert preview is not None
     with Image.open(io.BytesIO(preview.content)) as thumbnail:
         assert thumbnail.height == 2 * thumbnail.width
 
@@ -116,14 +111,12 @@ def test_what_is_no_whole_picture_is_left_to_the_card(tmp_path, type_, content):
 # --- texts ------------------------------------------------------------------------------------------------------------
 def test_a_short_text_is_shown_whole(tmp_path):
     head = read_text_head(written(tmp_path / "a.txt", "Größe\r\n  two\n".encode()))
-    assert head is not None
     assert (head.text, head.whole) == ("Größe\n  two", True)
 
 
 @pytest.mark.parametrize("content", ["line\n" * 1000, "x" * 1000, "é" * 100_000], ids=["lines", "long", "two bytes"])
 def test_of_a_long_text_the_beginning_is_shown(tmp_path, content):
     head = read_text_head(written(tmp_path / "a.txt", content.encode()))
-    assert head is not None
     assert not head.whole
     assert len(head.text.split("\n")) <= MOST_LINES
     assert len(head.text) < 300

@@ -27,16 +27,9 @@ from ipython_assistant.core.turn import CodeCall, Message, TextPart, Turn, witho
 from ipython_assistant.who_answers import differences
 
 ASKED = TurnKey(
-    "Plot coverage by year.",
-    model="gpt-5",
-    instructions="Metric units.",
-    tools=({"type": "web_search"},),
-    effort="high",
-    no_code=True,
-    outputs=("by_year",),
-    inputs=(("a.csv", "ab12"), ("b.csv", "cd34")),
-    parent="f" * 64,
-)
+    "Plot coverage by year.", model="gpt-5", instructions="Metric units.", tools=({"type": "web_search"},),
+    effort="high", no_code=True, outputs=("by_year",), inputs=(("a.csv", "ab12"), ("b.csv", "cd34")), parent="f" * 64,
+)  # fmt: skip
 
 
 # --- the key ----------------------------------------------------------------------------------------------------------
@@ -71,13 +64,8 @@ def test_a_turn_below_depends_on_all_of_the_answer_above(tmp_path):
 
 
 def test_what_differs_from_a_recording_is_said_in_words():
-    now = TurnKey(
-        "Plot coverage by month.",
-        model="gpt-6",
-        outputs=("by_year",),
-        inputs=(("a.csv", "new"), ("c.csv", "ef")),
-        parent="e" * 64,
-    )
+    inputs = (("a.csv", "new"), ("c.csv", "ef"))
+    now = TurnKey("Plot coverage by month.", model="gpt-6", outputs=("by_year",), inputs=inputs, parent="e" * 64)
     above = [
         recorded("cell-0", [], asked=TurnKey(prompt), digest=digest * 64)
         for prompt, digest in (("Load the table", "f"), ("Load it all", "e"))
@@ -114,15 +102,10 @@ ITEMS = st.lists(
 )
 FILE = RecordedFile("a-2.csv", "a.csv", 3, "a" * 64, "cntr_1", "cfile_1", "cited", kept=True)
 WHOLE = recorded(
-    "cell-1",
-    [],
-    asked=ASKED,
+    "cell-1", [], asked=ASKED, files=(FILE,), notes=("A note.",), notebook="analysis.ipynb",
     inputs=(RecordedInput("a.csv", None, "ef01", "a table", "ab12"), RecordedInput("b.csv", 3, "2345", "", "cd34")),
-    files=(FILE,),
     missing=(FailedArtifact("b.csv", "It had not come.", "cntr_1", "cfile_2"),),
-    notes=("A note.",),
-    notebook="analysis.ipynb",
-)
+)  # fmt: skip
 
 
 @given(ITEMS, st.sampled_from(["completed", "incomplete", "failed"]))

@@ -17,8 +17,9 @@ from faults.server import Container, Play, png, table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests_support.events import sse
+from tests_support.replaying import folded
 
-from ipython_assistant.core.fold import TurnFold, read_response
+from ipython_assistant.core.fold import read_response
 from ipython_assistant.errors import ServiceError
 from ipython_assistant.service.stream import decode
 
@@ -47,27 +48,15 @@ def events_of(path):
     return [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
 
 
-def fold(events):
-    turn_fold = TurnFold()
-    for event in events:
-        turn_fold.feed(event)
-    return turn_fold.turn
-
-
 @pytest.mark.parametrize("path", STREAMS)
-def test_a_recorded_stream_has_gapless_numbers_and_an_end(path):
+def test_a_recorded_stream_has_gapless_numbers_and_folds_to_the_response_in_its_last_event(path):
     events = events_of(path)
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     assert events[-1]["type"] in {"response.completed", "response.failed", "response.incomplete"}
-
-
-@pytest.mark.parametrize("path", STREAMS)
-def test_a_recorded_stream_folds_to_the_response_in_its_last_event(path):
-    events = events_of(path)
-    turn, whole = fold(events), read_response(events[-1]["response"])
+    turn, whole = folded(events), read_response(events[-1]["response"])
     assert turn == whole
     if whole.status == "completed":
-        before = fold(events[:-1])
+        before = folded(events[:-1])
         # Everything a reader sees is there before the last event; what is encrypted is encrypted anew in it.
         assert (before.messages, before.calls) == (whole.messages, whole.calls)
 
@@ -80,7 +69,7 @@ def test_any_chunking_of_a_recorded_stream_gives_the_same_turn(path, cuts):
     body = path.read_bytes() if path.suffix == ".sse" else sse(events)
     edges = cuts.draw(st.lists(st.integers(0, len(body)), max_size=40))
     chunks = [body[start:end] for start, end in itertools.pairwise([0, *sorted(edges), len(body)])]
-    assert fold(list(decode(chunks))) == fold(events)
+    assert folded(list(decode(chunks))) == folded(events)
 
 
 @pytest.mark.parametrize("path", _cases("*.sse", "*.chunks.txt", "*.json"))

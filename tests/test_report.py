@@ -41,7 +41,7 @@ def report(notebook, name):
     return ran.printed, (notebook.session.notebook_dir / name).read_text(encoding="utf-8")
 
 
-def test_a_page_has_everything_in_itself_and_nothing_of_a_model_runs_or_fetches(talked, hosted):
+def test_a_page_a_notebook_and_markdown_hold_everything_and_nothing_of_a_model_runs_or_fetches(talked, hosted):
     printed, page = report(talked, "report.html")
     markup = Markup.of(page)
     assert "2 questions" in printed
@@ -51,12 +51,8 @@ def test_a_page_has_everything_in_itself_and_nothing_of_a_model_runs_or_fetches(
     assert "data:image/png;base64," in page
     assert not list(markup.all("script"))
     assert not [tag for tag in markup.all("img") if not tag["src"].startswith("data:")]
-    assert len(hosted.questions()) == 3
 
-
-def test_a_notebook_holds_the_same_as_cells_that_can_run_again(talked):
-    _, text = report(talked, "report.ipynb")
-    notebook = nbformat.reads(text, as_version=4)
+    notebook = nbformat.reads(report(talked, "report.ipynb")[1], as_version=4)
     nbformat.validate(notebook)
     assert [cell.source for cell in notebook.cells if cell.cell_type == "code"] == [
         "%%assistant -i cases.csv\nMean by year, as a table?",
@@ -64,27 +60,20 @@ def test_a_notebook_holds_the_same_as_cells_that_can_run_again(talked):
     ]
     assert any("image/png" in output.data for output in notebook.cells[1].outputs)
 
-
-def test_markdown_has_pictures_in_itself_and_no_html_of_the_model(talked):
     _, text = report(talked, "report.md")
     assert "![](data:image/png;base64," in text
-    assert "<script" not in text
-    assert "![x](http" not in text
     assert "[by_year.csv](assistant_files/by_year.csv)" in text
+    assert not [harm for harm in ("<script", "![x](http") if harm in text]
+    assert len(hosted.questions()) == 3
 
 
 def test_what_was_saved_and_is_gone_comes_from_the_recordings_or_is_named(talked, notebook_dir):
     for name in ("by_year.csv", "c.png"):
         (notebook_dir / "assistant_files" / name).unlink()
-    (record,) = [
-        it
-        for it in map(
-            json.loads, map(type(notebook_dir).read_text, (notebook_dir / "assistant_files" / ".turns").glob("*.json"))
-        )
-        if it["asked"]["prompt"].startswith("Mean by year, as")
-    ]
-    table = next(file["sha256"] for file in record["files"] if file["name"] == "by_year.csv")
-    (notebook_dir / "assistant_files" / ".turns" / "bodies" / table).unlink()
+    turns = notebook_dir / "assistant_files" / ".turns"
+    files = [file for path in turns.glob("*.json") for file in json.loads(path.read_text())["files"]]
+    (table,) = (file["sha256"] for file in files if file["name"] == "by_year.csv")
+    (turns / "bodies" / table).unlink()
     printed, page = report(talked, "report.html")
 
     assert "Missing: by_year.csv" in printed
@@ -93,28 +82,20 @@ def test_what_was_saved_and_is_gone_comes_from_the_recordings_or_is_named(talked
     assert not (notebook_dir / "assistant_files" / "c.png").exists()
 
 
-def test_one_conversation_can_be_had_alone(talked):
+def test_one_conversation_can_be_had_alone_and_a_report_replaces_a_report_and_nothing_else(talked, notebook_dir):
+    report(talked, "side.md")
     talked.ask("B", "Did it rise?", "-c side")
     talked.cell("R", "%assistant report side.md -c side")
-    text = (talked.session.notebook_dir / "side.md").read_text()
-    assert "It rose." in text
-    assert "Mean by year" not in text
-
-
-def test_a_report_replaces_a_report_and_nothing_else(talked, notebook_dir):
-    report(talked, "report.md")
-    report(talked, "report.md")
+    text = (notebook_dir / "side.md").read_text()
+    assert ("It rose." in text, "Mean by year" in text) == (True, False)
     (notebook_dir / "mine.md").write_text("my own work")
     with pytest.raises(errors.OptionError, match="no report"):
         report(talked, "mine.md")
     assert (notebook_dir / "mine.md").read_text() == "my own work"
-
-
-@pytest.mark.parametrize("words", ["", "report.pdf", "report.html extra", "no/such/folder.md", "report.md -c nobody"])
-def test_what_cannot_be_written_is_said_in_two_lines(talked, words):
-    with pytest.raises(errors.OptionError) as caught:
-        talked.cell("R", f"%assistant report {words}")
-    assert caught.value.hint
+    for words in ("", "report.pdf", "report.html extra", "no/such/folder.md", "report.md -c nobody"):
+        with pytest.raises(errors.OptionError) as caught:
+            talked.cell("R", f"%assistant report {words}")
+        assert caught.value.hint
 
 
 def test_a_folder_without_recordings_is_said(shell):

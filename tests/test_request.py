@@ -30,42 +30,35 @@ def request(*words, traits=None, environment=None, **base):
     return question.request(TurnBase(**{"container_id": "cntr_1", **base}))
 
 
-def test_by_default_the_code_interpreter_is_the_only_tool_and_its_outputs_are_asked_for():
-    sent = request()
-    assert sent["tools"] == [CODE]
-    assert sent["include"] == ["code_interpreter_call.outputs"]
+def test_tools_are_asked_for_as_they_were_given_and_outputs_of_code_where_there_is_code():
+    sent, without = request(), request("--no-code", "--tool", "web_search")
+    files = {"type": "file_search", "vector_store_ids": ["vs_1"]}
+    assert (sent["tools"], sent["include"]) == ([CODE], ["code_interpreter_call.outputs"])
     assert {"reasoning", "store", "previous_response_id"}.isdisjoint(sent)
     assert sent["instructions"] == INSTRUCTIONS
-
-
-def test_other_tools_come_after_it_as_they_were_given():
-    files = {"type": "file_search", "vector_store_ids": ["vs_1"]}
     assert request("--tool", "web_search", "--tool", "file_search:vs_1")["tools"] == [CODE, SEARCH, files]
+    assert (without["tools"], without["instructions"]) == ([SEARCH], WITHOUT_CODE)
+    assert "include" not in without
 
 
-def test_without_code_neither_the_tool_nor_its_outputs_are_asked_for_and_the_model_knows():
-    sent = request("--no-code", "--tool", "web_search")
-    assert sent["tools"] == [SEARCH]
-    assert "include" not in sent
-    assert sent["instructions"] == WITHOUT_CODE
-
-
-def test_effort_and_store_are_sent_where_they_are_set():
-    sent = request("--effort", "high", traits={"store": False})
+def test_effort_store_limits_and_a_conversation_that_the_service_does_not_hold_are_sent_where_there_are_some():
+    past = (PastMessage("user", "Who?"), PastMessage("assistant", "She."))
+    limits = {"store": False, "max_output_tokens": 2_000, "max_tool_calls": 5}
+    sent = request("--effort", "high", traits=limits, history=past)
     assert sent["reasoning"] == {"effort": "high"}
-    assert sent["store"] is False
+    assert {name: sent[name] for name in limits} == limits
+    assert set(limits).isdisjoint(request())
+    assert [message["role"] for message in sent["input"]] == ["user", "assistant", "user"]
 
 
 def test_tables_that_have_to_come_back_are_named_after_the_inputs_and_before_the_users_own_words():
     note = InputNote("/mnt/data/cases.csv", "10 rows")
-    paragraphs = request("-o", "by_district", "-o", "worst", "--instructions", "Be kind.", inputs=(note,))[
-        "instructions"
-    ]
-    first, files, tables, own = paragraphs.rsplit("\n\n", 3)
-    assert first == INSTRUCTIONS
+    sent = request("-o", "by_district", "-o", "worst", "--instructions", "Be kind.", inputs=(note,))
+    first, files, tables, own = sent["instructions"].rsplit("\n\n", 3)
+    assert (first, own) == (INSTRUCTIONS, "Be kind.")
     assert files.startswith("Files of the user:\n- /mnt/data/cases.csv: 10 rows\n")
     assert tables.endswith("and link each: by_district.csv, worst.csv")
-    assert own == "Be kind."
+    assert request("-o", "worst")["instructions"].endswith("and link it: worst.csv")
 
 
 def test_files_that_were_named_with_the_question_are_listed_before_the_others():
@@ -73,22 +66,8 @@ def test_files_that_were_named_with_the_question_are_listed_before_the_others():
     earlier = InputNote("/mnt/data/old.csv", "a file", named=False)
     files = [request(inputs=tuple(inputs))["instructions"].split("\n\n")[1:] for inputs in ([earlier, here], [earlier])]
     keep = "Columns described as str hold text: read them with dtype=str and keep_default_na=False."
-    assert files == [
-        [
-            "Files of the user:\n- /mnt/data/cases.csv: 10 rows",
-            f"Files of the user, from earlier questions:\n- /mnt/data/old.csv: a file\n{keep}",
-        ],
-        [f"Files of the user, from earlier questions:\n- /mnt/data/old.csv: a file\n{keep}"],
-    ]
-
-
-def test_one_table_is_asked_for_in_the_singular():
-    assert request("-o", "worst")["instructions"].endswith("and link it: worst.csv")
-
-
-def test_a_conversation_is_sent_as_messages_where_the_service_does_not_hold_it():
-    sent = request(history=(PastMessage("user", "Who?"), PastMessage("assistant", "She.")))
-    assert [message["role"] for message in sent["input"]] == ["user", "assistant", "user"]
+    others = f"Files of the user, from earlier questions:\n- /mnt/data/old.csv: a file\n{keep}"
+    assert files == [["Files of the user:\n- /mnt/data/cases.csv: 10 rows", others], [others]]
 
 
 def test_everything_together_is_a_request_as_the_sdk_types_it():
@@ -115,26 +94,12 @@ def test_other_services_get_no_field_that_only_openais_own_service_is_known_to_t
     assert {"stream_options", "context_management"}.isdisjoint(sent)
 
 
-def test_limits_that_were_set_are_sent():
-    sent = request(traits={"max_output_tokens": 2_000, "max_tool_calls": 5})
-    assert (sent["max_output_tokens"], sent["max_tool_calls"]) == (2_000, 5)
-    assert {"max_output_tokens", "max_tool_calls"}.isdisjoint(request())
-
-
 # --- what --tool takes ------------------------------------------------------------------------------------------------
 SOME_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
-
-
-def test_web_search_is_a_word():
-    assert parse_tool(" web_search ") == {"type": "web_search"}
-
-
-def test_file_search_names_its_vector_stores():
-    assert parse_tool("file_search:vs_1, vs_2,") == {"type": "file_search", "vector_store_ids": ["vs_1", "vs_2"]}
 
 
 @given(st.dictionaries(st.text(), SOME_JSON, max_size=4), st.text(min_size=1).filter(lambda k: k != "code_interpreter"))
@@ -178,10 +143,10 @@ def test_no_text_makes_anything_but_a_tool_or_two_lines(spec):
     assert "\n" not in "".join(said)
 
 
-def test_the_same_tool_twice_is_one():
-    assert parse_tools(["web_search", "file_search:vs_1", '{"type": "web_search"}']) == (
+def test_a_tool_is_a_word_with_its_stores_and_the_same_twice_is_one():
+    assert parse_tools([" web_search ", "file_search:vs_1, vs_2,", '{"type": "web_search"}']) == (
         {"type": "web_search"},
-        {"type": "file_search", "vector_store_ids": ["vs_1"]},
+        {"type": "file_search", "vector_store_ids": ["vs_1", "vs_2"]},
     )
 
 

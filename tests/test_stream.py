@@ -31,10 +31,6 @@ def test_any_cutting_of_the_same_bytes_gives_the_same_events(cuts, newline):
     assert list(decode(chunks)) == EVENTS
 
 
-def test_a_done_line_and_comments_are_not_events():
-    assert list(decode([b": hello\n\n", wire.sse(EVENTS), b"data: [DONE]\n\n"])) == EVENTS
-
-
 def test_an_event_cut_in_the_middle_is_a_broken_stream():
     with pytest.raises(StreamBroken, match="middle of an event"):
         list(decode([wire.sse(EVENTS)[:-60]]))
@@ -115,13 +111,17 @@ def test_an_event_without_end_is_given_up(monkeypatch, first, on_and_on):
         list(decode(itertools.chain([first], itertools.repeat(on_and_on))))
 
 
-def test_an_event_that_is_no_json_or_too_deep_is_passed_over():
-    odd = b"data: ping\n\ndata: [1]\n\ndata: " + b'{"a":' * 20_000 + b"1" + b"}" * 20_000 + b"\n\n"
-    assert list(decode([odd, wire.sse(EVENTS)])) == EVENTS
+ODD = b"data: ping\n\ndata: [1]\n\ndata: " + b'{"a":' * 20_000 + b"1" + b"}" * 20_000 + b"\n\n"
+NO_EVENTS = {
+    "a comment and the end": ([b": hello\n\n"], [b"data: [DONE]\n\n"]),
+    "no JSON, no object, too deep": ([ODD], []),
+    "a byte order mark and blank lines": ([b"\xef\xbb", b"\xbf\r\n", b"\n"], []),
+}
 
 
-def test_a_byte_order_mark_and_blank_lines_before_the_first_event_are_passed_over():
-    assert list(decode([b"\xef\xbb", b"\xbf\r\n", b"\n", wire.sse(EVENTS)])) == EVENTS
+@pytest.mark.parametrize(("before", "after"), NO_EVENTS.values(), ids=NO_EVENTS)
+def test_what_is_no_event_is_passed_over(before, after):
+    assert list(decode([*before, wire.sse(EVENTS), *after])) == EVENTS
 
 
 def test_an_error_event_may_be_the_last():

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests_support import events as wire
 from tests_support.mutation import mutated
+from tests_support.replaying import folded
 
 from ipython_assistant.core.artifacts import cited_files, shown_figures
 from ipython_assistant.core.fold import TurnFold, read_response
@@ -34,27 +35,16 @@ TURNS = {
 FAILURE = {"code": "insufficient_quota", "message": "No money.", "param": None}
 
 
-def fold(events):
-    turn_fold = TurnFold()
-    for event in events:
-        turn_fold.feed(event)
-    return turn_fold.turn
-
-
 @pytest.mark.parametrize("items", TURNS.values(), ids=TURNS.keys())
-def test_a_folded_stream_equals_the_response_read_whole(items):
-    assert fold(wire.stream(items)) == read_response(wire.response(items))
-
-
-@pytest.mark.parametrize("items", TURNS.values(), ids=TURNS.keys())
-def test_a_stream_without_its_last_event_has_everything_but_the_status_and_usage(items):
-    cut, whole = fold(wire.stream(items)[:-1]), fold(wire.stream(items))
+def test_a_folded_stream_equals_the_response_read_whole_and_without_its_last_event_it_lacks_only_the_end(items):
+    cut, whole = folded(wire.stream(items)[:-1]), folded(wire.stream(items))
+    assert whole == read_response(wire.response(items))
     assert cut.items == whole.items
     assert (cut.status, whole.status) == ("in_progress", "completed")
 
 
 def test_code_has_plain_line_ends_and_outputs_keep_the_order_of_logs_and_figures():
-    call = fold(wire.stream([wire.Code("a\r\nb"), *TURNS["logs, figure, logs"]])).calls
+    call = folded(wire.stream([wire.Code("a\r\nb"), *TURNS["logs, figure, logs"]])).calls
     assert call[0].code == "a\nb"
     assert call[1].outputs == ("a", Image("data:image/png;base64,AA=="), "b")
     assert call[1].logs == "ab"
@@ -62,7 +52,7 @@ def test_code_has_plain_line_ends_and_outputs_keep_the_order_of_logs_and_figures
 
 @pytest.mark.parametrize("error", [FAILURE, {"error": FAILURE}], ids=["flat", "nested"])
 def test_an_error_event_is_the_failure_and_what_arrived_is_kept(error):
-    turn = fold([*wire.stream([wire.Message("Half an ans")])[:-1], {"type": "error", "sequence_number": 99, **error}])
+    turn = folded([*wire.stream([wire.Message("Half an ans")])[:-1], {"type": "error", "sequence_number": 99, **error}])
     assert turn.failure is not None
     assert (turn.failure.code, turn.failure.message) == ("insufficient_quota", "No money.")
     assert turn.text == "Half an ans"
@@ -71,7 +61,7 @@ def test_an_error_event_is_the_failure_and_what_arrived_is_kept(error):
 def test_a_failed_response_without_its_items_keeps_those_that_streamed():
     events = wire.stream([wire.Message("Half an ans")])[:-1]
     failed = wire.response([], status="failed", error={"code": "server_error", "message": "Gone."})
-    turn = fold([*events, {"type": "response.failed", "sequence_number": 500, "response": failed}])
+    turn = folded([*events, {"type": "response.failed", "sequence_number": 500, "response": failed}])
     assert (turn.status, turn.text) == ("failed", "Half an ans")
 
 
@@ -79,11 +69,11 @@ def test_outputs_that_only_the_item_carried_survive_a_last_event_without_them():
     items = [wire.Code("plot()", (wire.logs("kept"),)), wire.Message("ok")]
     events = wire.stream(items)
     events[-1]["response"]["output"][0]["outputs"] = []
-    assert fold(events).calls[0].logs == "kept"
+    assert folded(events).calls[0].logs == "kept"
 
 
 def test_a_refusal_is_known_as_one_and_a_citation_that_is_sent_four_times_is_one():
-    turn = fold(wire.stream([*TURNS["a refusal"], *TURNS["code, then a citation"]]))
+    turn = folded(wire.stream([*TURNS["a refusal"], *TURNS["code, then a citation"]]))
     assert turn.refused
     assert [len(part.citations) for part in turn.parts] == [0, 1]
 
@@ -99,7 +89,7 @@ def test_unknown_events_and_events_that_come_twice_change_nothing(items, data):
     noisy = []
     for event in wire.stream(items):
         noisy += [event, *data.draw(st.lists(st.just(event) | unknown_events, max_size=2))]
-    assert fold(noisy) == fold(wire.stream(items))
+    assert folded(noisy) == folded(wire.stream(items))
 
 
 PAGE = {"type": "url_citation", "url": "https://example.org", "title": "A page", "start_index": 0, "end_index": 4}
@@ -108,13 +98,13 @@ FILE = {"type": "file_citation", "file_id": "file_1", "filename": "minutes.pdf",
 
 def test_sources_of_web_and_file_search_stand_beside_the_files_of_a_part():
     items = [wire.Message(TEXT, (PAGE, CITATION, FILE, PAGE))]
-    part = fold(wire.stream(items)).parts[0]
+    part = folded(wire.stream(items)).parts[0]
     assert part.sources == (
         Source("https://example.org", "A page", 0, 4),
         Source("", "minutes.pdf", 4, 4, "file_1"),
     )
     assert [citation.filename for citation in part.citations] == ["by_district.csv"]
-    assert fold(wire.stream(items)) == read_response(wire.response(items))
+    assert folded(wire.stream(items)) == read_response(wire.response(items))
 
 
 @pytest.mark.parametrize(("annotation", "sources"), [
@@ -183,8 +173,8 @@ def contents(turn):
 ], ids="+".join)  # fmt: skip
 def test_a_stream_that_leaves_out_indices_and_ids_gives_the_same_turn(missing):
     events = without(*missing)
-    assert contents(fold(events)) == contents(read_response(wire.response(FULL)))
-    assert contents(fold(events[:-1])) == contents(read_response(wire.response(FULL)))
+    assert contents(folded(events)) == contents(read_response(wire.response(FULL)))
+    assert contents(folded(events[:-1])) == contents(read_response(wire.response(FULL)))
 
 
 def other_ids(event):
@@ -204,7 +194,7 @@ ODD = {
 @pytest.mark.parametrize("change", ODD.values(), ids=ODD)
 def test_a_service_that_is_odd_in_this_way_gives_the_same_turn(change):
     events = [change(event) for event in wire.stream(FULL)]
-    assert contents(fold(events)) == contents(read_response(wire.response(FULL)))
+    assert contents(folded(events)) == contents(read_response(wire.response(FULL)))
 
 
 EMPTY = {"content": [], "code": None, "outputs": [], "container_id": ""}
@@ -218,7 +208,7 @@ def test_an_empty_whole_copy_takes_nothing_away(kind, content):
         if event["type"] == kind:
             for item in event.get("response", {}).get("output", [event.get("item")]):
                 item.update({**EMPTY, "content": content} if item["type"] == "message" else EMPTY)
-    assert contents(fold(events)) == contents(read_response(wire.response(FULL)))
+    assert contents(folded(events)) == contents(read_response(wire.response(FULL)))
 
 
 def test_the_container_of_an_event_is_that_of_its_own_call_not_of_the_last():
@@ -234,7 +224,7 @@ def test_the_container_of_an_event_is_that_of_its_own_call_not_of_the_last():
 
 @given(mutated(wire.stream(FULL)))
 def test_any_field_may_be_of_any_type_and_the_rest_of_the_answer_is_there(events):
-    turn = fold(events)
+    turn = folded(events)
     # Everything that is read off a turn can be read and written.
     said = [turn.text, turn.response_id, turn.model, turn.status, turn.incomplete_reason, *turn.container_ids]
     said += [text for call in turn.calls for text in (call.id, call.code, call.logs, call.status)]

@@ -33,13 +33,8 @@ def minutes(count):
 
 
 def test_tokens_are_read_from_a_recorded_usage():
-    recorded = {
-        "input_tokens": 38152,
-        "input_tokens_details": {"cached_tokens": 1408},
-        "output_tokens": 371,
-        "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": 38523,
-    }
+    details = {"input_tokens_details": {"cached_tokens": 1408}, "output_tokens_details": {"reasoning_tokens": 0}}
+    recorded = {"input_tokens": 38152, "output_tokens": 371, "total_tokens": 38523, **details}
     assert tokens_of(recorded) == Tokens(input=38152, cached=1408, output=371)
 
 
@@ -73,13 +68,15 @@ def test_a_price_that_is_not_known_is_not_guessed_and_the_cure_is_said():
     assert "cost unknown" in in_words(Tokens(100), spent)
 
 
-def test_the_embedded_engine_costs_nothing_and_another_service_has_other_prices():
+def test_what_runs_here_costs_nothing_and_another_service_or_provider_has_other_prices():
     used = Tokens(1_000_000)
-    assert cost(used, "basic", service="local").tokens == 0
-    assert cost(used, "ollama/qwen3.5:4b", service="local").tokens == 0
-    assert cost(used, "gpt-6-luna", service="azure").tokens is None
     own = prices_with({"gpt-6-luna": {"input": 3, "output": 4}})
+    assert [cost(used, name, service="local").tokens for name in ("basic", "ollama/qwen3.5:4b")] == [0, 0]
+    assert cost(used, "gpt-6-luna", service="azure").tokens is None
     assert cost(used, "gpt-6-luna", own, service="azure").tokens == pytest.approx(3.0)
+    assert cost(used, "anthropic/claude-sonnet-5", service="local").tokens is None
+    assert cost(used, "http://192.0.2.1/v1/m", service="local").tokens is None
+    assert cost(used, "openai/gpt-6-luna", service="local").tokens == cost(used, "gpt-6-luna").tokens
 
 
 def test_a_price_set_by_hand_counts_more_than_the_table():
@@ -117,13 +114,6 @@ def test_two_turns_in_one_container_are_one_container_that_lives_longer():
     # 33 minutes with 4 GB, and 21 minutes with 1 GB.
     assert f"${0.12 * 33 / 20 + 0.03 * 21 / 20:.2f}" in total_in_words(turns, known_prices(), "")
     assert "container" not in total_in_words([], known_prices(), "")
-
-
-def test_a_model_elsewhere_is_billed_by_its_provider():
-    used = Tokens(1_000_000)
-    assert cost(used, "anthropic/claude-sonnet-5", service="local").tokens is None
-    assert cost(used, "http://192.0.2.1/v1/m", service="local").tokens is None
-    assert cost(used, "openai/gpt-6-luna", service="local").tokens == cost(used, "gpt-6-luna").tokens
 
 
 def test_the_default_model_has_a_price_and_no_last_day():
