@@ -108,6 +108,20 @@ def notebook(notebook_dir: Path, hosted: ScriptedService) -> Iterator[object]:
 
 
 @pytest.fixture
+def recording(monkeypatch: pytest.MonkeyPatch, clean_environment: None) -> None:
+    """Questions are recorded and replayed, as outside of the tests."""
+    monkeypatch.delenv("IPYTHON_ASSISTANT_MODE")
+
+
+@pytest.fixture
+def nowhere() -> Iterator[str]:
+    """An address on this machine where nobody listens, and that nobody else gets."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{taken.getsockname()[1]}"
+
+
+@pytest.fixture
 def run_python(notebook_dir: Path) -> Callable[[str], str]:
     """Run code in a fresh interpreter; returns what it printed."""
 

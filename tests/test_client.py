@@ -1,7 +1,6 @@
 """service.client: what reaches the service, what does not, and how long anything waits."""
 
 import json
-import socket
 import sys
 import threading
 import traceback
@@ -14,7 +13,6 @@ from tests_support.scripted import Answer, ScriptedService, refusal
 
 from ipython_assistant import errors
 from ipython_assistant.service import client
-from ipython_assistant.service import client as wire_module
 from ipython_assistant.service.accounts import connect_azure, connect_hosted, connect_local
 
 KEY = "sk-planted-key-0123456789"
@@ -39,17 +37,10 @@ def lines(error):
     return "\n".join(text)
 
 
-# Where it goes. -------------------------------------------------------------------------------------------------------
-
-
-def test_an_address_where_nobody_listens_is_named_without_its_password():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # bound and not listening: nobody answers, and nobody else gets the port
-        port = taken.getsockname()[1]
-        address = "http://user:{}@127.0.0.1:{}/v1".format("secret-" + "password", port)
-        with pytest.raises(errors.Unreachable) as caught:
-            hosted(address).respond(ASKED)
-    assert f"http://127.0.0.1:{port}/v1" in caught.value.message
+def test_an_address_where_nobody_listens_is_named_without_its_password(nowhere):
+    with pytest.raises(errors.Unreachable) as caught:
+        hosted("http://user:{}@{}/v1".format("secret-" + "password", nowhere)).respond(ASKED)
+    assert f"http://{nowhere}/v1" in caught.value.message
     assert "secret-password" not in "".join(traceback.format_exception(caught.value))
 
 
@@ -67,22 +58,18 @@ def test_a_question_or_an_upload_is_not_sent_on_to_another_address(service, else
     assert "in-the-address" not in lines(caught.value)
 
 
-def test_a_question_is_sent_on_within_its_own_address(service):
+def test_a_question_is_sent_on_within_its_address_and_a_file_may_come_from_another_which_is_not_given_the_key(
+    service, elsewhere
+):
     service.on("^POST /v1/responses$", lambda _: Answer(b"", 307, {"Location": f"{service.url}/moved"}))
     service.on("^POST /v1/moved", lambda _: Answer(wire.sse(wire.stream([wire.Message("Ok.")]))))
     with hosted(service.url).respond(ASKED) as reply:
         assert b"Ok." in b"".join(reply.chunks)
-
-
-def test_a_file_may_come_from_another_address_which_is_not_given_the_key(service, elsewhere):
     service.on("^GET .*/content", lambda _: Answer(b"", 302, {"Location": f"{elsewhere.url}/blob"}))
     elsewhere.on("^GET /v1/blob", lambda _: Answer(b"bytes"))
     with hosted(service.url).content("cntr_1", "cfile_1") as reply:
         assert b"".join(reply.chunks) == b"bytes"
     assert KEY not in json.dumps(elsewhere.requests[0].headers)
-
-
-# What the environment says of the way. --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -112,17 +99,12 @@ def test_the_embedded_engine_is_reached_whatever_the_environment_says_of_proxies
     assert len(service.questions()) == 1
 
 
-# How long anything waits. ---------------------------------------------------------------------------------------------
-
-
 def test_a_connection_is_given_seconds_and_an_answer_as_long_as_the_setting_says():
     azure = {"AZURE_OPENAI_API_KEY": KEY, "AZURE_OPENAI_ENDPOINT": "https://ours.openai.azure.com"}
-    for live in (
-        hosted("http://127.0.0.1:9/v1", 300.0),
-        connect_azure(azure, 300.0),
-        connect_azure({**azure, "OPENAI_API_VERSION": "2025-04-01-preview"}, 300.0),
-        connect_local("http://127.0.0.1:9/v1", "token", 300.0),
-    ):
+    dated = {**azure, "OPENAI_API_VERSION": "2025-04-01-preview"}
+    address = "http://127.0.0.1:9/v1"
+    accounts = (hosted(address, 300.0), connect_azure(azure, 300.0), connect_azure(dated, 300.0))
+    for live in (*accounts, connect_local(address, "token", 300.0)):
         asking: Any = live._once.timeout
         listing: Any = live._quick.timeout
         assert (asking.connect, asking.read) == (client.CONNECT_S, 300.0)
@@ -181,9 +163,6 @@ def test_what_waiting_does_not_help_is_asked_once(service, message, code):
     assert len(service.questions()) == 1
 
 
-# What is said. --------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("status", "body", "kind", "said"),
     [
@@ -219,7 +198,7 @@ def test_a_question_after_the_connection_was_closed_says_so(service):
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"<html>", b"\xff", b'{"a":' * 20_000, b'{"a": "' + b"x" * 2_000 + b'"}'])
 def test_a_body_that_is_not_a_json_object_of_reasonable_size_is_two_lines(service, monkeypatch, body):
-    monkeypatch.setattr(wire_module, "LARGEST_JSON_BYTES", 1_000 if len(body) < 10_000 else 10**9)
+    monkeypatch.setattr(client, "LARGEST_JSON_BYTES", 1_000 if len(body) < 10_000 else 10**9)
     service.on("^GET", lambda _: Answer(body))
     with pytest.raises(errors.ServiceError) as caught:
         hosted(service.url).list_files("cntr_1", None).json()

@@ -13,10 +13,7 @@ CSV = b"a\n1\n"
 USED = {"input_tokens": 1000, "output_tokens": 2000, "total_tokens": 3000}
 
 
-@pytest.fixture(autouse=True)
-def recording(clean_environment, monkeypatch):
-    """Questions are recorded and replayed, as outside of the tests."""
-    monkeypatch.delenv("IPYTHON_ASSISTANT_MODE")
+pytestmark = pytest.mark.usefixtures("recording")
 
 
 @pytest.fixture

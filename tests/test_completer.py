@@ -15,17 +15,10 @@ from ipython_assistant.options import Options, option_targets, parse_options
 def ready(shell, notebook_dir):
     """A shell with variables and files about."""
     shell.user_ns.update(cases=pd.DataFrame({"a": [1]}), cases_by_year=pd.DataFrame(), cutoff=3, _own=1, cast=len)
-    for name in (
-        "coverage.csv",
-        "cases 2024.csv",
-        ".hidden.csv",
-        "data/north.csv",
-        "data/my notes.txt",
-        "data/sub/x.csv",
-    ):
-        path = notebook_dir / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("a\n")
+    (notebook_dir / "data" / "sub").mkdir(parents=True)
+    beside = ("coverage.csv", "cases 2024.csv", ".hidden.csv")
+    for name in (*beside, "data/north.csv", "data/my notes.txt", "data/sub/x.csv"):
+        (notebook_dir / name).write_text("a\n")
     return shell
 
 
@@ -54,12 +47,10 @@ def test_two_hyphens_offer_the_options_and_nothing_else(ready):
     assert offered(ready, "%%assistant -i cases --m|\nPlot") == ["--model", "--memory"]
     assert offered(ready, "%%assistant -i cases |\nPlot") == every
     assert offered(ready, "\n\n%%assistant -|")[:4] == ["-i", "--input", "-o", "--output"]
-
-
-def test_every_option_that_is_offered_is_one(ready):
     for option in offered(ready, "%%assistant -|"):
-        value = {"memory": "4g", "timeout_s": "9", "effort": "low"}.get(option_targets()[option], "x")
-        assert parse_options(f"{option} {value}" if option_targets()[option] else option) != Options()
+        target = option_targets()[option]
+        value = {"memory": "4g", "timeout_s": "9", "effort": "low"}.get(target, "x")
+        assert parse_options(f"{option} {value}" if target else option) != Options()
 
 
 def test_models_come_without_asking_anyone(ready, hosted, monkeypatch):
@@ -70,15 +61,21 @@ def test_models_come_without_asking_anyone(ready, hosted, monkeypatch):
     assert hosted.requests == []
 
 
+TABLES_THEN_FILES = ["cases", "cases_by_year", '"cases 2024.csv"', "coverage.csv"]
+PATHS = {
+    "%%assistant -i |": [*TABLES_THEN_FILES, "data/"],
+    "%%assistant --input c|": TABLES_THEN_FILES,
+    "%%assistant -m x -i data/n|\nPlot": ["data/north.csv"],
+    "%%assistant -i .h|": [".hidden.csv"],
+    "%%assistant -i nothing/|": [],
+    "%%assistant --dir |": ["data/"],
+    "%%assistant --dir data/|": ["data/sub/"],
+    "%%assistant -i https://x/|": [],
+}
+
+
 def test_tables_then_files_are_offered_as_inputs(ready):
-    assert offered(ready, "%%assistant -i |") == ["cases", "cases_by_year", '"cases 2024.csv"', "coverage.csv", "data/"]
-    assert offered(ready, "%%assistant --input c|") == ["cases", "cases_by_year", '"cases 2024.csv"', "coverage.csv"]
-    assert offered(ready, "%%assistant -m x -i data/n|\nPlot") == ["data/north.csv"]
-    assert offered(ready, "%%assistant -i .h|") == [".hidden.csv"]
-    assert offered(ready, "%%assistant -i nothing/|") == []
-    assert offered(ready, "%%assistant --dir |") == ["data/"]
-    assert offered(ready, "%%assistant --dir data/|") == ["data/sub/"]
-    assert offered(ready, "%%assistant -i https://x/|") == []
+    assert {typed: offered(ready, typed) for typed in PATHS} == PATHS
 
 
 QUOTED = {
@@ -109,22 +106,11 @@ def test_what_is_offered_for_an_input_is_read_back_as_that_file(ready, notebook_
     )
 
 
-def test_a_name_that_no_line_can_hold_is_not_offered(ready, notebook_dir):
-    for name in ("two\nlines.csv", "bell\a.csv", 'a".csv', "\u202egnp.csv"):
-        (notebook_dir / "data" / name).write_text("a\n")
-    assert offered(ready, "%%assistant -i data/|") == ['"data/my notes.txt"', "data/north.csv", "data/sub/"]
-
-
 PROSE = [
-    "%%assistant\nplease look at cas|",
-    "%%assistant -i cases\ndon't touch cas|",
-    "%%assistant\nwhat is cutoff.|",
-    "%%assistant\n{'cas|",
-    "%%assistant why cas|",
-    "%%assistant --help cas|",
-    "%%assistant --instructions cas|",
+    "%%assistant\nplease look at cas|", "%%assistant -i cases\ndon't touch cas|", "%%assistant\nwhat is cutoff.|",
+    "%%assistant\n{'cas|", "%%assistant why cas|", "%%assistant --help cas|", "%%assistant --instructions cas|",
     "%%assistant -i cases\n--|",
-]
+]  # fmt: skip
 
 
 def test_nothing_is_offered_in_prose(ready):
@@ -132,14 +118,9 @@ def test_nothing_is_offered_in_prose(ready):
 
 
 def test_variables_are_offered_in_braces(ready):
-    assert tab(ready, "%%assistant\nabove {c|") == [
-        "%%assistant\nabove {cases",
-        "%%assistant\nabove {cases_by_year",
-        "%%assistant\nabove {cutoff",
-    ]
-    assert tab(ready, "%%assistant\ndon't go above {cut|} in any year") == [
-        "%%assistant\ndon't go above {cutoff} in any year"
-    ]
+    above = "%%assistant\nabove {"
+    assert tab(ready, f"{above}c|") == [above + name for name in ("cases", "cases_by_year", "cutoff")]
+    assert tab(ready, "%%assistant\ndon't go above {cut|} in 24") == ["%%assistant\ndon't go above {cutoff} in 24"]
     assert tab(ready, "%%assistant\n{_o|") == ["%%assistant\n{_own"]
     assert "In" not in [cell.rpartition("{")[2] for cell in tab(ready, "%%assistant\n{|")]
 
@@ -151,11 +132,17 @@ def test_other_cells_and_the_magics_own_name_are_completed_as_ever(ready):
     assert tab(ready, "%%assistan|t -m x") != []
 
 
-def test_a_large_folder_does_not_keep_anyone_waiting(ready, notebook_dir, monkeypatch):
+def test_a_name_that_no_line_can_hold_is_not_offered_and_a_large_folder_keeps_nobody_waiting(
+    ready, notebook_dir, monkeypatch
+):
+    for name in ("two\nlines.csv", "bell\a.csv", 'a".csv', "\u202egnp.csv"):
+        (notebook_dir / "data" / name).write_text("a\n")
+    assert offered(ready, "%%assistant -i data/|") == ['"data/my notes.txt"', "data/north.csv", "data/sub/"]
     monkeypatch.setattr("ipython_assistant.display.completer.MAX_ENTRIES", 3)
+    (notebook_dir / "many").mkdir()
     for number in range(10):
-        (notebook_dir / f"data/n{number}.csv").write_text("")
-    assert len(offered(ready, "%%assistant -i data/|")) == 3
+        (notebook_dir / f"many/n{number}.csv").write_text("")
+    assert len(offered(ready, "%%assistant -i many/|")) == 3
 
 
 def test_conversations_saved_assistants_and_efforts_are_offered(ready, hosted, notebook_dir):

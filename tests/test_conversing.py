@@ -10,11 +10,7 @@ from tests_support.scripted import refusal
 
 from ipython_assistant import errors
 
-
-@pytest.fixture(autouse=True)
-def recording(clean_environment, monkeypatch):
-    """Questions are recorded and replayed, as outside of the tests."""
-    monkeypatch.delenv("IPYTHON_ASSISTANT_MODE")
+pytestmark = pytest.mark.usefixtures("recording")
 
 
 @pytest.fixture

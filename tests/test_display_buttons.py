@@ -138,9 +138,6 @@ def test_a_closed_row_leaves_no_archive_behind(tmp_path):
     assert not folder.exists()
 
 
-# --- where the server sees the files ----------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def serving(tmp_path, monkeypatch):
     """A folder that a server with the process id 4242 says it serves."""
@@ -294,8 +291,7 @@ def test_in_colab_a_button_uses_colabs_own_download(artifacts, tmp_path, monkeyp
 
 
 def test_of_very_many_files_the_first_have_a_button_and_the_archive_has_all(tmp_path):
-    many = [write(tmp_path / f"{number}.csv", b"a") for number in range(40)]
-    browser = Browser(download_row(many, tmp_path, environ={}))
+    browser = Browser(download_row([write(tmp_path / f"{n}.csv", b"a") for n in range(40)], tmp_path, environ={}))
     assert (len(browser.row.offers), browser.row.file_count) == (12, 40)
     assert len(zipfile.ZipFile(io.BytesIO(browser.fetch("all"))).namelist()) == 40
     browser.row.close()

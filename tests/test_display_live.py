@@ -63,10 +63,28 @@ def live(clock, publisher):
     return LiveOutput(WATCHED, publisher=publisher, clock=clock)
 
 
-def test_the_first_state_and_the_first_text_are_shown_at_once(live, publisher):
-    live.update("", "connecting")
-    live.update("C", "writing")
-    assert publisher.shown == ["Connecting …", "C\nWriting …"]
+# What comes in, or so many ticks of 0.1 s; and what is shown of it.
+STEPS = {
+    "the first state and the first text at once": (
+        [("", "connecting"), ("C", "writing")], ["Connecting …", "C\nWriting …"]),
+    "more text is held back": ([("one", "writing"), ("one two",)], ["one\nWriting …"]),
+    "until a pause comes": ([("one", "writing"), ("one two",), 10], ["one\nWriting …", "one two\nWriting …"]),
+    "an activity that lasts counts its seconds": (
+        [("", "running code"), 35, (None, "thinking")],
+        ["Running code …", "Running code, 2 s …", "Running code, 3 s …", "Thinking …"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("steps", "shown"), STEPS.values(), ids=STEPS)
+def test_what_is_shown_and_when(live, publisher, clock, steps, shown):
+    for step in steps:
+        if isinstance(step, tuple):
+            live.update(*step)
+        else:
+            for _ in range(step):
+                clock.now += 0.1
+                live.tick()
+    assert publisher.shown == shown
 
 
 def write(live, clock, words, per_s):
@@ -96,34 +114,10 @@ def test_a_long_answer_is_sent_at_most_twelve_times_over(live, publisher, clock,
     assert publisher.sent[-1]["data"]["text/plain"] == text
 
 
-def test_text_that_was_held_back_is_shown_when_a_pause_comes(live, publisher, clock):
-    live.update("one", "writing")
-    live.update("one two")
-    assert len(publisher.sent) == 1
-    for _ in range(10):
-        clock.now += 0.1
-        live.tick()
-    assert publisher.shown[1:] == ["one two\nWriting …"]
-
-
-def test_an_activity_that_lasts_counts_its_seconds(live, publisher, clock):
-    live.update("", "running code")
-    for _ in range(35):
-        clock.now += 0.1
-        live.tick()
-    live.update(None, "thinking")
-    assert publisher.shown == ["Running code …", "Running code, 2 s …", "Running code, 3 s …", "Thinking …"]
-
-
 def test_the_text_is_put_together_only_when_it_is_shown(live, publisher, clock):
     asked = []
-
-    def text():
-        asked.append(clock())
-        return "text"
-
     for _ in range(1000):
-        live.update(text, "writing")
+        live.update(lambda: asked.append(clock()) or "text", "writing")
         clock.now += 0.001
     assert len(asked) <= len(publisher.sent) + 1
 
@@ -157,17 +151,11 @@ def test_an_error_on_the_way_leaves_the_text_without_its_status(live, publisher)
     assert publisher.sent[-1]["update"]
 
 
-# --- files on their way -----------------------------------------------------------------------------------------------
-
-
 def test_files_on_their_way_are_counted_and_measured():
     assert transfer_in_words("fetching", 0, 0, 0) == "looking for files"
     assert transfer_in_words("fetching", 0, 5, 4_000_000, 5_000_000) == "fetching 0 of 5 files (4.0 MB)"
     whole = "fetching 3 of 5 files ██████████ 100% (8.0 MB of 6.0 MB)"
     assert transfer_in_words("fetching", 3, 5, 8_000_000, 6_000_000) == whole
-
-
-# --- who is watching --------------------------------------------------------------------------------------------------
 
 
 class Shell:

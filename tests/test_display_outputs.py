@@ -74,9 +74,6 @@ def test_sizes_are_given_in_words():
     assert {size: size_in_words(size) for size in SIZES} == SIZES
 
 
-# --- code and other items ---------------------------------------------------------------------------------------------
-
-
 def test_code_is_folded_with_its_logs_and_keeps_every_character():
     bundle = outputs.work([call("x = 1 < 2\nprint(x)\n", "True\n"), call("y", None)])
     markup = Markup.of(bundle.data["text/html"])

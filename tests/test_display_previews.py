@@ -144,9 +144,6 @@ def test_a_table_of_the_answer_that_shows_the_same_as_a_files_head_is_known(tabl
     assert previews.is_head(table, HEAD) is is_head
 
 
-# --- the list of files ------------------------------------------------------------------------------------------------
-
-
 def test_the_card_names_links_and_measures_each_file_with_its_path_where_there_are_several_folders():
     bundle = card([artifact("a b.csv"), artifact("c.xlsx", "application/octet-stream", 2_120_588)])
     markup = Markup.of(bundle.data["text/html"])

@@ -1,7 +1,6 @@
 """doctor: what it finds, over HTTP at a scripted service, and of a real engine."""
 
 import os
-import socket
 
 import pytest
 from tests_support.chat_servers import ScriptedServer
@@ -43,14 +42,6 @@ def local_one(notebook_dir):
 def looked_at(session, *environment):
     """What was found, by name."""
     return {check.name: check for check in examine(session, *environment)}
-
-
-@pytest.fixture
-def nowhere():
-    """An address on this machine where nobody listens, and that nobody else gets."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield f"127.0.0.1:{taken.getsockname()[1]}"
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ Every error here is made to happen over real HTTP, with the bodies that services
 import email.utils
 import json
 import re
-import socket
 import threading
 import traceback
 from pathlib import Path
@@ -216,16 +215,16 @@ def test_no_key_says_which_is_missing_and_that_there_is_a_way_without_and_azures
     assert "AZURE_OPENAI_API_KEY" in only(connect_azure(azure, 5), errors.KeyRefused).hint
 
 
-def test_a_network_that_is_down_is_tried_again_and_a_proxy_or_a_service_without_tls_is_not(service, monkeypatch):
+def test_a_network_that_is_down_is_tried_again_and_a_proxy_or_a_service_without_tls_is_not(
+    service, nowhere, monkeypatch
+):
     def asked_at(url, kind):
         naps: list[float] = []
         wire_ = connect_hosted({"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": url}, 5)
         wire_._sleep = naps.append
         return naps, only(wire_, kind)
 
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # bound and not listening: nobody answers, and nobody else gets the port
-        naps, down = asked_at(f"http://127.0.0.1:{taken.getsockname()[1]}", errors.Unreachable)
+    naps, down = asked_at(f"http://{nowhere}", errors.Unreachable)
     assert naps == [0.5, 1.0]
     naps, without_tls = asked_at(service.url.replace("http:", "https:"), errors.CertificateRefused)
     assert naps == []

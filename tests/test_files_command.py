@@ -53,28 +53,26 @@ def test_each_file_is_listed_with_its_question_and_its_model(folder):
 
 
 def test_a_file_that_was_changed_or_removed_since_is_said_to_be(folder, notebook_dir):
-    run_cell(folder, {"kept.csv": b"1", "edited.csv": b"2", "removed.csv": b"3", "link.csv": b"4"})
-    (notebook_dir / "assistant_files" / "edited.csv").write_bytes(b"5")
-    (notebook_dir / "assistant_files" / "removed.csv").unlink()
-    (notebook_dir / "assistant_files" / "link.csv").rename(notebook_dir / "moved.csv")
-    (notebook_dir / "assistant_files" / "link.csv").write_bytes(b"44")
+    made = notebook_dir / "assistant_files"
+    run_cell(folder, {"kept.csv": b"1", "edited.csv": b"2", "removed.csv": b"3", "other.csv": b"4"})
+    (made / "edited.csv").write_bytes(b"5")
+    (made / "removed.csv").unlink()
+    (made / "other.csv").rename(notebook_dir / "moved.csv")
+    (made / "other.csv").write_bytes(b"44")
     text, markup = command(folder)
-
-    assert rows(text) == {
-        "kept.csv": "present",
-        "edited.csv": "changed since",
-        "removed.csv": "gone",
-        "link.csv": "changed since",
-    }
+    since = {"edited.csv": "changed since", "removed.csv": "gone", "other.csv": "changed since"}
+    assert rows(text) == {"kept.csv": "present", **since}
     assert "assistant_files/removed.csv" not in [link["href"] for link in markup.all("a")]
 
 
-def test_a_damaged_record_is_named_and_the_others_are_listed(folder):
-    run_cell(folder, {"a.csv": b"1"})
+def test_a_damaged_record_is_named_the_others_are_listed_and_their_words_are_only_ever_text(folder):
+    run_cell(folder, {"a.csv": b"1"}, prompt='<img src=x onerror="alert(1)">\u202e\x1b[31m')
     (folder.store.path / "torn.json").write_text("{")
-    text, _ = command(folder)
+    text, markup = command(folder)
     assert rows(text)["a.csv"] == "present"
     assert "The recording torn.json cannot be read: it is not whole JSON." in text
+    assert "\x1b" not in text
+    assert "<img src=x" in markup.text
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs symbolic links")
@@ -83,16 +81,6 @@ def test_records_that_cannot_be_read_are_said(folder, notebook_dir):
     (notebook_dir / "assistant_files" / ".turns").symlink_to(notebook_dir)
     text, _ = command(folder)
     assert text.startswith("The recordings in assistant_files/.turns cannot be read: a link is in its place")
-
-
-def test_hostile_words_in_a_record_are_only_ever_text(folder):
-    run_cell(folder, {"a.csv": b"1"}, prompt='<img src=x onerror="alert(1)">\u202e\x1b[31m')
-    text, markup = command(folder)
-    assert "\x1b" not in text
-    assert "<img src=x" in markup.text
-
-
-# --- what is left over ------------------------------------------------------------------------------------------------
 
 
 def left_over(folder):
@@ -116,44 +104,21 @@ def test_a_file_of_a_turn_that_was_replaced_is_listed_as_left_over_and_pruning_r
     assert command(folder, "files --prune")[0].startswith("Nothing to remove")
 
 
-def by_another_cell(folder, _old):
-    run_cell(folder, {"old.csv": b"old"}, "cell-2")
-    left_over(folder)
+LEFT = {
+    "another cell shows it": lambda folder, _: [run_cell(folder, {"old.csv": b"old"}, "cell-2"), left_over(folder)],
+    "it was changed since": lambda folder, old: [left_over(folder), old.write_bytes(b"OLD")],
+    "it was there before": lambda folder, old: [old.parent.mkdir(), old.write_bytes(b"old"), left_over(folder)],
+    "its cell was interrupted": lambda folder, _: [
+        run_cell(folder, {"old.csv": b"old"}), run_cell(folder, {}, minute=1, status="interrupted")],
+    "the user made it": lambda folder, old: [left_over(folder), old.rename(old.with_name("mine.csv"))],
+    "it is a link": lambda folder, old: [
+        left_over(folder), old.symlink_to(old.rename(old.parent.with_name("moved.csv")))],
+}  # fmt: skip
 
 
-def changed_since(folder, old):
-    left_over(folder)
-    old.write_bytes(b"OLD")
-
-
-def there_before(folder, old):
-    old.parent.mkdir()
-    old.write_bytes(b"old")
-    left_over(folder)
-
-
-def by_a_link(folder, old):
-    left_over(folder)
-    old.rename(old.parent.with_name("moved.csv"))
-    old.symlink_to(old.parent.with_name("moved.csv"))
-
-
-def by_an_interrupted_cell(folder, _old):
-    run_cell(folder, {"old.csv": b"old"})
-    run_cell(folder, {}, minute=1, status="interrupted")
-
-
-def made_by_the_user(folder, old):
-    left_over(folder)
-    old.rename(old.with_name("mine.csv"))
-
-
-KEPT = [by_another_cell, changed_since, there_before, by_an_interrupted_cell, made_by_the_user]
-
-
-@pytest.mark.parametrize("made", [*KEPT, *([by_a_link] if os.name == "posix" else [])])
-def test_pruning_leaves_what_a_cell_shows_and_what_is_not_as_we_left_it(folder, notebook_dir, made):
-    made(folder, notebook_dir / "assistant_files" / "old.csv")
+@pytest.mark.parametrize("why", [*LEFT][: None if os.name == "posix" else -1])
+def test_pruning_leaves_what_a_cell_shows_and_what_is_not_as_we_left_it(folder, notebook_dir, why):
+    LEFT[why](folder, notebook_dir / "assistant_files" / "old.csv")
     before = sorted((notebook_dir / "assistant_files").iterdir())
     command(folder, "files --prune")
     assert sorted((notebook_dir / "assistant_files").iterdir()) == before
@@ -171,17 +136,12 @@ def test_a_file_that_is_changed_after_it_was_listed_is_not_removed(folder, noteb
 
 
 def test_what_cannot_be_removed_is_named_with_the_reason(folder, monkeypatch):
-    left_over(folder)
-
     def locked(_path, missing_ok=False):
         raise PermissionError(13, "Permission denied")
 
+    left_over(folder)
     monkeypatch.setattr(Path, "unlink", locked)
-    text, _ = command(folder, "files --prune")
-    assert text == "old.csv was not removed: permission denied."
-
-
-# --- the command ------------------------------------------------------------------------------------------------------
+    assert command(folder, "files --prune")[0] == "old.csv was not removed: permission denied."
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from ipython_assistant.workspace import recording_store
 from ipython_assistant.workspace.folder import Folder, Incoming
 from ipython_assistant.workspace.recording_store import RecordingStore
 
+ROOT = Path(__file__).parent.parent
 posix_only = pytest.mark.skipif(os.name != "posix", reason="needs symbolic links and pipes")
 
 
@@ -47,18 +48,14 @@ def names(tmp_path):
     return sorted(path.name for path in (tmp_path / "assistant_files").iterdir() if path.name != ".turns")
 
 
-def test_a_file_keeps_its_name_and_knows_where_it_is(folder, tmp_path):
+def test_a_file_keeps_its_name_knows_where_it_is_and_can_be_read_by_whom_the_users_own_files_can(folder, tmp_path):
+    (tmp_path / "own.csv").write_bytes(b"1")
     artifact = save(folder, "by district.csv", b"a,b\n1,2\n")
-    assert isinstance(artifact, Artifact)
     assert artifact.path.read_bytes() == b"a,b\n1,2\n"
     assert artifact.href == "assistant_files/by district.csv"
     assert (artifact.size, artifact.media_type, artifact.note) == (8, "text/csv", "")
+    assert artifact.path.stat().st_mode == (tmp_path / "own.csv").stat().st_mode
     assert names(tmp_path) == ["by district.csv"]
-
-
-def test_a_saved_file_can_be_read_by_whom_the_users_own_files_can(folder, tmp_path):
-    (tmp_path / "own.csv").write_bytes(b"1")
-    assert save(folder, "a.csv", b"1").path.stat().st_mode == (tmp_path / "own.csv").stat().st_mode
 
 
 # --- whose file is it -------------------------------------------------------------------------------------------------
@@ -91,15 +88,14 @@ def test_a_file_is_replaced_only_by_the_cell_it_belongs_to(kernel, saved_dir, tm
     assert {path.name: path.read_text() for path in saved_dir.glob("*.csv")} == last
 
 
-def test_one_notebook_opened_twice_overwrites_nothing_of_the_other_kernel(kernel):
+def test_a_notebook_opened_twice_overwrites_nothing_and_a_renamed_one_or_the_same_question_owns_its_files(kernel):
     first, second = kernel(), kernel()
-    run_cell(first, {"a.csv": b"1"})
+    run_cell(first, {"a.csv": b"1", "b.csv": b"1"})
     assert run_cell(second, {"a.csv": b"2"}, minute=1)[0].name == "a-2.csv"
-
-
-def test_a_notebook_that_was_renamed_still_owns_its_files(kernel):
-    run_cell(kernel("Untitled.ipynb"), {"a.csv": b"1"})
-    assert run_cell(kernel("analysis.ipynb"), {"a.csv": b"2"}, minute=1)[0].name == "a.csv"
+    run_cell(kernel("Untitled.ipynb"), {"c.csv": b"1"})
+    assert run_cell(kernel("analysis.ipynb"), {"c.csv": b"2"}, minute=1)[0].name == "c.csv"
+    for content in (b"1", b"2"):
+        assert run_cell(kernel(""), {"d.csv": content}, "run 1", prompt="Plot it.")[0].name == "d.csv"
 
 
 def test_a_file_is_shown_no_more_once_its_cell_answered_otherwise_but_not_once_it_failed(folder):
@@ -129,25 +125,13 @@ def test_the_users_own_file_does_not_become_ours_because_a_turn_made_the_same(fo
     assert (saved_dir / "a.csv").read_bytes() == b"mine"
 
 
-def test_two_files_of_one_name_in_one_turn_are_both_kept(folder, tmp_path):
+def test_two_files_of_one_name_in_one_turn_are_both_kept_also_fetched_later_or_spelt_otherwise(folder, tmp_path):
     saved = save_all(folder, [("north/a.csv", b"1"), ("south/a.csv", b"2")])
     assert [(artifact.name, artifact.path.read_bytes()) for artifact in saved] == [("a.csv", b"1"), ("a-2.csv", b"2")]
     assert names(tmp_path) == ["a-2.csv", "a.csv"]
-
-
-def test_a_file_that_is_fetched_later_does_not_replace_one_of_the_same_turn(folder):
-    save(folder, "a.csv", b"north", turn="resp_1")
-    assert save(folder, "a.csv", b"south", turn="resp_1").name == "a-2.csv"
-
-
-def test_names_that_differ_only_in_case_or_normalisation_do_not_clash(folder):
+    assert [save(folder, "b.csv", content, turn="resp_1").name for content in (b"1", b"2")] == ["b.csv", "b-2.csv"]
     save(folder, "Café.csv", b"1", "cell-1")
     assert save(folder, "CAFE\u0301.csv", b"2", "cell-2").name == "CAFÉ-2.csv"
-
-
-def test_an_answer_replaces_the_files_of_an_earlier_recording_of_its_question_whoever_asked(kernel):
-    for content in (b"1", b"2"):
-        assert run_cell(kernel(""), {"a.csv": content}, "run 1", prompt="Plot it.")[0].name == "a.csv"
 
 
 def test_whose_files_are_whose_is_known_from_the_recordings_alone(kernel, saved_dir):
@@ -176,19 +160,13 @@ sys.stdin.readline()
 
 
 def test_two_processes_that_save_the_same_names_at_once_lose_nothing(tmp_path, saved_dir):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["tests", "."])}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     children = [
-        subprocess.Popen(
-            [sys.executable, "-c", SAVE_MANY, me, str(tmp_path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(["tests", "."])},
-            cwd=Path(__file__).parent.parent,
-        )
+        subprocess.Popen([sys.executable, "-c", SAVE_MANY, me, str(tmp_path)], **pipes, env=environment, cwd=ROOT)
         for me in ("one", "other")
     ]
-    for child in children:
-        assert child.stdout.readline() == "ready\n"
+    assert [child.stdout.readline() for child in children] == ["ready\n"] * 2
     for child in children:
         child.stdin.write("go\n")
         child.stdin.flush()
@@ -197,14 +175,10 @@ def test_two_processes_that_save_the_same_names_at_once_lose_nothing(tmp_path, s
     for child in children:
         child.communicate("end\n")
         assert child.returncode == 0
-
     contents = [path.read_text() for path in saved_dir.glob("*.csv")]
     assert sorted(contents) == sorted([f"{me} {n}" for me in ("one", "other") for n in range(20)] + ["same"])
     recordings, damaged = Folder(tmp_path, saved_dir, environ={}).store.summaries()
     assert (len(recordings), damaged) == (40, [])
-
-
-# --- nothing but the folder -------------------------------------------------------------------------------------------
 
 
 @given(st.lists(st.tuples(NASTY | LONG, st.binary(max_size=3)), max_size=8))
@@ -251,9 +225,6 @@ def test_what_is_no_file_is_left_where_it_is(folder, saved_dir, what):
     assert save(folder, "a.csv", b"1").name == "a-2.csv"
 
 
-# --- staging ----------------------------------------------------------------------------------------------------------
-
-
 def left_staging(saved_dir, name, hours):
     staging = saved_dir / name
     staging.mkdir(parents=True)
@@ -274,18 +245,9 @@ def test_old_staging_is_swept_and_no_link_followed_and_nothing_of_anybody_elses_
     (saved_dir / ".staging-0123456789ac" / "link").symlink_to(outside)
     (saved_dir / ".staging-0123456789ad").symlink_to(outside / ".staging-0123456789ab")
     save(folder, "a.csv", b"1")
-
-    assert names(tmp_path) == [
-        ".staging of mine",
-        ".staging-0123456789ac",
-        ".staging-0123456789ad",
-        ".staging-0123456789af",
-        "a.csv",
-    ]
+    kept = [".staging of mine", *(f".staging-0123456789{end}" for end in ("ac", "ad", "af")), "a.csv"]
+    assert names(tmp_path) == kept
     assert (outside / ".staging-0123456789ab" / "1.part").exists()
-
-
-# --- what the disk will not do ----------------------------------------------------------------------------------------
 
 
 def refuse(monkeypatch, module, function, number, only=lambda *_args: True):
@@ -331,13 +293,11 @@ def test_a_file_the_disk_does_not_take_is_named_with_the_reason_and_the_others_a
     assert names(tmp_path) == ["a.csv", "c.csv"]
 
 
-def test_a_file_where_the_folder_should_be_is_said_in_words(tmp_path):
+@pytest.mark.parametrize("where", ["assistant_files", "assistant_files/deeper"])
+def test_a_file_where_the_folder_should_be_is_said_in_words(tmp_path, where):
     (tmp_path / "assistant_files").write_text("a note")
-    (tmp_path / "other").write_text("a note")
     with pytest.raises(OSError, match="a file is where a folder should be"):
-        Folder(tmp_path, tmp_path / "assistant_files", environ={}).stage()
-    with pytest.raises(OSError, match="a file is where a folder should be"):
-        Folder(tmp_path, tmp_path / "other" / "deeper", environ={}).stage()
+        Folder(tmp_path, tmp_path / where, environ={}).stage()
 
 
 def test_a_staged_file_that_is_gone_is_a_failure_with_a_reason(folder, tmp_path):
@@ -390,13 +350,9 @@ def test_a_file_that_another_kernel_puts_there_in_the_last_moment_is_not_overwri
 def test_a_file_that_is_edited_while_it_is_checked_is_not_overwritten(folder, monkeypatch):
     artifact = save(folder, "a.csv", b"1")
     real = RecordingStore.hash_of
-
-    def and_then_edited(store, path):
-        sha256 = real(store, path)
-        artifact.path.write_bytes(b"my edits")
-        return sha256
-
-    monkeypatch.setattr(RecordingStore, "hash_of", and_then_edited)
+    monkeypatch.setattr(
+        RecordingStore, "hash_of", lambda *asked: (real(*asked), artifact.path.write_bytes(b"my edits"))[0]
+    )
     assert save(folder, "a.csv", b"2").name == "a-2.csv"
     assert artifact.path.read_bytes() == b"my edits"
 

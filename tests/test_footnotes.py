@@ -37,11 +37,32 @@ def written(text, *sources):
     return body, listed.split("\n")
 
 
-def test_a_mark_stands_behind_the_line_and_the_source_in_a_list_at_the_end():
-    text = "Coverage fell in 2020. It rose since."
-    body, listed = written(text, url(text, "Coverage fell in 2020."))
-    assert body == f"Coverage fell in 2020. It rose since.{GAP}¹"
-    assert listed == ["1. [The report](https://example.org/report), example.org"]
+LINK = "([example.org](https://example.org/report?utm_source=openai))"
+PROSE = "As [the report](https://example.org/report) says."
+LISTED = "1. [The report](https://example.org/report), example.org"
+WRITTEN = {
+    "a mark stands behind the line, the source in the list": (
+        "Coverage fell in 2020. It rose since.", (PAGE, "The report", 0, 22),
+        f"Coverage fell in 2020. It rose since.{GAP}¹", LISTED),
+    "the link a model wrote for its source becomes the mark": (
+        f"It fell. {LINK}\n\nIt rose.", (f"{PAGE}?utm_source=openai", "The report", 9, 9 + len(LINK)),
+        f"It fell.{GAP}¹\n\nIt rose.",
+        "1. [The report](https://example.org/report?utm_source=openai), example.org"),
+    "a link of the model's prose stays": (PROSE, (PAGE, "The report", 3, len(PROSE) - 6), f"{PROSE}{GAP}¹", LISTED),
+    "a file of a vector store is named": (
+        "It is. Or not.", ("", "minutes 2024.pdf", 6, 6, "file_1"), f"It is. Or not.{GAP}¹", "1. minutes 2024.pdf"),
+    "an address cannot end its link": (
+        "Text.", ("https://example.org/a) <b>[x](y) \"q'", "T", 0, 5), f"Text.{GAP}¹",
+        "1. [T](https://example.org/a%29%20%3Cb%3E%5Bx%5D%28y%29%20%22q%27), example.org"),
+    "a title is one line of words": (
+        "Text.", ("", "1. a [b](c)\n# *d* `e` <f> & $g$ _h_", 5, 5, "file_1"), f"Text.{GAP}¹",
+        r"1. 1\. a (b)(c) \# \*d\* \`e\` \<f\> \& \$g\$ \_h\_"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "source", "body", "listed"), WRITTEN.values(), ids=WRITTEN)
+def test_a_source_is_marked_and_listed(text, source, body, listed):
+    assert written(text, Source(*source)) == (body, [listed])
 
 
 def test_an_answer_without_sources_is_what_its_links_make_of_it():
@@ -68,26 +89,6 @@ def test_numbers_go_on_over_messages_and_the_list_stands_once():
     assert text.count("**Sources**") == 1
 
 
-def test_the_link_a_model_wrote_for_its_source_becomes_the_mark():
-    link = "([example.org](https://example.org/report?utm_source=openai))"
-    text = f"It fell. {link}\n\nIt rose."
-    body, listed = written(text, url(text, link, f"{PAGE}?utm_source=openai"))
-    assert body == f"It fell.{GAP}¹\n\nIt rose."
-    assert len(listed) == 1
-
-
-def test_a_link_of_the_models_prose_stays():
-    text = "As [the report](https://example.org/report) says."
-    body, _ = written(text, url(text, "[the report](https://example.org/report)"))
-    assert body == f"As [the report](https://example.org/report) says.{GAP}¹"
-
-
-def test_a_file_of_a_vector_store_is_named():
-    body, listed = written("It is so. Or not.", Source("", "minutes 2024.pdf", 9, 9, "file_1"))
-    assert body == f"It is so. Or not.{GAP}¹"
-    assert listed == ["1. minutes 2024.pdf"]
-
-
 # Where the service's span ends (▮), and where the mark has to stand (¹).
 PLACES = {
     "in a line": ("It fe▮ll. So.\nMore.", "It fell. So.¹\nMore."),
@@ -108,16 +109,13 @@ PLACES = {
 @pytest.mark.parametrize(("spanned", "expected"), PLACES.values(), ids=PLACES.keys())
 def test_a_mark_breaks_nothing(spanned, expected):
     text = spanned.replace("▮", "")
-    body, listed = written(text, Source(PAGE, "The report", 0, spanned.index("▮")))
-    assert body == (text if expected is None else expected.replace("¹", f"{GAP}¹"))
-    assert listed == ["1. [The report](https://example.org/report), example.org"]
+    body = text if expected is None else expected.replace("¹", f"{GAP}¹")
+    assert written(text, Source(PAGE, "The report", 0, spanned.index("▮"))) == (body, [LISTED])
 
 
 @pytest.mark.parametrize("span", [(5, 2), (-3, 4), (0, 5000), (0, 0)])
 def test_a_span_that_cannot_be_right_gets_no_mark_but_its_source_is_listed(span):
-    body, listed = written("Some text.", Source(PAGE, "The report", *span))
-    assert body == "Some text."
-    assert listed == ["1. [The report](https://example.org/report), example.org"]
+    assert written("Some text.", Source(PAGE, "The report", *span)) == ("Some text.", [LISTED])
 
 
 def test_links_and_marks_are_made_in_one_text_whose_spans_are_those_of_the_original():
@@ -133,29 +131,16 @@ def test_links_and_marks_are_made_in_one_text_whose_spans_are_those_of_the_origi
     assert body == f"See [the table](assistant_files/a.csv), as said.{GAP}¹\nAnd b (no such file was made).{GAP}²"
 
 
-@pytest.mark.parametrize(
-    "address",
-    [
-        "javascript:alert(1)",
-        "data:text/html,<script>alert(1)</script>",
-        "file:///etc/passwd",
-        "//example.org/x",
-        "https://bank.example@other.example/",
-        "https:\\\\example.org",
-        "http://[",
-        "https://\ud800.example/",
-        "",
-    ],
-)
+NOT_OF_THE_WEB = [
+    "javascript:alert(1)", "data:text/html,<script>alert(1)</script>", "file:///etc/passwd", "//example.org/x", "",
+    "https://bank.example@other.example/", "https:\\\\example.org", "http://[", "https://\ud800.example/",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", NOT_OF_THE_WEB, ids=ascii)
 def test_an_address_that_is_not_one_of_the_web_is_no_link(address):
-    body, listed = written("Text.", Source(address, "A title", 0, 5))
-    assert body == f"Text.{GAP}¹"
-    assert listed == ["1. A title (its address is not one of the web)"]
-
-
-def test_an_address_cannot_end_its_link():
-    _, listed = written("Text.", Source("https://example.org/a) <b>[x](y) \"q'", "T", 0, 5))
-    assert listed == ["1. [T](https://example.org/a%29%20%3Cb%3E%5Bx%5D%28y%29%20%22q%27), example.org"]
+    listed = ["1. A title (its address is not one of the web)"]
+    assert written("Text.", Source(address, "A title", 0, 5)) == (f"Text.{GAP}¹", listed)
 
 
 def test_the_list_is_not_swallowed_by_a_block_of_code_that_was_left_open():
@@ -185,16 +170,10 @@ def test_all_that_the_model_wrote_is_still_there(text, spans):
     assert unmarked.startswith(text.translate({ord(sign): None for sign in f"{GAP}¹²³⁴"}))
 
 
-def test_a_title_is_one_line_of_words():
-    _, listed = written("Text.", Source("", "1. a [b](c)\n# *d* `e` <f> & $g$ _h_", 5, 5, "file_1"))
-    assert listed == [r"1. 1\. a (b)(c) \# \*d\* \`e\` \<f\> \& \$g\$ \_h\_"]
-
-
-SIGNS = ["[]("]
 MORE_SIGNS = ["` `` ", "$", "\\[", "![", "([x](", "(" * 9]
 
 
-@pytest.mark.parametrize("sign", [*SIGNS, *(pytest.param(more, marks=pytest.mark.slow) for more in MORE_SIGNS)])
+@pytest.mark.parametrize("sign", ["[](", *(pytest.param(more, marks=pytest.mark.slow) for more in MORE_SIGNS)])
 def test_the_cost_of_footnotes_grows_with_text_and_sources_not_with_their_product(sign):
     def work(size):
         sources = (Source(f"{PAGE}/{end}", "R", 0, end) for end in range(1, size, 40))

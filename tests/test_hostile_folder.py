@@ -30,31 +30,34 @@ def documents(tmp_path):
     return folder
 
 
-def recordings_of(notebook_dir):
-    return Recordings(Folder(notebook_dir, notebook_dir / "assistant_files", environ={}))
+@pytest.fixture
+def folder(notebook_dir):
+    return Folder(notebook_dir, notebook_dir / "assistant_files", environ={})
+
+
+def link_to(documents, link):
+    """What is in the folder that the link leads to now."""
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(documents)
+    return sorted(documents.iterdir())
 
 
 def test_recordings_are_not_checked_behind_a_link(notebook_dir, documents, capsys):
-    (notebook_dir / "assistant_files" / ".turns").mkdir(parents=True)
-    (notebook_dir / "assistant_files" / ".turns" / "bodies").symlink_to(documents)
+    link_to(documents, notebook_dir / "assistant_files" / ".turns" / "bodies")
     assert main(["recordings", str(notebook_dir), "--check"]) == 1
     assert "link" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("place", [".turns", ".turns/bodies"])
-def test_no_record_and_no_body_is_written_behind_a_link(notebook_dir, documents, place):
-    recordings = recordings_of(notebook_dir)
-    link = notebook_dir / "assistant_files" / place
-    link.parent.mkdir(parents=True)
-    link.symlink_to(documents)
-    before = sorted(documents.iterdir())
+def test_no_record_and_no_body_is_written_behind_a_link(notebook_dir, folder, documents, place):
+    recordings = Recordings(folder)
+    before = link_to(documents, notebook_dir / "assistant_files" / place)
     make_recording(recordings, TurnKey("Ask."), {"a.csv": b"1"})
     assert sorted(documents.iterdir()) == before
 
 
 def test_no_file_is_saved_where_assistant_files_is_a_link(notebook_dir, documents):
-    (notebook_dir / "assistant_files").symlink_to(documents)
-    before = sorted(documents.iterdir())
+    before = link_to(documents, notebook_dir / "assistant_files")
     folder = Folder(notebook_dir, notebook_dir / "assistant_files", environ={})
     with pytest.raises(OSError, match="link"):
         folder.stage()
@@ -69,9 +72,7 @@ def test_no_file_is_saved_where_assistant_files_is_a_link(notebook_dir, document
 def test_a_question_is_refused_before_it_is_asked_where_its_files_would_go_through_a_link(
     notebook_dir, documents, hosted, place
 ):
-    link = notebook_dir / place
-    link.parent.mkdir(parents=True, exist_ok=True)
-    link.symlink_to(documents)
+    link_to(documents, notebook_dir / place)
     hosted.will_say([wire.Message("It rose.")])
     with Notebook() as notebook, pytest.raises(ConfigError) as failed:
         notebook.ask("cell-1", "Plot coverage.")
@@ -80,25 +81,24 @@ def test_a_question_is_refused_before_it_is_asked_where_its_files_would_go_throu
     assert "--dir" in failed.value.hint
 
 
-def test_a_full_disk_leaves_no_empty_readme_for_good(notebook_dir, monkeypatch):
+def test_a_full_disk_leaves_no_empty_readme_for_good(folder, monkeypatch):
     def full(_staged, _path, **_more):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(safe_dir, "place_file", full)
-    _, notes = make_recording(recordings_of(notebook_dir), TurnKey("Ask."), {})
-    turns = notebook_dir / "assistant_files" / ".turns"
+    with monkeypatch.context() as patched:
+        patched.setattr(safe_dir, "place_file", full)
+        _, notes = make_recording(Recordings(folder), TurnKey("Ask."), {})
     assert notes == ("This answer could not be recorded: the disk is full.",)
-    assert list(turns.iterdir()) == []
-    monkeypatch.undo()
-    make_recording(recordings_of(notebook_dir), TurnKey("Ask."), {})
-    assert "Each JSON file here" in (turns / "README").read_text()
+    assert list(folder.store.path.iterdir()) == []
+    make_recording(Recordings(folder), TurnKey("Ask."), {})
+    assert "Each JSON file here" in (folder.store.path / "README").read_text()
 
 
 @pytest.mark.parametrize("name", ["statsmodels.py", "conftest.PY", "pyarrow.so"])
-def test_no_file_of_an_answer_is_what_the_next_import_finds(notebook_dir, monkeypatch, name):
+def test_no_file_of_an_answer_is_what_the_next_import_finds(notebook_dir, folder, monkeypatch, name):
     monkeypatch.syspath_prepend("")
     artifact = save(Folder(notebook_dir, notebook_dir, environ={}), name, b"1")
     assert artifact.name == name.replace(".", "-2.")
     assert "import" in artifact.note
     assert not (notebook_dir / name).exists()
-    assert save(Folder(notebook_dir, notebook_dir / "assistant_files", environ={}), name, b"1").name == name
+    assert save(folder, name, b"1").name == name
