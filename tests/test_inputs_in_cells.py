@@ -19,11 +19,10 @@ COVERAGE = "district,coverage\nA,0.5\nB,0.75\n"
 
 def uploads(hosted):
     """What was uploaded: name → bytes."""
-    parts = [request.body for request in hosted.asked("^POST /v1/containers/.*/files$")]
     found = {}
-    for body in parts:
-        boundary = body[: body.index(b"\r\n")]
-        head, _, content = body.partition(b"\r\n\r\n")
+    for request in hosted.asked("^POST /v1/containers/.*/files$"):
+        boundary = request.body[: request.body.index(b"\r\n")]
+        head, _, content = request.body.partition(b"\r\n\r\n")
         name = re.search(rb'filename="([^"]*)"', head)
         found[name[1].decode()] = content[: content.rindex(b"\r\n" + boundary)]
     return found
@@ -73,21 +72,17 @@ def test_a_figure_text_paths_and_globs_go_along_as_the_files_they_are(notebook, 
     assert sent["one.csv"] == COVERAGE.encode()
 
 
-def test_a_name_in_braces_is_filled_in_and_what_is_none_is_left_and_said(notebook, hosted):
+def test_names_in_braces_are_filled_in_and_a_line_with_an_at_sign_sends_that_file(notebook, hosted, notebook_dir):
+    (notebook_dir / "coverage.csv").write_text(COVERAGE)
     notebook.names.update(district="B", years=[2020, 2021])
     hosted.will_say([wire.Message("Ok.")])
-    ran = notebook.ask("A", "Plot {district} in {years[0]}. $x^{2}$ {distrct}\n```python\nprint({district})\n```")
-    (question,) = hosted.questions()
-    assert question["input"][0]["content"] == ("Plot B in 2020. $x^{2}$ {distrct}\n```python\nprint({district})\n```")
-    assert "distrct" in ran.printed
-    assert "district" in ran.printed
-
-
-def test_a_line_with_an_at_sign_sends_that_file(notebook, hosted, notebook_dir):
-    (notebook_dir / "coverage.csv").write_text(COVERAGE)
-    sent = ask(notebook, hosted, "", "Plot the coverage.\n@coverage.csv")
-    assert sent == {"coverage.csv": COVERAGE.encode()}
-    assert "@coverage.csv" not in hosted.questions()[0]["input"][0]["content"]
+    cell = "Plot {district} in {years[0]}. $x^{2}$ {distrct}\n```python\nprint({district})\n```"
+    ran = notebook.ask("A", f"{cell}\n@coverage.csv")
+    (message,) = hosted.questions()[0]["input"]
+    filled = "Plot B in 2020. $x^{2}$ {distrct}\n```python\nprint({district})\n```"
+    assert message["content"] == f"{filled}\ncoverage.csv"
+    assert uploads(hosted) == {"coverage.csv": COVERAGE.encode()}
+    assert "there is no variable distrct. Did you mean {district}?" in ran.printed
 
 
 def test_more_than_the_limit_is_sent_only_with_yes(notebook, hosted):
@@ -104,20 +99,9 @@ def test_more_than_the_limit_is_sent_only_with_yes(notebook, hosted):
 def test_a_dry_run_shows_what_would_be_sent_and_sends_nothing(notebook, hosted):
     notebook.names["cases"] = pd.DataFrame({"n": range(1000)})
     ran = notebook.ask("A", "Plot {cases.shape[0]}.", "-i cases --dry-run --effort low --instructions 'Be brief.'")
-
-    for shown in (
-        "openai",
-        default_model(),
-        "code_interpreter",
-        "low",
-        "cases.csv",
-        "1,000 rows",
-        "Be brief.",
-        "Plot 1000.",
-    ):
-        assert shown in ran.printed, shown
-    assert hosted.requests == []
-    assert list(notebook.session.connections) == []
+    shown = ("openai", default_model(), "code_interpreter", "low", "cases.csv", "1,000 rows", "Be brief.", "Plot 1000.")
+    assert [words for words in shown if words not in ran.printed] == []
+    assert (hosted.requests, list(notebook.session.connections)) == ([], [])
 
 
 def test_a_dry_run_names_what_of_the_conversation_is_sent_again_where_it_is_lost(notebook, hosted):
@@ -168,12 +152,10 @@ def test_tools_effort_instructions_and_no_code_are_asked_as_they_are_written(not
     hosted.will_say([wire.Message("Ok.")])
     hosted.will_say([wire.Message("Ok.")], response_id="resp_2")
     own = '--tool \'{"type": "mcp", "server_label": "x"}\''
-    notebook.ask(
-        "A", "Ask.", f"--tool web_search --tool file_search:vs_1,vs_2 {own} --effort high --instructions Brief."
-    )
+    searches = "--tool web_search --tool file_search:vs_1,vs_2"
+    notebook.ask("A", "Ask.", f"{searches} {own} --effort high --instructions Brief.")
     notebook.ask("B", "Ask.", "--no-code --tool web_search")
     first, second = hosted.questions()
-
     assert first["tools"][1:] == [
         {"type": "web_search"},
         {"type": "file_search", "vector_store_ids": ["vs_1", "vs_2"]},
@@ -214,7 +196,6 @@ def test_a_saved_assistant_is_asked_as_it_was_saved_and_the_cell_adds_to_it(
     confirm(notebook, monkeypatch)
     sent = ask(notebook, hosted, "--assistant coverage --effort high --instructions 'Be brief.'")
     (question,) = hosted.questions()
-
     assert list(sent) == ["coverage.csv"]
     assert question["model"] == "saved-model"
     assert question["instructions"].endswith("Coverage is in per cent.\n\nBe brief.")
@@ -266,37 +247,38 @@ def test_an_assistant_that_came_with_the_notebook_sends_no_file_from_outside_its
     with pytest.raises(errors.ConfigError, match="outside the notebook's directory"):
         notebook.ask("A", "Ask.", "--assistant coverage")
     assert hosted.requests == []
-
     (notebook_dir / "assistants" / "coverage.toml").unlink()
     assistant(f'inputs = ["{named}"]', own=True)
     assert len(ask(notebook, hosted, "--assistant coverage")) == 1
 
 
-def test_azure_without_a_model_says_that_a_deployment_is_needed_before_anything_is_sent(notebook, hosted, monkeypatch):
+@pytest.fixture
+def azure(notebook, hosted, monkeypatch):
+    """The scripted service as Azure's."""
     monkeypatch.delenv("OPENAI_API_KEY")
     monkeypatch.setenv("AZURE_OPENAI_API_KEY", "key")
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", hosted.url.removesuffix("/v1"))
+    return hosted
+
+
+def test_azure_without_a_model_says_that_a_deployment_is_needed_before_anything_is_sent(notebook, azure):
     with pytest.raises(errors.ConfigError, match="deployment") as caught:
         notebook.ask("A", "Ask.")
     assert "-m NAME" in caught.value.hint
-    assert hosted.requests == []
+    assert azure.requests == []
     for command in ("status", "files", "history", "cost"):
         notebook.cell("S", f"%assistant {command}")
 
 
-def test_a_recording_of_azure_replays_where_no_model_is_named(notebook, hosted, monkeypatch):
+def test_a_recording_of_azure_replays_where_no_model_is_named(notebook, azure, monkeypatch):
     monkeypatch.delenv("IPYTHON_ASSISTANT_MODE")
-    monkeypatch.delenv("OPENAI_API_KEY")
-    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "key")
-    monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", hosted.url.removesuffix("/v1"))
     monkeypatch.setenv("IPYTHON_ASSISTANT_MODEL", "our-deployment")
-    hosted.on("/openai/v1/responses", lambda _: hosted._turns.pop(0))
-    hosted.will_say([wire.Message("From Azure.")])
+    azure.on("/openai/v1/responses", lambda _: azure._turns.pop(0))
+    azure.will_say([wire.Message("From Azure.")])
     notebook.ask("A", "Ask.")
-    monkeypatch.delenv("IPYTHON_ASSISTANT_MODEL")
-    assert notebook.ask("A", "Ask.").value.text == "From Azure."
-    monkeypatch.delenv("AZURE_OPENAI_API_KEY")
-    assert notebook.ask("A", "Ask.").value.text == "From Azure."
+    for name in ("IPYTHON_ASSISTANT_MODEL", "AZURE_OPENAI_API_KEY"):
+        monkeypatch.delenv(name)
+        assert notebook.ask("A", "Ask.").value.text == "From Azure."
 
 
 def test_an_env_file_in_the_folder_names_no_address_for_the_key_of_the_environment(notebook, hosted, notebook_dir):
@@ -311,14 +293,11 @@ def test_a_table_that_did_not_come_ends_the_cell_in_an_error_that_says_what_came
     text = "[other.csv](sandbox:/mnt/data/other.csv)"
     hosted.put("other.csv", b"a\n1\n", "cfile_1")
     hosted.will_say([wire.Code("x"), wire.Message(text, (wire.cite(text, "other.csv", "cfile_1"),))])
+    hosted.will_say([wire.Message("No.", refusal=True)])
     with pytest.raises(errors.TableMissing, match="brought no table by_district") as caught:
         notebook.ask("A", "Ask.", "-o by_district")
     assert "other.csv" in caught.value.message
     assert list(caught.value.answer.files) == ["other.csv"]
     assert "by_district" not in notebook.names
-
-
-def test_a_refusal_where_a_table_was_asked_for_is_an_error(notebook, hosted):
-    hosted.will_say([wire.Message("No.", refusal=True)])
     with pytest.raises(errors.TableMissing, match="refused"):
         notebook.ask("A", "Ask.", "-o by_district")

@@ -82,9 +82,14 @@ def said(hosted):
     return message["content"]
 
 
-def test_the_model_sees_pictures_and_pdfs_and_its_code_has_them_too(notebook, hosted, notebook_dir):
+def test_the_model_sees_pictures_and_pdfs_as_a_dry_run_says_and_its_code_has_them_too(notebook, hosted, notebook_dir):
+    line = with_a_form(notebook_dir)
+    dry = notebook.ask("A", "What is this?", f"--dry-run {line}")
+    assert "form.png, scan.pdf" in dry.plain + dry.printed
+    assert "tokens" in dry.plain + dry.printed
+    assert hosted.requests == []
     hosted.will_say([wire.Message("A form.")])
-    notebook.ask("A", "What is this?", with_a_form(notebook_dir))
+    notebook.ask("A", "What is this?", line)
     words, picture, document = said(hosted)
     assert words == {"type": "input_text", "text": "What is this?"}
     assert picture["type"] == "input_image"
@@ -100,14 +105,6 @@ def test_a_model_that_sees_nothing_is_asked_without_pictures_from_then_on(notebo
         notebook.ask(cell, "What is this?", f"--new {with_a_form(notebook_dir)}")
         assert said(hosted) == "What is this?"
     assert len(hosted.questions()) == 3
-
-
-def test_the_dry_run_says_what_the_model_sees_and_that_it_costs(notebook, hosted, notebook_dir):
-    ran = notebook.ask("A", "What is this?", f"--dry-run {with_a_form(notebook_dir)}")
-    plain = ran.plain + ran.printed
-    assert "form.png, scan.pdf" in plain
-    assert "tokens" in plain
-    assert hosted.requests == []
 
 
 def test_a_picture_beyond_the_limit_is_left_to_code_and_that_is_said(notebook, hosted, notebook_dir):

@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -105,18 +106,13 @@ def test_a_broken_row_or_a_broken_state_is_no_obstacle(state, model_id):
 
 
 # --- in the server ----------------------------------------------------------------------------------------------------
-class Server:
-    """As much of a server as the extension is given: one contents manager."""
-
-    def __init__(self, contents_manager):
-        self.contents_manager = contents_manager
 
 
 @pytest.fixture
 def loaded(tmp_path, monkeypatch):
     """The extension, loaded beside a real contents manager that serves `tmp_path`."""
     monkeypatch.setenv(lab.ANNOUNCEMENT, "")
-    server = Server(LargeFileManager(root_dir=str(tmp_path)))
+    server = SimpleNamespace(contents_manager=LargeFileManager(root_dir=str(tmp_path)))
     lab._load_jupyter_server_extension(server)
     return server
 
@@ -134,7 +130,7 @@ def test_a_notebook_that_the_server_saves_has_no_rows(loaded, tmp_path):
 def test_a_server_that_takes_no_hook_announces_nothing(monkeypatch):
     monkeypatch.delenv(lab.ANNOUNCEMENT, raising=False)
     with pytest.raises(AttributeError):
-        lab._load_jupyter_server_extension(Server(object()))
+        lab._load_jupyter_server_extension(SimpleNamespace(contents_manager=object()))
     assert lab.ANNOUNCEMENT not in os.environ
 
 

@@ -42,10 +42,6 @@ def test_every_question_of_a_lesson_shows_its_answer(lesson):
     assert not [output for cell in lesson.cells for output in cell.get("outputs", []) if output.output_type == "error"]
 
 
-def test_each_lesson_has_recordings_of_its_own():
-    assert len(RECORDINGS) == len(LESSONS)
-
-
 @pytest.mark.parametrize("turns", RECORDINGS, ids=lambda path: path.parent.name)
 def test_the_recordings_are_whole_and_name_no_machine(turns, capsys):
     assert cli.main(["recordings", str(turns.parent), "--check"]) == 0, capsys.readouterr().out
@@ -53,7 +49,8 @@ def test_the_recordings_are_whole_and_name_no_machine(turns, capsys):
         assert not OF_A_MACHINE.search(path.read_text(encoding="utf-8")), path.name
 
 
-def test_all_recordings_together_stay_small():
+def test_each_lesson_has_recordings_of_its_own_and_all_together_stay_small():
+    assert len(RECORDINGS) == len(LESSONS)
     assert sum(path.stat().st_size for turns in RECORDINGS for path in turns.rglob("*")) < MOST_RECORDED_BYTES
 
 

@@ -23,9 +23,7 @@ def test_the_documented_cell_shows_text_pictures_tables_and_buttons(hosted, note
     (cell,) = re.findall(r"## marimo.*?```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     names: dict[str, Any] = {}
     exec(cell, names)
-
     shown = marimo.as_html(names["answer"]).text
-
     assert "<strong>Done</strong>" in shown
     assert "data:image/png;base64," in shown
     assert "1 row × 2 columns" in shown

@@ -17,33 +17,21 @@ def saved(folder, name, content="a,b\n1,2\n", own_name=""):
     return Artifact(name, own_name or name, path, name, path.stat().st_size, "", media_type(name))
 
 
-def test_the_table_with_that_stem_is_a_frame(tmp_path):
-    files = [saved(tmp_path, "plot.png", b"\x89PNG"), saved(tmp_path, "by_district.csv"), saved(tmp_path, "other.csv")]
-    assert named_frame(files, "by_district").frame.to_dict("list") == {"a": [1], "b": [2]}
-    assert named_frame(files, "by_district.csv").frame.to_dict("list") == {"a": [1], "b": [2]}
+NAMED = {
+    "the stem": ("by_district", [("plot.png",), ("by_district.csv", "x\n1\n"), ("other.csv",)]),
+    "the whole name": ("by_district.csv", [("plot.png",), ("by_district.csv", "x\n1\n"), ("other.csv",)]),
+    "the model's own name first": ("x", [("x.csv", "old\n1\n", "y.csv"), ("x-2.csv", "x\n1\n", "x.csv")]),
+    "the saved name": ("x-2", [("x.csv", "old\n1\n", "y.csv"), ("x-2.csv", "x\n1\n", "x.csv")]),
+    "another case": ("means", [("Means.csv", "x\n1\n")]),
+    "the same case first": ("means", [("Means.csv", "upper\n1\n"), ("means.tsv", "x\n1\n")]),
+    "the one that can be read": ("t", [("t.json", '[{"j": 1}]'), ("t.csv", "x\n1\n"), ("t.parquet", b""), ("t.png",)]),
+    "JSON where there is no other": ("t", [("t.json", '[{"x": 1}]')]),
+}  # fmt: skip
 
 
-def test_the_models_own_name_counts_where_the_file_was_saved_under_another(tmp_path):
-    files = [saved(tmp_path, "x.csv", "old\n1\n", own_name="y.csv"), saved(tmp_path, "x-2.csv", "new\n1\n", "x.csv")]
-    assert named_frame(files, "x").frame.columns.tolist() == ["new"]
-    assert named_frame(files, "x-2").frame.columns.tolist() == ["new"]
-
-
-def test_case_counts_only_if_something_else_matches(tmp_path):
-    upper = saved(tmp_path, "Means.csv", "upper\n1\n")
-    assert named_frame([upper], "means").frame.columns.tolist() == ["upper"]
-    assert named_frame([upper, saved(tmp_path, "means.tsv", "lower\n1\n")], "means").frame.columns.tolist() == ["lower"]
-
-
-def test_of_several_formats_the_first_that_can_be_read_is_taken(tmp_path):
-    files = [
-        saved(tmp_path, "t.json", '[{"json": 1}]'),
-        saved(tmp_path, "t.csv", "csv\n1\n"),
-        saved(tmp_path, "t.parquet", b"broken"),
-        saved(tmp_path, "t.png", b"\x89PNG"),
-    ]
-    assert named_frame(files, "t").frame.columns.tolist() == ["csv"]
-    assert named_frame(files[:1], "t").frame.columns.tolist() == ["json"]
+@pytest.mark.parametrize(("name", "files"), NAMED.values(), ids=NAMED)
+def test_the_table_that_suits_the_name_best_is_a_frame(tmp_path, name, files):
+    assert named_frame([saved(tmp_path, *file) for file in files], name).frame.to_dict("list") == {"x": [1]}
 
 
 @pytest.mark.parametrize(("files", "reason"), [

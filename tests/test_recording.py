@@ -156,7 +156,6 @@ def test_nothing_of_a_secret_is_left_anywhere_in_a_recording():
         notes=(said,),
     )
     text = recording_text(recording.redacted(Redactor([secret])))
-
     assert (secret in text, token in text) == (False, False)
     assert text.count("It is <secret> and <secret>.") == 8
     assert read_recording(text).asked.tools[0]["server_label"] == "crm"

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,10 +45,6 @@ def turns_dir(recordings):
     return recordings.folder.path / ".turns"
 
 
-def records(recordings):
-    return sorted(turns_dir(recordings).glob("*.json"))
-
-
 def bodies(recordings):
     return sorted(path.name for path in (turns_dir(recordings) / "bodies").glob("[!.]*"))
 
@@ -66,13 +63,9 @@ def test_everything_comes_back_under_its_recorded_name_once_only_the_recordings_
         if path.is_file():
             path.unlink()
     later = Recordings(make_folder())
-
     back = later.restore(later.find(ASKED.sha256), "cell-1")
-
-    assert [(item.name, item.own_name) for item in back.artifacts] == [
-        ("table.csv", "table.csv"),
-        ("plot-2.png", "plot.png"),
-    ]
+    names = [(item.name, item.own_name) for item in back.artifacts]
+    assert names == [("table.csv", "table.csv"), ("plot-2.png", "plot.png")]
     assert saved(later) == {name: content for name, content in before.items() if name != "plot.png"}
     assert (back.failed, back.notes) == ((), ())
     assert [item.sha256 for item in back.artifacts] == [file.sha256 for file in record.files]
@@ -146,7 +139,7 @@ def test_the_better_recording_answers_and_the_other_stays_beside_it(recordings):
     make_recording(recordings, replace(ASKED, prompt="Lost."), minute=4, missing=(lost,))
     lacking = replace(ASKED, prompt="Lost.").sha256
 
-    assert len(records(recordings)) == 6
+    assert len(sorted(turns_dir(recordings).glob("*.json"))) == 6
     assert recordings.find(lacking) is None
     assert recordings.restore(recordings.find(lacking, with_missing=True), "cell-1").failed == (lost,)
     assert recordings.find(ASKED.sha256).began == whole.began
@@ -158,14 +151,8 @@ def test_the_better_recording_answers_and_the_other_stays_beside_it(recordings):
 
 
 # --- damaged ----------------------------------------------------------------------------------------------------------
-def edit(path):
-    body = json.loads(path.read_text())
-    body["response"]["id"] = "other"
-    path.write_text(json.dumps(body))
-
-
 DAMAGE = {
-    "edited": edit,
+    "edited": lambda path: path.write_text(path.read_text().replace("resp_0", "other")),
     "cut": lambda path: path.write_bytes(path.read_bytes()[:-20]),
     "cut at its key": lambda path: path.write_bytes(path.read_bytes()[:40]),
     "emptied": lambda path: path.write_bytes(b""),
@@ -175,7 +162,7 @@ DAMAGE = {
 @pytest.mark.parametrize("how", DAMAGE)
 def test_a_damaged_record_is_named_not_served_and_not_written_over(how, recordings):
     make_recording(recordings, ASKED, {"table.csv": TABLE})
-    (path,) = records(recordings)
+    (path,) = sorted(turns_dir(recordings).glob("*.json"))
     DAMAGE[how](path)
     damaged = path.read_bytes()
     with pytest.raises(RecordingDamaged, match=path.name) as error:
@@ -193,12 +180,9 @@ def test_a_damaged_body_is_named_not_served_and_nothing_is_put_anywhere(how, rec
     for name in ("a.csv", "table.csv"):
         (recordings.folder.path / name).unlink()
     body = turns_dir(recordings) / "bodies" / record.files[1].sha256
-    {
-        "edited": lambda: body.write_bytes(TABLE.replace(b"1", b"7")),
-        "cut": lambda: body.write_bytes(TABLE[:3]),
-        "gone": body.unlink,
-    }[how]()
-
+    body.unlink()
+    if how != "gone":
+        body.write_bytes(TABLE.replace(b"1", b"7") if how == "edited" else TABLE[:3])
     with pytest.raises(RecordingDamaged, match=body.name):
         recordings.restore(recordings.find(ASKED.sha256), "cell-1")
     assert saved(recordings) == {}
@@ -218,12 +202,8 @@ def test_two_kernels_that_record_into_one_folder_lose_nothing(make_folder):
             files = {"same.csv": TABLE, f"{number}-{turn}.csv": b"%d,%d\n" % (number, turn)}
             make_recording(each[number], TurnKey(f"{number}-{turn}"), files, cell=f"cell-{number}-{turn}", minute=turn)
 
-    threads = [threading.Thread(target=record, args=(number,)) for number in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(record, range(2)))
     later = Recordings(make_folder())
     found = [later.find(TurnKey(f"{number}-{turn}").sha256) for number in range(2) for turn in range(5)]
     assert all(found)
@@ -307,7 +287,6 @@ def test_a_bad_record_is_named_and_the_cells_of_its_folder_go_on(tmp_path, chang
     body["integrity"] = integrity(body)
     bad.write_text(json.dumps(body))
     folder.store.forget()
-
     assert [item.name for item in folder.store.summaries()[1]] == [bad.name]
     assert recordings.find(TurnKey("Good.").sha256) is not None
     with pytest.raises(RecordingDamaged, match=bad.name):

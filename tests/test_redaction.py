@@ -57,17 +57,13 @@ def test_citations_point_at_the_same_words_wherever_a_key_stood(cited):
     assert redacted_turn(turn_of(pieces, spans), REDACT) == turn_of(short, spans)
 
 
-def test_a_figures_citation_that_has_no_span_gets_none():
-    figure = {**annotation("container_file_citation", 0, 0), "filename": "cfile_0.png"}
-    (part,) = redacted_turn(folded(stream([Message(f"{KEY} rose.", (figure,))])), REDACT).parts
-    assert (part.citations[0].start, part.citations[0].end) == (0, 0)
-
-
-def test_the_footnote_stands_behind_the_words_it_stood_behind():
+def test_the_footnote_stands_behind_the_words_it_stood_behind_and_a_figure_without_a_span_gets_none():
     text = f"On {KEY} it rose.\nOn {LONG} it fell."
     cited = annotation("url_citation", text.index("it rose"), text.index("it rose") + len("it rose"))
-    turn = redacted_turn(folded(stream([Message(text, (cited,))])), REDACT)
+    figure = {**annotation("container_file_citation", 0, 0), "filename": "cfile_0.png"}
+    turn = redacted_turn(folded(stream([Message(text, (cited, figure))])), REDACT)
     assert answer_text(turn, ()).startswith("On <secret> it rose.\u202f¹\nOn <secret> it fell.")
+    assert [(it.start, it.end) for it in turn.citations] == [(0, 0)]
 
 
 def test_a_secret_is_taken_out_of_code_what_it_printed_and_every_other_item():

@@ -171,7 +171,6 @@ def test_whatever_a_turn_holds_its_replay_shows_saves_and_gives_the_same(noteboo
     for file in live.value.files.values():
         file.path.unlink()
     again = notebook.ask("A", f"Question {number}, {cut}.", "--new")
-
     assert len(hosted.questions()) == number
     assert (again.outputs, again.printed, again.value) == (live.outputs, live.printed, live.value)
     assert {name: file.read_bytes() for name, file in again.value.files.items()} == files
@@ -327,7 +326,6 @@ def test_a_damaged_recording_is_named_and_neither_served_nor_replaced(notebook, 
     before = path.read_bytes()
     with pytest.raises(errors.RecordingDamaged) as caught:
         notebook.ask("A", "Both.")
-
     assert path.name in caught.value.message
     assert "--fresh" in caught.value.hint
     assert path.read_bytes() == before
@@ -416,7 +414,6 @@ def test_a_key_that_was_set_after_the_first_cell_is_in_no_recording(notebook, ho
     hosted.put("made.csv", b"a\n1\n", "cfile_1")
     asked = len(hosted.questions())
     notebook.ask("B", f"{key} is what?")
-
     assert b'"It is <secret>."' in everything_in(notebook_dir)
     # What was recorded before the key was one.
     (first,) = [path for path, record in records_in(notebook_dir).items() if record["asked"]["prompt"] == "First."]
@@ -436,7 +433,6 @@ def test_a_tools_secrets_go_to_the_service_and_into_no_recording_and_another_one
 
     hosted.will_say([wire.Message("It failed: planted-secret-1 was refused.")])
     first = notebook.ask("A", "Who bought?", tool("planted-secret-1"))
-
     assert hosted.questions()[0]["tools"][-1]["authorization"] == "planted-secret-1"
     assert b"planted" not in everything_in(notebook_dir)
     (record,) = records_in(notebook_dir).values()

@@ -75,7 +75,6 @@ def test_what_was_saved_and_is_gone_comes_from_the_recordings_or_is_named(talked
     (table,) = (file["sha256"] for file in files if file["name"] == "by_year.csv")
     (turns / "bodies" / table).unlink()
     printed, page = report(talked, "report.html")
-
     assert "Missing: by_year.csv" in printed
     assert "by_year.csv not saved: It was changed or removed" in Markup.of(page).text
     assert "data:image/png;base64," in page

@@ -35,7 +35,6 @@ def test_never_more_at_once_than_was_said():
     for future in [pool.submit(work) for _ in range(9)]:
         future.result(5)
     pool.close()
-
     assert most == [3]
 
 

@@ -99,10 +99,7 @@ FILE = {"type": "file_citation", "file_id": "file_1", "filename": "minutes.pdf",
 def test_sources_of_web_and_file_search_stand_beside_the_files_of_a_part():
     items = [wire.Message(TEXT, (PAGE, CITATION, FILE, PAGE))]
     part = folded(wire.stream(items)).parts[0]
-    assert part.sources == (
-        Source("https://example.org", "A page", 0, 4),
-        Source("", "minutes.pdf", 4, 4, "file_1"),
-    )
+    assert part.sources == (Source("https://example.org", "A page", 0, 4), Source("", "minutes.pdf", 4, 4, "file_1"))
     assert [citation.filename for citation in part.citations] == ["by_district.csv"]
     assert folded(wire.stream(items)) == read_response(wire.response(items))
 
@@ -131,7 +128,6 @@ def test_an_item_without_a_view_still_says_which_files_and_containers_are_its_ow
     }
     raw = wire.response([wire.Message(TEXT, (CITATION,))])
     turn = read_response({**raw, "output": [item, *raw["output"]]})
-
     assert [item.type for item in turn.others] == ["shell_call"]
     assert [citation.filename for citation in turn.citations] == ["by_district.csv", "a.csv"]
     assert not turn.citations[1].anonymous

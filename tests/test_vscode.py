@@ -104,7 +104,6 @@ def test_files_are_saved_beside_the_notebook_and_the_button_brings_their_bytes_f
     outputs = editor.run("%%assistant\nSave the mean per district.")
     (row,) = (output for output in outputs if output["metadata"]["ipython_assistant"]["output"] == "buttons")
     saved = tmp_path / "my notebooks" / "assistant_files" / "mean é #1.csv"
-
     assert saved.read_bytes() == TABLE
     assert not (tmp_path / "workspace" / "assistant_files").exists()
     assert 'href="assistant_files/mean%20%C3%A9%20%231.csv"' in outputs[0]["data"]["text/html"]
@@ -112,7 +111,6 @@ def test_files_are_saved_beside_the_notebook_and_the_button_brings_their_bytes_f
     assert editor.click(row["data"][VIEW]["model_id"], 0) == TABLE
     rows, _ = editor.ask(row["data"][VIEW]["model_id"], type="rows", file=0)
     assert (rows["columns"], rows["rows"][0], len(rows["rows"])) == (["district", "mean"], ["North", "1.5"], 1_000)
-
     # The notebook is opened again: there is another kernel, which has no such model.
     editor.models.clear()
     assert editor.shown(row) == "image/png"

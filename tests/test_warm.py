@@ -66,7 +66,6 @@ def test_only_a_live_front_end_is_warmed_with_a_key_or_without(notebook_dir, mon
         owners = [getattr(callback, "__self__", None) for callback in shell.events.callbacks["post_run_cell"]]
         shell.run_line_magic("unload_ext", "ipython_assistant")
         left = [getattr(callback, "__self__", None) for callback in shell.events.callbacks["post_run_cell"]]
-
         assert any(isinstance(owner, Warmth) for owner in owners) is expected
         assert not any(isinstance(owner, Warmth) for owner in left)
     finally:
