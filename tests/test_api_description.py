@@ -50,10 +50,8 @@ def asked(shell, hosted, notebook_dir):
     def ask(line, setting=""):
         if setting:
             shell.run_line_magic("config", f"AssistantMagics.{setting}")
-        text = "[by_month.csv](sandbox:/mnt/data/by_month.csv)"
         for response_id in ("resp_1", "resp_2"):
-            item = wire.Message(text, (wire.cite(text, "by_month.csv", "cfile_1"),))
-            hosted.will_say([wire.Code("..."), item], response_id=response_id)
+            hosted.will_say([wire.Code("..."), wire.cited(("by_month.csv", "cfile_1"))], response_id=response_id)
             outcome = shell.run_cell(f"%%assistant {line}\nSave the visits per month.", store_history=True)
             assert outcome.error_in_exec is None
         return hosted.requests

@@ -102,18 +102,25 @@ def test_a_call_that_cannot_be_meant_is_an_error_before_anything_is_asked(notebo
     assert hosted.requests == []
 
 
-def test_each_question_has_its_label_and_no_more_than_the_limit_are_asked_at_once(notebook, hosted):
-    echo = Echo(hosted, at_once=3)
-    ran = notebook.cell(
-        "A", "from ipython_assistant import ask_each\nanswers = ask_each({n: n for n in 'ABCDEFG'}, at_once=3)"
-    )
+def test_each_question_has_its_label_and_the_threads_keep_the_limit_and_share_one_folder_and_one_connection(
+    notebook, hosted, monkeypatch
+):
+    made, folder = [], session.Folder
+
+    def slow(*args, **more):
+        made.append(folder(*args, **more))
+        time.sleep(0.05)  # a wide window for a second thread
+        return made[-1]
+
+    monkeypatch.setattr(session, "Folder", slow)
+    echo, ask_all = Echo(hosted, at_once=3), "answers = ask_each({n: n for n in 'ABCDEFG'}, at_once=3)"
+    ran = notebook.cell("A", f"from ipython_assistant import ask_each\n{ask_all}")
     answers = notebook.names["answers"]
-    assert {label: answer.text for label, answer in answers.items()} == {
-        name: f"Answer to {name}" for name in "ABCDEFG"
-    }
+    assert {label: answer.text for label, answer in answers.items()} == {n: f"Answer to {n}" for n in "ABCDEFG"}
     assert (echo.most, echo.asked) == (3, 7)
     assert list(answers.to_frame().index) == list("ABCDEFG")
     assert [output["text/plain"] for output in ran.outputs] == ["7 of 7 asked."]
+    assert (len(made), len(list(notebook.session.connections))) == (1, 1)
 
 
 def test_a_question_that_fails_or_is_refused_is_a_value_and_the_others_are_answered(notebook, hosted, echo):
@@ -206,9 +213,12 @@ def test_what_the_service_has_not_begun_to_answer_is_not_waited_for(notebook, ho
     release.set()
 
 
-def test_aask_leaves_the_event_loop_free_and_keeps_the_limit(notebook, hosted, monkeypatch):
-    monkeypatch.setattr(session, "AT_ONCE", 2)
-    echo, ticks = Echo(hosted, at_once=2), []
+def test_aask_leaves_the_event_loop_free_keeps_the_limit_and_reads_its_inputs_elsewhere(
+    notebook, hosted, notebook_dir, monkeypatch
+):
+    def seen(*args, **more):
+        readers.append(threading.current_thread())
+        return read(*args, **more)
 
     async def tick():
         while True:
@@ -217,13 +227,19 @@ def test_aask_leaves_the_event_loop_free_and_keeps_the_limit(notebook, hosted, m
 
     async def all_of_them():
         ticking = asyncio.create_task(tick())
-        answers = await asyncio.gather(*(aask(f"Q{number}") for number in range(5)))
+        answers = await asyncio.gather(*(aask(f"Q{number}", inputs="t.csv") for number in range(5)))
         ticking.cancel()
         return [answer.text for answer in answers]
 
+    (notebook_dir / "t.csv").write_text("a\n1\n")
+    read, readers, ticks, echo = session.gather, [], [], Echo(hosted, at_once=2)
+    monkeypatch.setattr(session, "AT_ONCE", 2)
+    monkeypatch.setattr(session, "gather", seen)
     assert asyncio.run(all_of_them()) == [f"Answer to Q{number}" for number in range(5)]
     assert (echo.most, echo.asked) == (2, 5)
     assert len(ticks) > 3
+    assert len(readers) == 5
+    assert threading.main_thread() not in readers
 
 
 def test_an_aask_that_is_cancelled_ends_its_question(notebook, hosted):
@@ -266,8 +282,7 @@ print(json.dumps([answer.logs, sorted(answer.files), children]))
 
 def test_tables_that_are_asked_for_come_with_the_answer_and_no_variable_is_touched(notebook, hosted):
     hosted.put("by_district.csv", b"code,n\n007,1\n", "cfile_csv")
-    text = "[by_district.csv](sandbox:/mnt/data/by_district.csv)"
-    hosted.will_say([wire.Code("x"), wire.Message(text, (wire.cite(text, "by_district.csv", "cfile_csv"),))])
+    hosted.will_say([wire.Code("x"), wire.cited(("by_district.csv", "cfile_csv"))])
     notebook.names["by_district"] = "mine"
     answer = ask("Save it.", outputs=["by_district"])
     assert answer.frames["by_district"].to_dict("list") == {"code": ["007"], "n": [1]}
@@ -293,34 +308,6 @@ def test_one_unexpected_exception_is_the_outcome_of_its_question_alone(notebook,
 
     monkeypatch.setattr(batch.turn_run, "answer_question", ask_or_fail)
     assert [type(outcome).__name__ for outcome in ask_each(list("ABC")).values()] == ["Answer", "IndexError", "Answer"]
-
-
-def test_several_threads_share_one_folder_and_one_connection(notebook, hosted, monkeypatch):
-    Echo(hosted, at_once=4)
-    made = []
-    folder = session.Folder
-
-    def slow(*args, **more):
-        made.append(folder(*args, **more))
-        time.sleep(0.05)  # a wide window for a second thread
-        return made[-1]
-
-    monkeypatch.setattr(session, "Folder", slow)
-    ask_each(list("ABCD"), at_once=4)
-
-    assert len(made) == 1
-    assert len(list(notebook.session.connections)) == 1
-
-
-def test_aask_reads_its_inputs_outside_the_event_loop(notebook, echo, notebook_dir, monkeypatch):
-    (notebook_dir / "t.csv").write_text("a\n1\n")
-    readers, read = [], session.gather
-    monkeypatch.setattr(
-        session, "gather", lambda *args, **more: readers.append(threading.current_thread()) or read(*args, **more)
-    )
-    asyncio.run(aask("Look.", inputs="t.csv"))
-    assert readers
-    assert threading.main_thread() not in readers
 
 
 def test_ask_in_a_plain_script_does_not_import_ipython(run_python, echo):

@@ -71,11 +71,9 @@ def test_the_cells_value_is_the_answer_with_its_parts_shown_once_and_again_in_an
 
 
 def test_the_outputs_come_in_order_answer_code_picture_table_card(shell, hosted):
-    text = "[c.png](sandbox:/mnt/data/c.png) [by_district.csv](sandbox:/mnt/data/by_district.csv)"
-    cited = (wire.cite(text, "c.png", "cfile_png"), wire.cite(text, "by_district.csv", "cfile_csv"))
     hosted.put("by_district.csv", CSV, "cfile_csv")
     hosted.put("c.png", PNG, "cfile_png")
-    hosted.will_say([CODE, wire.Message(text, cited)])
+    hosted.will_say([CODE, wire.cited(("c.png", "cfile_png"), ("by_district.csv", "cfile_csv"))])
     _, captured = run(shell, "Both.")
     bundles = [output.data for output in captured.outputs]
 
@@ -143,11 +141,13 @@ def test_an_incomplete_answer_is_shown_and_the_cell_is_an_error(shell, hosted):
     assert "The first half" in htmls(caught.value.captured)
 
 
-def test_a_refusal_is_an_ordinary_answer(shell, hosted):
+def test_a_refusal_is_an_ordinary_answer_and_a_link_without_any_code_having_run_is_said_to_lead_nowhere(shell, hosted):
     hosted.will_say([wire.Message("I only know two columns.", refusal=True)])
+    hosted.will_say([wire.Message("Here: [t.csv](sandbox:/mnt/data/t.csv)")])
     answer, captured = run(shell, "Forecast.")
     assert answer.status == "refused"
     assert "two columns" in htmls(captured)
+    assert any("No code was run" in note for note in run(shell, "Make a table.")[0].notes)
 
 
 def test_a_key_that_is_corrected_in_the_environment_is_used_by_the_next_cell(shell, hosted, monkeypatch):
@@ -198,14 +198,8 @@ def test_the_key_is_in_no_output(shell, hosted, monkeypatch):
     assert hosted.requests[0].headers["authorization"] == "Bearer sk-planted-0123456789abcdef"
 
 
-def test_a_link_to_a_file_without_any_code_having_run_says_that_nothing_was_run(shell, hosted):
-    hosted.will_say([wire.Message("Here: [t.csv](sandbox:/mnt/data/t.csv)")])
-    assert any("No code was run" in note for note in run(shell, "Make a table.")[0].notes)
-
-
 def test_a_table_whose_file_could_not_be_fetched_says_retry(shell, hosted):
-    text = "[by_year.csv](sandbox:/mnt/data/by_year.csv)"
-    hosted.will_say([wire.Code("x"), wire.Message(text, (wire.cite(text, "by_year.csv", "cfile_gone"),))])
+    hosted.will_say([wire.Code("x"), wire.cited(("by_year.csv", "cfile_gone"))])
     with pytest.raises(errors.TableMissing) as caught:
         run(shell, "Save it.", "-o by_year")
     assert "by_year.csv" in caught.value.message

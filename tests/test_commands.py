@@ -124,8 +124,7 @@ def test_traceback_shows_the_stack_of_the_last_error(notebook, hosted):
 
 def test_show_fetches_a_response_that_was_made_elsewhere_and_saves_its_files(notebook, hosted):
     hosted.put("far.csv", b"a\n1\n", "cfile_far")
-    text = "[far.csv](sandbox:/mnt/data/far.csv)"
-    items = [wire.Code("x"), wire.Message(text, (wire.cite(text, "far.csv", "cfile_far"),))]
+    items = [wire.Code("x"), wire.cited(("far.csv", "cfile_far"))]
     made = [wire.response([], "resp_far", "in_progress"), wire.response(items, "resp_far")]
     hosted.on(r"^GET /v1/responses/resp_far(\?.*)?$", lambda _request: Answer(json.dumps(made.pop(0)).encode()))
     with pytest.raises(errors.OptionError, match="still in_progress"):

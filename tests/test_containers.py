@@ -84,12 +84,10 @@ def test_unloading_deletes_the_containers_that_were_used(shell, hosted):
 def test_retry_fetches_what_was_missing_and_nothing_else(shell, hosted, notebook_dir):
     with pytest.raises(errors.OptionError, match="no answer"):
         retry(hooks_of(shell).session)
-    both = "[a.csv](sandbox:/mnt/data/a.csv) [b.csv](sandbox:/mnt/data/b.csv)"
     hosted.put("a.csv", CSV, "cfile_a")
     hosted.put("b.csv", b"b\n2\n", "cfile_b")
     hosted.on("GET .*cfile_b/content", lambda _request: refusal("Broken for now.", 403))
-    cited = (wire.cite(both, "a.csv", "cfile_a"), wire.cite(both, "b.csv", "cfile_b"))
-    hosted.will_say([wire.Code("x"), wire.Message(both, cited)])
+    hosted.will_say([wire.Code("x"), wire.cited(("a.csv", "cfile_a"), ("b.csv", "cfile_b"))])
     with pytest.raises(errors.FilesMissing):
         ask(shell)
     hosted.on("GET .*cfile_b/content", lambda _request: Answer(b"b\n2\n"))

@@ -22,16 +22,10 @@ def hostile_environment(monkeypatch, service, tmp_path):
     config = tmp_path / "ipython" / "profile_default"
     config.mkdir(parents=True)
     (config / "ipython_config.py").write_text("c.AssistantMagics.service = 'openai'\n")
-    for name, value in {
-        "OPENAI_API_KEY": "sk-planted-key",
-        "OPENAI_BASE_URL": service.url,
-        "HTTP_PROXY": service.url.removesuffix("/v1"),
-        "CI": "1",
-        "IPYTHON_ASSISTANT_SERVICE": "openai",
-        "IPYTHON_ASSISTANT_MODE": "replay",
-        "IPYTHON_ASSISTANT_MODEL": "gpt-5",
-        "IPYTHON_ASSISTANT_DIR": str(tmp_path),
-    }.items():
+    ours = {"SERVICE": "openai", "MODE": "replay", "MODEL": "gpt-5", "DIR": str(tmp_path)}
+    proxy = service.url.removesuffix("/v1")
+    others = {"OPENAI_API_KEY": "sk-planted-key", "OPENAI_BASE_URL": service.url, "HTTP_PROXY": proxy, "CI": "1"}
+    for name, value in {**others, **{f"IPYTHON_ASSISTANT_{name}": value for name, value in ours.items()}}.items():
         monkeypatch.setenv(name, value)
     return service
 

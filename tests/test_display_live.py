@@ -7,6 +7,7 @@ import queue
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -101,7 +102,7 @@ def test_an_answer_is_shown_at_most_ten_times_a_second(live, publisher, clock):
     write(live, clock, words=160, per_s=200)
     live.finish(FINAL)
     assert 8 <= len(publisher.sent) <= 10
-    assert min(later - earlier for earlier, later in zip(publisher.times, publisher.times[1:-1], strict=False)) >= 0.099
+    assert min(later - earlier for earlier, later in pairwise(publisher.times[:-1])) >= 0.099
 
 
 @pytest.mark.parametrize(("per_s", "at_least"), [(200, 30), (1_000, 10), (100_000, 1)])
@@ -122,25 +123,21 @@ def test_the_text_is_put_together_only_when_it_is_shown(live, publisher, clock):
     assert len(asked) <= len(publisher.sent) + 1
 
 
-def test_one_output_is_opened_and_then_updated_to_its_last_state(live, publisher):
-    live.update("a", "writing")
-    live.finish(FINAL)
-    live.finish(FINAL)
-    live.update("late", "writing")
-    live.tick()
-    assert [sent["update"] for sent in publisher.sent] == [False, True]
-    assert publisher.sent[0]["transient"] == publisher.sent[1]["transient"] != {}
-    assert publisher.sent[-1]["data"] == FINAL.data
-    assert publisher.sent[-1]["metadata"] == FINAL.metadata
-
-
-def test_where_nobody_watches_there_is_one_output_without_an_id(publisher, clock):
-    with LiveOutput(FrontEnd(), publisher=publisher, clock=clock) as live:
-        live.update("a", "writing")
-        clock.now += 1
-        live.tick()
-        live.finish(FINAL)
-    assert publisher.sent == [{"data": FINAL.data, "metadata": FINAL.metadata, "transient": None, "update": False}]
+def test_one_output_is_opened_and_then_updated_or_shown_once_without_an_id_where_nobody_watches(publisher, clock):
+    for front in (WATCHED, FrontEnd()):
+        with LiveOutput(front, publisher=publisher, clock=clock) as live:
+            live.update("a", "writing")
+            live.finish(FINAL)
+            live.finish(FINAL)
+            live.update("late", "writing")
+            clock.now += 1
+            live.tick()
+    opened, updated, alone = publisher.sent
+    assert [sent["update"] for sent in publisher.sent] == [False, True, False]
+    assert opened["transient"] == updated["transient"] != {}
+    last = {"data": FINAL.data, "metadata": FINAL.metadata}
+    assert updated == {**opened, **last, "update": True}
+    assert alone == {**last, "transient": None, "update": False}
 
 
 def test_an_error_on_the_way_leaves_the_text_without_its_status(live, publisher):

@@ -159,9 +159,8 @@ def test_a_word_the_command_does_not_take_is_refused(folder, line, hint):
 
 
 def test_a_cells_turn_is_recorded_and_listed(shell, hosted, notebook_dir):
-    text = "The mean: [by_district.csv](sandbox:/mnt/data/by_district.csv)."
     hosted.put("by_district.csv", b"a,b\n", "cfile_csv")
-    hosted.will_say([wire.Code("1"), wire.Message(text, (wire.cite(text, "by_district.csv", "cfile_csv"),))])
+    hosted.will_say([wire.Code("1"), wire.cited(("by_district.csv", "cfile_csv"))])
     with capture_output() as captured:
         shell.run_cell("%%assistant\nSave the mean per district.")
         shell.run_cell("%assistant files")

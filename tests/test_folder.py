@@ -71,6 +71,9 @@ TURNS = {
     "after a restart a cell replaces what it wrote before": "A 1 x a.csv; A2 1 y a.csv",
     "a copy at the same time overwrites nothing": "A 1 x a.csv; copy 1 y a-2.csv; A 1 z a.csv",
     "a file that two notebooks share stays": "A 1 x a.csv; copy 9 x a.csv; A 1 y a-2.csv",
+    "a file that the user changed since stays": "A 1 x a.csv; user - edits a.csv; A 1 y a-2.csv",
+    "also after a restart, one changed since": "A 1 x a.csv; user - edits a.csv; A2 1 y a-2.csv",
+    "the user's own file is not ours because a turn made the same": "user - x a.csv; A 1 x a.csv; A 1 y a-2.csv",
     "a nameless notebook's earlier kernel is another": "none 1 x a.csv; none2 1 y a-2.csv",
 }
 
@@ -82,9 +85,13 @@ def test_a_file_is_replaced_only_by_the_cell_it_belongs_to(kernel, saved_dir, tm
     kernels, last = {}, {}
     for number, turn in enumerate(turns.split("; ")):
         name, cell, content, saved = turn.split()
+        last[saved] = content
+        if name == "user":
+            saved_dir.mkdir(exist_ok=True)
+            (saved_dir / saved).write_text(content)
+            continue
         folder = kernels[name] = kernels.get(name) or kernel(NOTEBOOKS[name])
         assert run_cell(folder, {"a.csv": content.encode()}, cell, minute=number)[0].name == saved
-        last[saved] = content
     assert {path.name: path.read_text() for path in saved_dir.glob("*.csv")} == last
 
 
@@ -106,23 +113,6 @@ def test_a_file_is_shown_no_more_once_its_cell_answered_otherwise_but_not_once_i
     run_cell(folder, {"a.csv": b"1"}, "cell-1")
     run_cell(folder, {"b.csv": b"1"}, "cell-2")
     assert run_cell(folder, {"a.csv": b"3"}, "cell-1")[0].name == "a.csv"
-
-
-@pytest.mark.parametrize("restarted", [False, True])
-def test_a_file_the_user_changed_since_is_not_overwritten(kernel, restarted):
-    before = kernel()
-    (artifact,) = run_cell(before, {"a.csv": b"1"})
-    artifact.path.write_bytes(b"my edits")
-    assert run_cell(kernel() if restarted else before, {"a.csv": b"2"}, minute=1)[0].name == "a-2.csv"
-    assert artifact.path.read_bytes() == b"my edits"
-
-
-def test_the_users_own_file_does_not_become_ours_because_a_turn_made_the_same(folder, saved_dir):
-    saved_dir.mkdir()
-    (saved_dir / "a.csv").write_bytes(b"mine")
-    run_cell(folder, {"a.csv": b"mine"})
-    assert run_cell(folder, {"a.csv": b"theirs"}, minute=1)[0].name == "a-2.csv"
-    assert (saved_dir / "a.csv").read_bytes() == b"mine"
 
 
 def test_two_files_of_one_name_in_one_turn_are_both_kept_also_fetched_later_or_spelt_otherwise(folder, tmp_path):

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from IPython.utils.capture import capture_output
 from pandas.testing import assert_frame_equal
 from tests_support import events as wire
 
@@ -18,17 +17,10 @@ def cases(rows):
     })  # fmt: skip
 
 
-def run(shell, cell):
-    with capture_output():
-        outcome = shell.run_cell(cell, store_history=True)
-    outcome.raise_error()
-    return outcome.result
-
-
 def test_rows_go_in_and_come_out_with_equal_dtypes(shell):
     shell.user_ns["cases"] = frame = cases(20_000)
     code = "import shutil\nshutil.copy('cases.csv', 'back.csv')"
-    run(shell, f"%%assistant -i cases -o back\n```python\n{code}\n```")
+    shell.run_cell(f"%%assistant -i cases -o back\n```python\n{code}\n```").raise_error()
     assert_frame_equal(shell.user_ns["back"], frame)
 
 
@@ -38,6 +30,6 @@ def test_a_second_cell_with_the_same_table_uploads_nothing(shell, hosted):
     hosted.will_say([wire.Message("Done again.")])
     uploads, table = [], cases(3_000)
     for shell.user_ns["cases"] in (table, table.copy(), table.iloc[:-1]):
-        run(shell, f"%%assistant -i cases\nCount the rows, {len(uploads)}.")
+        shell.run_cell(f"%%assistant -i cases\nCount the rows, {len(uploads)}.").raise_error()
         uploads.append(len(hosted.asked("^POST /v1/containers/.*/files$")))
     assert uploads == [1, 1, 2]

@@ -123,11 +123,9 @@ def test_a_name_in_another_folder_is_not_in_the_way(notebook, hosted, notebook_d
 
 def test_ctrl_c_while_files_are_saved_leaves_none_that_nobody_knows_of(notebook, hosted, notebook_dir, monkeypatch):
     names = ("1.csv", "2.csv", "3.csv")
-    text = " ".join(f"[{name}](sandbox:/mnt/data/{name})" for name in names)
     for name in names:
         hosted.put(name, name.encode(), f"cfile_{name[0]}")
-    cited = tuple(wire.cite(text, name, f"cfile_{name[0]}") for name in names)
-    hosted.will_say([wire.Code("x"), wire.Message(text, cited)])
+    hosted.will_say([wire.Code("x"), wire.cited(*((name, f"cfile_{name[0]}") for name in names))])
     save = Folder.save
 
     def interrupted_at_the_second(folder, incoming, *args, **kwargs):

@@ -32,32 +32,22 @@ def used_twice(named):
     return {name: paths for name, paths in found.items() if len(paths) > 1}
 
 
-def test_a_class_name_means_one_thing():
-    assert used_twice([(node.name.lstrip("_"), path) for path, node in classes()]) == {}
-
-
-def test_a_module_name_means_one_thing():
-    assert used_twice([(path.stem, path) for path in MODULES if not path.stem.startswith("__")]) == {}
-
-
-def test_a_public_function_of_a_module_has_a_name_of_its_own():
+def test_the_name_of_a_class_a_module_or_a_public_function_means_one_thing():
     public = [
         (node.name, path)
         for path, tree in MODULES.items()
         for node in tree.body
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_")
     ]
-    assert {name: paths for name, paths in used_twice(public).items() if name != "main"} == {}
+    assert used_twice([(node.name.lstrip("_"), path) for path, node in classes()]) == {}
+    assert used_twice([(path.stem, path) for path in MODULES if not path.stem.startswith("__")]) == {}
+    assert {name for name in used_twice(public) if name != "main"} == set()
 
 
 def test_modules_and_classes_are_small_enough_to_read():
+    functions = ast.FunctionDef | ast.AsyncFunctionDef
     lines = {place_of(path): len(path.read_text("utf-8").splitlines()) for path in MODULES}
-    methods = {
-        f"{place_of(path)}:{node.name}": sum(
-            isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef) for part in node.body
-        )
-        for path, node in classes()
-    }
+    methods = {(path, node.name): sum(isinstance(part, functions) for part in node.body) for path, node in classes()}
     assert {path: count for path, count in lines.items() if count > MOST_LINES_OF_A_MODULE} == {}
     assert {name: count for name, count in methods.items() if count > MOST_METHODS} == {}
     assert len(lines) <= MOST_MODULES

@@ -59,6 +59,16 @@ def cite(text: str, name: str, file_id: str, container_id: str = CONTAINER) -> J
     }  # fmt: skip
 
 
+def cited(*files: tuple[str, str]) -> Message:
+    """A message that links to files and cites them.
+
+    Args:
+        files: The name and the id of each.
+    """
+    text = " ".join(f"[{name}](sandbox:/mnt/data/{name})" for name, _ in files)
+    return Message(text, tuple(cite(text, name, file_id) for name, file_id in files))
+
+
 def cite_figure(file_id: str, container_id: str = CONTAINER) -> Json:
     """The citation of a displayed figure: no name of its own, no span."""
     return {
