@@ -44,6 +44,9 @@ def test_a_wrong_value_is_refused_where_it_is_set_and_the_right_ones_are_listed(
     assert caught.value.hint == "Set it to one of: openai, azure, local."
     with pytest.raises(TraitError):
         AssistantMagics(service="opnai")
+    assert AssistantMagics(expires_after=20).expires_after == 20
+    with pytest.raises(TraitError):
+        AssistantMagics(expires_after=21)
 
 
 def test_no_trait_can_hold_a_key_and_every_trait_has_help():
