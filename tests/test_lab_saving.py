@@ -63,9 +63,8 @@ def test_the_row_that_is_published_is_the_row_that_is_taken_out(tmp_path):
     row = download_row([Artifact("a.csv", "a.csv", path, "a.csv", 2, "0" * 64, "text/csv")], tmp_path)
     shown = view(row, FrontEnd())
     row.close()
-    notebook = new_notebook(
-        cells=[new_code_cell("", outputs=[new_output("display_data", shown.data, metadata=shown.metadata)])]
-    )
+    output = new_output("display_data", shown.data, metadata=shown.metadata)
+    notebook = new_notebook(cells=[new_code_cell("", outputs=[output])])
     remove_rows(notebook)
     assert notebook.cells[0].outputs == []
 

@@ -88,13 +88,8 @@ def test_the_citation_decides_between_two_files_of_one_name():
     text = "[old](sandbox:/mnt/data/a.csv) [new](sandbox:/mnt/data/a.csv)"
     first, second = text.index("sandbox"), text.rindex("sandbox")
     length = len("sandbox:/mnt/data/a.csv")
-    part = TextPart(
-        text,
-        (
-            Citation("cntr_1", "cfile_1", "a.csv", first, first + length),
-            Citation("cntr_1", "cfile_2", "a.csv", second, second + length),
-        ),
-    )
+    starts = {"cfile_1": first, "cfile_2": second}.items()
+    part = TextPart(text, tuple(Citation("cntr_1", it, "a.csv", start, start + length) for it, start in starts))
     files = [artifact("a.csv"), artifact("a.csv", "a-2.csv", "cfile_2")]
     assert relink(part, files) == "[old](assistant_files/a.csv) [new](assistant_files/a-2.csv)"
 

@@ -40,7 +40,8 @@ def test_the_live_script_runs_its_cells_and_records_traffic_without_the_key(tmp_
     tables = ("by_district.csv", "change.csv", "visits_by_month.csv", "again.csv")
     for name in tables:
         service.put(name, csv, name)
-    service.on("^GET /v1/containers/[^/]+$", lambda _request: _answer({"id": wire.CONTAINER, "status": "expired"}))
+    expired = Answer(json.dumps({"id": wire.CONTAINER, "status": "expired"}).encode())
+    service.on("^GET /v1/containers/[^/]+$", lambda _: expired)
     for name in tables:
         will_save(service, name)
     service.will_say([wire.Message("Here it is.")])
@@ -55,7 +56,3 @@ def test_the_live_script_runs_its_cells_and_records_traffic_without_the_key(tmp_
     assert all("request" in json.loads(path.read_text()) for path in traffic if path.name.endswith(".request.json"))
     everything = b"".join(path.read_bytes() for path in (tmp_path / "live").rglob("*") if path.is_file())
     assert KEY.encode() not in everything
-
-
-def _answer(body):
-    return Answer(json.dumps(body).encode())

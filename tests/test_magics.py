@@ -22,6 +22,13 @@ def answer_with_a_file():
     return wire.response([wire.Code("x"), wire.Message(text, (wire.cite(text, "a.csv", "cfile_1"),))])
 
 
+@pytest.fixture
+def bare(notebook_dir):
+    """A shell without the extension."""
+    yield InteractiveShell.instance()
+    InteractiveShell.clear_instance()
+
+
 def out(shell, source):
     with capture_output() as captured:
         outcome = shell.run_cell(source, store_history=True)
@@ -60,22 +67,17 @@ def test_config_shows_and_sets_the_traits(shell):
     assert "Where files are saved" in out(shell, "%config AssistantMagics")
 
 
-def test_unloading_takes_everything_back(notebook_dir):
-    shell = InteractiveShell.instance()
-    try:
-        before = len(shell.input_transformers_cleanup)
-        shell.run_line_magic("load_ext", "ipython_assistant")
-        loaded = len(shell.input_transformers_cleanup)
-        shell.run_line_magic("reload_ext", "ipython_assistant")
-        assert len(shell.input_transformers_cleanup) == loaded  # twice registers once
-        assert "assistant" in shell.magics_manager.magics["cell"]
-        shell.run_line_magic("unload_ext", "ipython_assistant")
-        assert "assistant" not in shell.magics_manager.magics["cell"]
-        assert "assistant" not in shell.magics_manager.magics["line"]
-        assert len(shell.input_transformers_cleanup) == before
-        assert "AssistantMagics" not in [type(configurable).__name__ for configurable in shell.configurables]
-    finally:
-        InteractiveShell.clear_instance()
+def test_loading_twice_registers_once_and_unloading_takes_everything_back(bare):
+    before = len(bare.input_transformers_cleanup)
+    bare.run_line_magic("load_ext", "ipython_assistant")
+    loaded = len(bare.input_transformers_cleanup)
+    bare.run_line_magic("reload_ext", "ipython_assistant")
+    assert len(bare.input_transformers_cleanup) == loaded
+    assert "assistant" in bare.magics_manager.magics["cell"]
+    bare.run_line_magic("unload_ext", "ipython_assistant")
+    assert not [kind for kind in ("cell", "line") if "assistant" in bare.magics_manager.magics[kind]]
+    assert len(bare.input_transformers_cleanup) == before
+    assert "AssistantMagics" not in [type(configurable).__name__ for configurable in bare.configurables]
 
 
 @pytest.mark.parametrize("lines", [
@@ -86,21 +88,16 @@ def test_the_transformer_leaves_everything_else_alone(shell, lines):
     assert hooks_of(shell).keep_lines(list(lines)) == lines
 
 
-def test_the_notebooks_directory_is_the_working_directory_at_load_or_what_the_environment_says(
-    notebook_dir, tmp_path, monkeypatch
+def test_the_notebooks_directory_is_that_at_load_or_what_the_environment_says(
+    bare, notebook_dir, tmp_path, monkeypatch
 ):
-    shell = InteractiveShell.instance()
-    try:
-        shell.run_line_magic("load_ext", "ipython_assistant")
-        monkeypatch.chdir(tmp_path)
-        assert str(notebook_dir / "assistant_files") in out(shell, "%assistant status")
-        shell.run_line_magic("unload_ext", "ipython_assistant")
-        monkeypatch.setenv("IPYTHON_ASSISTANT_DIR", str(tmp_path / "other"))
-        shell.run_line_magic("load_ext", "ipython_assistant")
-        assert str(tmp_path / "other" / "assistant_files") in out(shell, "%assistant status")
-    finally:
-        shell.run_line_magic("unload_ext", "ipython_assistant")
-        InteractiveShell.clear_instance()
+    bare.run_line_magic("load_ext", "ipython_assistant")
+    monkeypatch.chdir(tmp_path)
+    assert str(notebook_dir / "assistant_files") in out(bare, "%assistant status")
+    monkeypatch.setenv("IPYTHON_ASSISTANT_DIR", str(tmp_path / "other"))
+    bare.run_line_magic("reload_ext", "ipython_assistant")
+    assert str(tmp_path / "other" / "assistant_files") in out(bare, "%assistant status")
+    bare.run_line_magic("unload_ext", "ipython_assistant")
 
 
 def test_loading_imports_nothing_heavy(run_python):
@@ -171,14 +168,10 @@ def test_a_working_directory_that_is_gone_is_a_two_line_error(shell, notebook_di
         out(shell, "%%assistant\nPlot")
 
 
-def test_loading_in_a_working_directory_that_is_gone_is_a_two_line_error(notebook_dir):
-    shell = InteractiveShell.instance()
+def test_loading_in_a_working_directory_that_is_gone_is_a_two_line_error(bare, notebook_dir):
     notebook_dir.rmdir()
-    try:
-        with pytest.raises(errors.ConfigError, match="working directory is gone"):
-            shell.run_line_magic("load_ext", "ipython_assistant")
-    finally:
-        InteractiveShell.clear_instance()
+    with pytest.raises(errors.ConfigError, match="working directory is gone"):
+        bare.run_line_magic("load_ext", "ipython_assistant")
 
 
 def test_dir_and_help_show_the_python_api():

@@ -56,10 +56,8 @@ def test_the_server_offers_the_tools_and_calls_them(answered):
     async def call():
         async with Client(mcp.mcp) as client:
             names = [tool.name for tool in await client.list_tools()]
-            asked = await client.call_tool(
-                "ask_about_data", {"question": "Mean?", "directory": answered, "inputs": ["cases.csv"]}
-            )
-            return names, asked.data
+            about = {"question": "Mean?", "directory": answered, "inputs": ["cases.csv"]}
+            return names, (await client.call_tool("ask_about_data", about)).data
 
     names, answer = asyncio.run(call())
     assert names == ["ask_about_data", "files_of_answers"]

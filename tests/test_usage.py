@@ -98,11 +98,9 @@ def test_a_price_that_is_none_is_said_with_how_to_write_one(written):
 
 
 def turn(container_id, began, ended, memory=""):
-    tokens = {"input_tokens": 100, "output_tokens": 10}
-    folded = Turn(usage=tokens, model="gpt-6-luna")
-    return PlacedTurn(
-        "?", folded, "", container_id, provider="openai", began=began, ended=ended, memory=memory, status="completed"
-    )
+    folded = Turn(usage={"input_tokens": 100, "output_tokens": 10}, model="gpt-6-luna")
+    times = {"began": began, "ended": ended, "memory": memory}
+    return PlacedTurn("?", folded, "", container_id, provider="openai", status="completed", **times)
 
 
 def test_two_turns_in_one_container_are_one_container_that_lives_longer():
@@ -116,18 +114,15 @@ def test_two_turns_in_one_container_are_one_container_that_lives_longer():
     assert "container" not in total_in_words([], known_prices(), "")
 
 
-def test_the_default_model_has_a_price_and_no_last_day():
-    assert default_model() in known_prices()
-    assert last_day_of(default_model()) is None
-    assert last_day_of("gpt-5-mini-2025-08-07") == date(2026, 12, 11)
-
-
-def test_every_price_says_where_and_when_it_was_read():
+def test_every_price_says_where_and_when_it_was_read_and_the_default_model_has_one_and_no_last_day():
     for price in known_prices().values():
         assert price.source.startswith("https://")
         assert date(2026, 1, 1) < date.fromisoformat(price.seen)
         assert price.cached is not None
         assert price.cached < price.input < price.output
+    assert default_model() in known_prices()
+    assert last_day_of(default_model()) is None
+    assert last_day_of("gpt-5-mini-2025-08-07") == date(2026, 12, 11)
 
 
 def test_the_examples_of_the_module_are_true(monkeypatch):
