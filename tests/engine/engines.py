@@ -191,12 +191,9 @@ def kernel_in(engine: Running, container: str) -> int:
 def spawn(*arguments: str, environment: Mapping[str, str] | None = None) -> tuple[subprocess.Popen[str], Running]:
     """A real engine process; whoever asks for it ends it."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "ipython_assistant.engine.server", *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **(environment or {})},
-    )
+        [sys.executable, "-m", "ipython_assistant.engine.server", *arguments], stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})},
+    )  # fmt: skip
     ready = json.loads(process.stdout.readline())
     return process, Running(ready["url"], ready["token"], ready["pid"], tuple(ready["models"]), ready["sandbox"])
 

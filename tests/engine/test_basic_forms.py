@@ -54,28 +54,19 @@ def test_an_aggregate_per_group_is_that_of_pandas(table, how):
     if how == "sum" and column in {"Coverage (%)", "Smokers (%)", "peak_temp_c"}:
         pytest.skip("rates are not added up")
     expected = frame(folder).groupby(key)[column].agg(how)
-
     words = {"sum": "total", "std": "standard deviation of"}.get(how, how)
     found = ask(f"{words} {y} per {x}", folder).result.set_index(key)[column]
-
     pd.testing.assert_series_equal(found.astype(float), expected.astype(float), check_names=False, rtol=1e-9)
 
 
-@pytest.mark.parametrize(
-    "sentence",
-    [
-        "Mean {y} per {x}, saved as out.csv",
-        "out.csv: the mean {y} per {x}",
-        "Please save the average {y} for each {x} as out.csv",
-        "per {x} the mean of the {y}, written to out.csv",
-        "MEAN {y} BY {x} INTO out.csv",
-        "Give me, for every {x}, the mean {y} and put it into out.csv",
-    ],
-)
+@pytest.mark.parametrize("sentence", [
+    "Mean {y} per {x}, saved as out.csv", "out.csv: the mean {y} per {x}",
+    "Please save the average {y} for each {x} as out.csv", "per {x} the mean of the {y}, written to out.csv",
+    "MEAN {y} BY {x} INTO out.csv", "Give me, for every {x}, the mean {y} and put it into out.csv",
+])  # fmt: skip
 def test_parts_come_in_any_order_with_any_courtesy(table, sentence):
     folder, y, column, x, key, *_ = table
     expected = frame(folder).groupby(key)[column].mean()
-
     given = ask(sentence.format(y=y, x=x), folder)
 
     assert given.files == ["out.csv"]
@@ -98,7 +89,6 @@ CHART_FORMS = [
 @pytest.mark.parametrize("form", TABLE_FORMS + CHART_FORMS)
 def test_every_form_is_answered_over_every_table(table, form):
     folder, y, _, x, _, other, value = table
-
     given = ask(form.format(y=y, x=x, other=other, value=value), folder)
 
     assert not given.refused, given.refused
@@ -121,21 +111,14 @@ def test_the_forms_that_are_shown_are_answered(table):
             (folder / name).unlink()
 
 
-@pytest.mark.parametrize(
-    ("prompt", "rows"),
-    [
-        ("Mean coverage_pct for each country, saved as mean_by_country.csv", 2),
-        ("How many rows are there?", 1),
-        ("rows where cases is over 10", 2),
-        ("total cases in 2024", 1),
-        ("total cases in Kenya since 2023", 1),
-        ("cases per country, highest first", 2),
-    ],
-)
+@pytest.mark.parametrize(("prompt", "rows"), [
+    ("Mean coverage_pct for each country, saved as mean_by_country.csv", 2), ("How many rows are there?", 1),
+    ("rows where cases is over 10", 2), ("total cases in 2024", 1), ("total cases in Kenya since 2023", 1),
+    ("cases per country, highest first", 2),
+])  # fmt: skip
 def test_what_newcomers_type_first_is_answered(tmp_path, prompt, rows):
     content = "country,year,cases,coverage_pct\nKenya,2023,10,70\nKenya,2024,20,80\nChad,2024,30,50\nChad,2023,4,40\n"
     (tmp_path / "coverage.csv").write_text(content)
-
     assert len(ask(prompt, tmp_path).result) == rows
 
 
@@ -156,7 +139,6 @@ LESSONS = [
 @pytest.mark.parametrize("prompt", LESSONS)
 def test_the_sentences_of_the_lessons_are_answered(coverage, prompt):
     given = ask(prompt, coverage)
-
     assert not given.refused, given.refused
     assert len(given.files) == 1 + ("\n" in prompt)
 
@@ -164,7 +146,6 @@ def test_the_sentences_of_the_lessons_are_answered(coverage, prompt):
 def test_two_sentences_are_two_answers_and_conditions_stay_with_their_own(coverage):
     given = ask(LESSONS[0], coverage)
     data = pd.read_csv(coverage / "mda_coverage.csv")
-
     assert given.files == ["mean_coverage_by_year_arvessa_north.png", "coverage_by_district.csv"]
     assert len(given.result) == data["District "].str.strip().nunique()
 
@@ -214,19 +195,16 @@ def test_what_is_no_form_is_refused_with_the_forms_and_the_way_to_a_model(covera
 def test_a_table_or_a_chart_is_written_in_the_format_of_its_name(coverage, ending):
     pytest.importorskip("openpyxl")
     what = "Plot mean coverage by year" if ending in {"svg", "pdf"} else "Count rows per disease"
-
     assert ask(f"{what} as made.{ending}", coverage).files == [f"made.{ending}"]
 
 
 def test_a_name_that_is_taken_is_not_used_again(coverage):
     ask("Count rows per disease", coverage)
-
     assert ask("Count rows per disease in mda_coverage.csv", coverage).files == ["rows_by_disease_2.csv"]
 
 
 def test_a_table_named_in_the_sentence_is_meant(coverage):
     ask("Mean coverage per district, saved as by_district.csv", coverage)
-
     given = ask("List the rows of by_district.csv where coverage is below 70, and save them as lowest.csv", coverage)
 
     assert given.files == ["lowest.csv"]
@@ -235,7 +213,6 @@ def test_a_table_named_in_the_sentence_is_meant(coverage):
 
 def test_of_two_tables_with_the_same_columns_that_of_this_question_is_meant_else_it_is_asked_back(coverage):
     shutil.copy(coverage / "mda_coverage.csv", coverage / "other.csv")
-
     assert not ask("Mean coverage per district", coverage, new=("other.csv",)).refused
     assert "Which table" in ask("Mean coverage per district", coverage).refused
 
@@ -271,23 +248,18 @@ def test_each_shown_form_names_real_columns():
 def test_conditions_join_with_and(coverage, low, disease):
     data = pd.read_csv(coverage / "mda_coverage.csv")
     here = (data["District "].str.strip() == "Drevanta") & (data["Disease"] == disease)
-
     given = ask(f"rows where district is Drevanta and coverage is over {low} and disease is {disease}", coverage)
 
     assert len(given.result) == (here & (data["Coverage (%)"] > low)).sum()
 
 
-@pytest.mark.parametrize(
-    ("prompt", "rows"),
-    [
-        ("Rows where cases are over 4", (2, 3)),
-        ("Rows with no cases recorded", (1, 3)),
-        ("Rows from 2020 to 2022", (3, 3)),
-        ("Only town and cases, for rows where cases are between 3 and 5", (2, 2)),
-        ("Town with the highest cases", (1, 3)),
-    ],
-)
+@pytest.mark.parametrize(("prompt", "rows"), [
+    ("Rows where cases are over 4", (2, 3)),
+    ("Rows with no cases recorded", (1, 3)),
+    ("Rows from 2020 to 2022", (3, 3)),
+    ("Only town and cases, for rows where cases are between 3 and 5", (2, 2)),
+    ("Town with the highest cases", (1, 3)),
+])  # fmt: skip
 def test_what_chooses_rows_and_columns_is_said_of_the_column_beside_it(tmp_path, prompt, rows):
     (tmp_path / "t.csv").write_text("town,year,cases\nA,2020,3\nB,2021,5\nC,2022,9\nD,2023,\n")
-
     assert ask(prompt, tmp_path).result.shape == rows

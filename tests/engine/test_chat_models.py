@@ -136,7 +136,6 @@ def named(*names: str, share: str = "results") -> dict[str, str]:
 def test_a_picture_in_the_question_is_shown_to_the_model_and_may_be_answered_without_code(ask, servers, kind) -> None:
     content = [*WITHIN, NO_PDF]
     response = ask(Reply("It reports 12."), model=kind, input=[{"role": "user", "content": content}], tools=[tool()])
-
     (body,) = servers[kind].asked
     said_to_it = body["messages"][-1]
     if kind == "ollama":
@@ -154,7 +153,6 @@ def test_a_picture_in_the_question_is_shown_to_the_model_and_may_be_answered_wit
 def test_a_picture_of_the_container_is_shown_and_again_in_the_next_question(ask, server, form: str) -> None:
     first = ask(Reply("It reports 12."), input="What does it say?", tools=[tool(form)], metadata=named("form.png"))
     ask(Reply("In 2024."), input="And when?", tools=[tool(form)], previous_response_id=first.id, metadata=named())
-
     shown = [json.dumps(body["messages"][-1]) for body in server.asked]
     assert ["form.png:" in one and AS_BASE64 in one for one in shown] == [True, True]
 
@@ -175,7 +173,6 @@ def test_no_picture_reaches_a_model_that_may_see_no_values(ask, servers, form: s
         Reply("I cannot tell."), model=kind, input="What does it say?", tools=[tool(form)],
         metadata=named("form.png", share=share),
     )  # fmt: skip
-
     left = json.dumps([servers[kind].asked, servers[kind].planned])
     assert AS_BASE64[:20] not in left
     assert AS_BASE64[-20:] not in left
@@ -209,7 +206,6 @@ def test_a_model_of_ollama_that_sees_nothing_is_sent_no_picture(servers) -> None
 def test_pictures_beyond_the_limit_are_left_to_code_and_said(ask, server, form: str, monkeypatch) -> None:
     monkeypatch.setattr(free_python, "MOST_PICTURE_BYTES", len(PNG) - 1)
     response = ask(Reply("No."), input="What does it say?", tools=[tool(form)], metadata=named("form.png"))
-
     assert AS_BASE64 not in json.dumps(server.asked)
     assert "`form.png`" in said(response).partition(ADDED)[2]
 
@@ -218,7 +214,6 @@ def test_a_plan_over_tables_says_that_no_picture_was_looked_at(ask, server, mixe
     server.plan = ""
     asked = {"input": "Describe the table cases.csv, as about.csv", "metadata": named("form.png", "cases.csv")}
     response = ask(fill_in, model="vllm", tools=[tool(mixed)], **asked)
-
     assert "not `form.png`" in said(response)
 
 
@@ -252,7 +247,6 @@ def test_each_kind_of_server_is_held_to_a_valid_schema_and_its_plan_is_carried_o
     servers[kind].plan = ""
     name = f"overview{KINDS.index(kind)}.csv"
     response = ask(fill_in, model=kind, input=f"Describe the table cases.csv, as {name}")
-
     (body,) = servers[kind].asked
     jsonschema.Draft202012Validator.check_schema(schema_of(body))
     jsonschema.validate(json.loads(fill_in(body).text), schema_of(body))
@@ -275,7 +269,6 @@ def test_two_answers_to_one_question_are_paragraphs_of_their_own(ask, server) ->
 def test_a_plan_that_is_none_lets_the_model_write_python(ask, server, written: str) -> None:
     server.plan = written or " "
     response = ask(fenced("cases.to_csv('sums.csv')\n"), Reply("It is saved."), model="vllm")
-
     assert said(response).endswith("It is saved.")
 
 
@@ -294,7 +287,6 @@ def test_the_values_of_a_plan_are_told_in_the_questions_own_spelling(ask, server
     server.plan = ""
     metadata = {"share": share, "inputs": "cases.csv", "named": "cases.csv"}
     ask(fill_in, model="vllm", input="Sum of cases per district where the district is north", metadata=metadata)
-
     sent = json.dumps(server.asked)
     assert "north" in sent
     assert "North" not in sent
@@ -341,7 +333,6 @@ def test_code_that_raised_is_written_anew_until_the_model_has_had_its_chances(as
 
 def test_a_model_that_repeats_its_code_or_runs_code_again_and_again_is_stopped(ask) -> None:
     assert codes(ask(fenced("print(1)\n"), fenced("print(1)\n"))) == ["print(1)\n"]
-
     response = ask(*[fenced(f"print({number})\n") for number in range(6)])
     assert len(codes(response)) == 6
     assert ADDED.strip() in said(response)
@@ -349,7 +340,6 @@ def test_a_model_that_repeats_its_code_or_runs_code_again_and_again_is_stopped(a
 
 def test_a_model_that_writes_on_behind_its_code_is_stopped(ask, server) -> None:
     endless = Reply("```python\nprint(2)\n```\nIt prints 3. " + "And so on. " * 10, endless=True)
-
     assert said(ask(endless, Reply("It is 2."))) == "It is 2."
     assert server.gone.wait(5)
 
@@ -357,7 +347,6 @@ def test_a_model_that_writes_on_behind_its_code_is_stopped(ask, server) -> None:
 def test_labels_that_index_false_would_lose_are_kept(ask, engine: Running, container: str) -> None:
     code = "cases.groupby('district')['cases'].sum().to_csv('sums.csv', index=False)\n"
     ask(fenced(code), Reply("Done."), input="Sum of cases per district as sums.csv")
-
     files = engine.client().containers.files
     found = next(file for file in files.list(container) if file.path.endswith("sums.csv"))
     assert files.content.retrieve(found.id, container_id=container).text == "district,cases\nNorth,7\nSouth,5\n"
@@ -366,7 +355,6 @@ def test_labels_that_index_false_would_lose_are_kept(ask, engine: Running, conta
 @pytest.mark.parametrize("invented", ["There are 99.", "| district | n |\n|---|---|\n| A | many |\n", "See out.csv"])
 def test_an_answer_that_calculated_nothing_twice_is_refused(ask, invented: str) -> None:
     response = ask(Reply(invented), Reply(invented), input="Sum the cases, as out.csv" if "out" in invented else "Sum.")
-
     assert codes(response) == []
     assert said(response) == ""
     assert refused(response)
@@ -374,7 +362,6 @@ def test_an_answer_that_calculated_nothing_twice_is_refused(ask, invented: str) 
 
 def test_an_answer_in_words_alone_is_shown(ask) -> None:
     words = "The column cases holds the reported cases of each district."
-
     assert said(ask(Reply(words), Reply(words), input="What does the column cases hold?")) == words
 
 
@@ -382,7 +369,6 @@ def test_a_file_that_was_not_written_is_asked_for_again_and_in_the_end_missed(as
     saves = fenced("cases.to_csv('all.csv', index=False)\n")
     ask(fenced("print(12)\n"), Reply("There are 12."), saves, Reply("Saved."), input="Save the cases as all.csv")
     assert "all.csv" in told(server, 2)
-
     response = ask(fenced("print(1)\n"), *[Reply("It is 1.")] * 3, input="Save the cases as never.csv")
     assert "`never.csv` was asked for, and no code wrote it." in said(response)
 
@@ -406,7 +392,6 @@ def test_what_we_add_never_goes_back_as_the_models_own_words(ask, server) -> Non
         {"role": "user", "content": "And now in words."},
     ]
     ask(Reply("Twelve."), Reply("Twelve."), input=earlier, instructions="Answer in German.")
-
     system, *conversation = server.asked[0]["messages"]
     expected = ["Sum the cases.", "There are 12.", "And per district.", ELSEWHERE, "And now in words."]
     assert [message["content"] for message in conversation] == expected
@@ -416,7 +401,6 @@ def test_what_we_add_never_goes_back_as_the_models_own_words(ask, server) -> Non
 def test_limits_and_sampling_reach_the_model_and_the_code_of_an_answer_that_was_cut_is_not_run(ask, server) -> None:
     wishes = {"temperature": 0.3, "max_output_tokens": 99, "reasoning": {"effort": "low"}}
     response = ask(Reply("```python\nprint(1", cut=True, tokens=(100, 99)), **wishes)
-
     asked = server.asked[0]
     assert (asked["temperature"], asked["max_tokens"], asked["reasoning_effort"]) == (0.3, 99, "low")
     assert (response.status, response.incomplete_details.reason) == ("incomplete", "max_output_tokens")
@@ -431,7 +415,6 @@ def test_python_in_the_question_is_run_as_given_without_asking_the_model(ask, se
 def test_the_answer_after_a_run_is_shown_while_it_is_written(engine: Running, server, container: str) -> None:
     server.script = [fenced("print(12)\n"), Reply("There are twelve cases in all of them.")]
     events = engine.events("", model="large", input="Sum.", tools=[tool(container)])
-
     pieces = [event["delta"] for event in events if event["type"] == "response.output_text.delta"]
     assert len(pieces) > 5
     assert "".join(pieces).endswith("There are twelve cases in all of them.")
@@ -453,19 +436,16 @@ def test_a_client_that_hangs_up_stops_the_model(engine: Running, server, contain
 # The text of a model. -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("written", "prose", "code"),
-    [
-        ("Words.", "Words.", ""),
-        ("Look:\n```python\nx = 1\n```\nIt is 2.", "Look:", "x = 1\n"),
-        ("```py\nprint(1)", "", "print(1)\n"),
-        ("```\nprint(1)\n```", "", "print(1)\n"),
-        ("```\nA | B\n```\nThat is it.", "```\nA | B\n```\nThat is it.", ""),
-        ("```json\n{}\n```\n```python\nprint(1)\n```", "```json\n{}\n```", "print(1)\n"),
-        ("````python\ns = '''\n```\n'''\n````\n", "", "s = '''\n```\n'''\n"),
-        ("- First:\n  ```python\n  if x:\n    y\n  ```", "- First:", "if x:\n  y\n"),
-    ],
-)
+@pytest.mark.parametrize(("written", "prose", "code"), [
+    ("Words.", "Words.", ""),
+    ("Look:\n```python\nx = 1\n```\nIt is 2.", "Look:", "x = 1\n"),
+    ("```py\nprint(1)", "", "print(1)\n"),
+    ("```\nprint(1)\n```", "", "print(1)\n"),
+    ("```\nA | B\n```\nThat is it.", "```\nA | B\n```\nThat is it.", ""),
+    ("```json\n{}\n```\n```python\nprint(1)\n```", "```json\n{}\n```", "print(1)\n"),
+    ("````python\ns = '''\n```\n'''\n````\n", "", "s = '''\n```\n'''\n"),
+    ("- First:\n  ```python\n  if x:\n    y\n  ```", "- First:", "if x:\n  y\n"),
+])  # fmt: skip
 def test_prose_and_code_are_told_apart(written: str, prose: str, code: str) -> None:
     assert split(written) == (prose, code)
 
@@ -479,35 +459,26 @@ def test_any_text_is_split_without_an_error(text: str) -> None:
 GROUPED = "df.groupby('a')['b'].mean()"
 
 
-@pytest.mark.parametrize(
-    ("code", "fixed"),
-    [
-        (f"{GROUPED}.to_csv('x.csv', index=False)", True),
-        (f"{GROUPED}.round(2).sort_values().to_csv('x.csv', index=False)", True),
-        (f"t = {GROUPED}\nt.to_excel('x.xlsx', index = False)", True),
-        (f"t = {GROUPED}\ns = t[['b']]\ns.to_csv('x.csv', index=False)", True),
-        ("df['é'].value_counts().to_csv('é.csv', index=False)", True),
-        ("pd.pivot_table(df, index='a').to_csv('x.csv', index=False)", True),
-        (f"{GROUPED}.reset_index().to_csv('x.csv', index=False)", False),
-        ("df.groupby('a', as_index=False).mean().to_csv('x.csv', index=False)", False),
-        ("df.groupby('a').head(2).to_csv('x.csv', index=False)", False),
-        ("df.to_csv('x.csv', index=False)", False),
-        ("df.to_csv('x.csv'", False),
-    ],
-)
+@pytest.mark.parametrize(("code", "fixed"), [
+    (f"{GROUPED}.to_csv('x.csv', index=False)", True),
+    (f"{GROUPED}.round(2).sort_values().to_csv('x.csv', index=False)", True),
+    (f"t = {GROUPED}\nt.to_excel('x.xlsx', index = False)", True),
+    (f"t = {GROUPED}\ns = t[['b']]\ns.to_csv('x.csv', index=False)", True),
+    ("df['é'].value_counts().to_csv('é.csv', index=False)", True),
+    ("pd.pivot_table(df, index='a').to_csv('x.csv', index=False)", True),
+    (f"{GROUPED}.reset_index().to_csv('x.csv', index=False)", False),
+    ("df.groupby('a', as_index=False).mean().to_csv('x.csv', index=False)", False),
+    ("df.groupby('a').head(2).to_csv('x.csv', index=False)", False),
+    ("df.to_csv('x.csv', index=False)", False),
+    ("df.to_csv('x.csv'", False),
+])  # fmt: skip
 def test_only_tables_that_would_lose_their_labels_are_written_with_them(code: str, fixed: bool) -> None:
     assert with_labels(code) == (code.replace("False", "True") if fixed else code)
 
 
-@pytest.mark.parametrize(
-    ("text", "numbers"),
-    [
-        ("Three cases.", False),
-        ("There are 3.", True),
-        ("In 2021 it fell.", False),
-        ("| a |\n|---|", True),
-        ("1. A\n2. B", False),
-    ],
-)
+@pytest.mark.parametrize(("text", "numbers"), [
+    ("Three cases.", False), ("There are 3.", True), ("In 2021 it fell.", False), ("| a |\n|---|", True),
+    ("1. A\n2. B", False),
+])  # fmt: skip
 def test_numbers_that_the_question_does_not_hold_are_noticed(text: str, numbers: bool) -> None:
     assert has_numbers(text, "What happened in 2021?") is numbers

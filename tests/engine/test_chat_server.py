@@ -52,7 +52,6 @@ def failure(server, *replies, **arguments):
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_of_server_gives_the_text_and_the_tokens(servers, kind):
     completion = complete(servers[kind], Reply("There are 12.", thinking="Let me see."))
-
     assert completion == Completion("There are 12.", TokensUsed(input=100, output=20))
 
 
@@ -83,22 +82,18 @@ def test_ollama_is_given_a_context_that_holds_the_question_and_keeps_it(servers)
 @pytest.mark.parametrize("kind", ["llama.cpp", "vllm"])
 def test_chat_completions_are_asked_with_schema_and_key_and_not_to_think(servers, kind):
     complete(servers[kind], Reply("{}"), kind=kind, key=KEY, schema=SCHEMA)
-
     (body,) = servers[kind].asked
     assert body["response_format"]["json_schema"]["schema"] == SCHEMA
     assert body["chat_template_kwargs"] == {"enable_thinking": False}
     assert servers[kind].headers[0]["authorization"] == f"Bearer {KEY}"
 
 
-@pytest.mark.parametrize(
-    ("written", "kept"),
-    [
-        ("<think>Twelve, or 13?</think>\n\nTwelve.", "Twelve."),
-        ("<think>never closed", ""),
-        ("<b>bold</b> and <think>", "<b>bold</b> and <think>"),
-        ("\n  \n", "\n  \n"),
-    ],
-)
+@pytest.mark.parametrize(("written", "kept"), [
+    ("<think>Twelve, or 13?</think>\n\nTwelve.", "Twelve."),
+    ("<think>never closed", ""),
+    ("<b>bold</b> and <think>", "<b>bold</b> and <think>"),
+    ("\n  \n", "\n  \n"),
+])  # fmt: skip
 def test_what_a_model_thinks_aloud_is_left_out(server, written, kept):
     assert complete(server, Reply(written)).text == kept
 
@@ -109,7 +104,6 @@ def test_an_answer_that_reached_its_limit_is_cut(server):
 
 def test_an_endless_answer_is_stopped_and_cut(server):
     completion = complete(server, Reply("and so on and so on and so on ", endless=True))
-
     assert completion.cut
     assert MAX_CHARACTERS <= len(completion.text) <= MAX_CHARACTERS + 10
     assert server.gone.wait(5)
@@ -130,7 +124,6 @@ def test_a_stream_that_is_closed_early_ends_the_request(server):
 
 def test_a_server_that_answers_whole_although_asked_to_stream(server):
     answer = {"choices": [{"message": {"content": "12."}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 9}}
-
     assert complete(server, Reply(body=json.dumps(answer, indent=1).encode())) == Completion("12.", TokensUsed(input=9))
 
 
@@ -171,7 +164,6 @@ def test_a_schema_that_a_server_does_not_take_is_asked_for_as_plain_json(server,
 )
 def test_each_fault_of_a_server_is_two_lines(servers, kind, reply, happened, cure):
     told = failure(servers[kind], reply, key=KEY, model="qwen3.5:9b")
-
     assert happened in told[0]
     assert cure in told[1]
     assert KEY not in "".join(told)
@@ -190,7 +182,6 @@ def test_a_server_that_falls_silent_is_given_up(servers, kind):
 def test_no_server_at_the_address():
     with ScriptedServer() as server:
         pass
-
     happened, cure = failure(server)
     assert f"127.0.0.1:{server.port}" in happened
     assert "Start it" in cure
@@ -198,7 +189,6 @@ def test_no_server_at_the_address():
 
 def test_no_redirect_is_followed(servers, server):
     failure(server, Reply(status=307, body=b"{}", location=servers["vllm"].url), key=KEY)
-
     assert servers["vllm"].paths == []
 
 

@@ -12,7 +12,6 @@ def test_a_question_about_an_uploaded_file_is_answered_and_its_file_is_fetched(
 ) -> None:
     uploaded = client.containers.files.create(container, file=("cases.csv", b"year,cases\n2020,3\n2021,5\n"))
     code = "import pandas as pd\npd.read_csv('cases.csv').sum().to_csv('/mnt/data/total.csv')\nprint('done')"
-
     response = client.responses.create(
         model="basic", input=fence(code), include=OUTPUTS, tools=[{"type": "code_interpreter", "container": container}]
     )
@@ -30,7 +29,6 @@ def test_a_streamed_response_ends_in_the_same_object_that_can_be_retrieved(
     client: openai.OpenAI, engine: Running, container: str
 ) -> None:
     *_, last = engine.ask("print(6 * 7)", container=container, stream=True)
-
     retrieved = client.responses.retrieve(last.response.id, include=OUTPUTS)
 
     assert last.type == "response.completed"
@@ -40,7 +38,6 @@ def test_a_streamed_response_ends_in_the_same_object_that_can_be_retrieved(
 
 def test_outputs_are_null_unless_they_are_asked_for(client: openai.OpenAI, engine: Running, container: str) -> None:
     response = engine.ask("print(1)", container=container, include=[])
-
     [call] = [item for item in response.output if item.type == "code_interpreter_call"]
 
     assert call.outputs is None
@@ -59,7 +56,6 @@ def test_a_follow_up_continues_in_the_same_container_with_the_same_variables(eng
 def test_a_replayed_conversation_reuses_its_container_without_being_stored(engine: Running, container: str) -> None:
     first = engine.ask("y = 'kept'", container=container, store=False)
     replayed = [{"role": "user", "content": fence("y = 'kept'")}, *[item.to_dict() for item in first.output]]
-
     second = engine.ask("", input=[*replayed, {"role": "user", "content": fence("print(y)")}], store=False)
 
     assert logs(second) == "kept\n"
@@ -71,7 +67,6 @@ def test_files_of_the_files_api_are_in_the_container_under_their_own_name(
 ) -> None:
     uploaded = client.files.create(file=("größe ☃.txt", b"snow"), purpose="user_data")
     tool = {"type": "code_interpreter", "container": {"type": "auto", "file_ids": [uploaded.id]}}
-
     response = engine.ask("print(open('/mnt/data/größe ☃.txt').read())", tools=[tool])
 
     assert (uploaded.filename, uploaded.bytes) == ("größe ☃.txt", 4)
@@ -85,7 +80,6 @@ def test_files_and_pictures_within_the_input_are_in_the_container_once(engine: R
     ]
     code = "import glob\nprint(open('within.csv').read(), open(glob.glob('input-image-*.png')[0], 'rb').read()[:4])"
     asked = [{"role": "user", "content": [*parts, {"type": "input_text", "text": fence(code)}]}]
-
     responses = [engine.ask("", container=container, input=asked) for _ in range(2)]
 
     assert [logs(response) for response in responses] == ["a,b\n1,2\n b'\\x89PNG'\n"] * 2
@@ -96,7 +90,6 @@ def test_files_and_pictures_within_the_input_are_in_the_container_once(engine: R
 
 def test_code_is_not_run_where_tools_are_refused(engine: Running, container: str) -> None:
     response = engine.ask("print(1)", container=container, tool_choice="none")
-
     assert [item.type for item in response.output] == ["message"]
 
 
@@ -104,7 +97,6 @@ def test_every_file_of_a_container_is_listed_once_in_the_order_that_is_asked_for
     container = client.containers.create(name="many")
     for number in range(25):
         client.containers.files.create(container.id, file=(f"{number:02}.txt", b"x"))
-
     ascending = [file.path for file in client.containers.files.list(container.id, limit=10, order="asc")]
 
     assert ascending == [f"/mnt/data/{number:02}.txt" for number in range(25)]
@@ -114,7 +106,6 @@ def test_every_file_of_a_container_is_listed_once_in_the_order_that_is_asked_for
 def test_code_that_raises_is_a_failed_call_whose_log_ends_with_the_traceback(engine: Running, container: str) -> None:
     code = "import pandas as pd\nprint('before')\npd.DataFrame({'a': [1]})['b']"
     response = engine.ask(code, container=container)
-
     [call] = [item for item in response.output if item.type == "code_interpreter_call"]
 
     assert (response.status, call.status) == ("completed", "failed")
@@ -128,7 +119,6 @@ def test_code_that_raises_is_a_failed_call_whose_log_ends_with_the_traceback(eng
 
 def test_a_response_without_a_code_interpreter_refuses_and_says_what_is_missing(client: openai.OpenAI) -> None:
     response = client.responses.create(model="basic", input="Plot it.")
-
     [message] = response.output
 
     assert message.content[0].type == "refusal"
@@ -144,14 +134,12 @@ def test_items_of_a_stored_response_are_replayed_by_reference(engine: Running, c
     question, follow_up = ({"role": "user", "content": fence(code)} for code in ("kept = 42", "print(kept)"))
 
     assert logs(engine.ask("", input=[question, *referred, follow_up])) == "42\n"
-
     with pytest.raises(openai.NotFoundError, match="Item with id 'msg_unknown' not found"):
         engine.ask("", input=[{"type": "item_reference", "id": "msg_unknown"}, {"role": "user", "content": "x"}])
 
 
 def test_every_answer_carries_its_own_x_request_id(engine: Running, client: openai.OpenAI, container: str) -> None:
     listed = [client.containers.with_raw_response.retrieve(container).headers["x-request-id"] for _ in range(2)]
-
     assert listed[0] != listed[1]
     assert listed[0].startswith("req_")
 

@@ -31,7 +31,6 @@ warnings.warn('careful')
 open('/mnt/data/absent.txt')
 """
     response = engine.ask(code, container=container)
-
     lines = logs(response).split("\n")
     assert lines[:3] == [
         "/mnt/data True /mnt/data/mapped.txt",
@@ -56,7 +55,6 @@ print(' of 2\nline\r\nend', file=sys.stderr)
 
 def test_endless_printing_is_cut_and_said(engine, container):
     printed = logs(engine.ask("for i in range(1300): print('x' * 999)", container=container))
-
     assert len(printed) < 1_001_000
     assert printed.endswith("\n[300,000 more characters were printed and left out]\n")
 
@@ -80,7 +78,6 @@ print('after all that')
 
 def test_messages_that_make_no_sense_are_passed_over(engine, container):
     response = engine.ask(ODD, container=container)
-
     [call] = [item for item in response.output if item.type == "code_interpreter_call"]
     assert (response.status, call.status) == ("completed", "failed")
     assert logs(response).count("instead\n") == 5
@@ -97,7 +94,6 @@ for _ in range({MAX_FIGURES + 3}): display(Image(drawn.getvalue()))
 print('end')
 """
     [call] = [item for item in engine.ask(code, container=container).output if item.type == "code_interpreter_call"]
-
     kinds = [part.type for part in call.outputs]
     assert (kinds.count("image"), kinds.count("logs")) == (MAX_FIGURES, 1)
     assert call.outputs[-1].logs.startswith("end\n[3 more figures were shown and left out: of one run at most 100 ")
@@ -105,7 +101,6 @@ print('end')
 
 def test_code_that_asks_for_input_fails_with_stdin_not_implemented(engine, container):
     response = engine.ask("input('name? ')", container=container)
-
     assert "StdinNotImplementedError" in response.output_text
 
 
@@ -114,7 +109,6 @@ def test_a_process_that_dies_in_mid_run_is_said_and_the_next_code_runs_in_a_new_
     code = "import os\nopen('kept.txt', 'w').write('kept')\nkept = 1\nprint('so far', flush=True)\nos._exit(3)"
     died = engine.ask(code, container=container)
     after = engine.ask("print(open('kept.txt').read(), 'kept' in globals())", container=container)
-
     [call] = [item for item in died.output if item.type == "code_interpreter_call"]
     assert (died.status, call.status) == ("completed", "failed")
     assert "process ended while it ran this code. Variables are gone, files are kept" in logs(died)
@@ -127,7 +121,6 @@ def test_deleting_a_container_ends_its_process_even_while_code_runs(engine, clie
     pid = kernel_in(engine, container)
     stream = engine.begin("import time\ntime.sleep(60)", container=container)
     assert pid in kernels_of(engine.pid)
-
     client.containers.delete(container)
 
     assert gone(pid)
@@ -176,7 +169,6 @@ open('made.csv', 'w').write('1')
     stream = engine.begin(code, container=container)
     client.containers.files.list(container)
     client.containers.files.create(container, file=("given_late.csv", b"1"))
-
     *_, last = stream
 
     assert [mark.filename for mark in annotations(last.response)] == ["made.csv"]
@@ -188,7 +180,6 @@ def test_uploaded_modules_do_not_stop_a_process_from_starting(engine, container)
     for name in names:
         engine.client().containers.files.create(container, file=(name, b"raise SystemExit('hijacked')"))
     engine.ask("import os\nos._exit(0)", container=container)
-
     started = engine.ask(f"import os\nfor name in {names!r}: os.remove(name)\nprint('started')", container=container)
 
     assert logs(started) == "started\n"
@@ -201,7 +192,6 @@ def test_exit_ends_neither_the_process_nor_its_variables(engine, container):
 
 def test_a_process_that_cannot_be_started_is_said_with_the_end_of_its_own_log(serve):
     engine = serve(environment={"PYTHONHOME": "/nonexistent"})
-
     events = engine.events("1", model="basic")
 
     assert [event["type"] for event in events[-2:]] == ["error", "response.failed"]
@@ -229,7 +219,6 @@ def test_what_only_charts_need_is_loaded_while_a_container_waits_for_its_first_q
     code = "import sys; print('matplotlib.pyplot' in sys.modules, 'pandas' in sys.modules)"
     waiting, asked_at_once = (engine.client().containers.create(name="new").id for _ in range(2))
     assert logs(engine.ask(code, container=asked_at_once)) == "False True\n"
-
     process = psutil.Process(kernel_in(engine, waiting))
     until(lambda: any("ft2font" in str(file.path) for file in maps_of(process)), "matplotlib is loaded")
 
@@ -243,7 +232,6 @@ plt.plot([1]); plt.savefig('closed.png'); plt.close()
 plt.plot([2])
 """
     response = engine.ask(code, container=container)
-
     [call] = [item for item in response.output if item.type == "code_interpreter_call"]
 
     assert [part.type for part in call.outputs] == ["logs", "image"]
@@ -256,7 +244,6 @@ def test_a_process_that_was_killed_while_idle_is_replaced_and_that_is_said_once(
     pid = kernel_in(engine, container)
     os.kill(pid, signal.SIGKILL)
     until(lambda: gone(pid), "the kernel is killed")
-
     replaced = engine.ask("print(1)", container=container)
     again = engine.ask("print(2)", container=container)
 

@@ -36,13 +36,9 @@ ORDER = re.compile(
     f"| output_item.added{SUMMARY} output_item.done)+ completed"
 )
 SHORT = {
-    "code_interpreter_call_code": "code",
-    "code_interpreter_call": "code",
-    "output_text.annotation": "annotation",
-    "output_text": "text",
-    "reasoning_summary_part": "summary_part",
-    "reasoning_summary_text": "summary",
-}
+    "code_interpreter_call_code": "code", "code_interpreter_call": "code", "output_text.annotation": "annotation",
+    "output_text": "text", "reasoning_summary_part": "summary_part", "reasoning_summary_text": "summary",
+}  # fmt: skip
 
 
 def events_of(body):
@@ -120,7 +116,6 @@ def test_files_are_listed_fetched_and_missed_in_one_way(which, request, scripted
         client = openai.OpenAI(base_url=scripted.url, api_key="key", max_retries=0)
         container = said.CONTAINER
         scripted.put("made.csv", b"1", "cfile_1")
-
     [row] = [row for row in client.containers.files.list(container) if row.path == "/mnt/data/made.csv"]
     content = client.containers.files.content.retrieve(row.id, container_id=container)
 

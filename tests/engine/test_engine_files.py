@@ -19,7 +19,6 @@ def test_a_large_upload_and_its_download_do_not_grow_the_engine(engine, client, 
     process = psutil.Process(engine.pid)
     client.containers.files.create(container, file=("small.bin", b"1"))
     before = process.memory_info().rss
-
     with large.open("rb") as content:
         made = client.containers.files.create(container, file=("large.bin", content))
     after_upload = process.memory_info().rss
@@ -31,20 +30,13 @@ def test_a_large_upload_and_its_download_do_not_grow_the_engine(engine, client, 
     assert process.memory_info().rss - before < 20 * MB
 
 
-@pytest.mark.parametrize(
-    ("given", "path"),
-    [
-        ("../../escape.txt", "/mnt/data/escape.txt"),
-        ("/etc/passwd", "/mnt/data/passwd"),
-        ("C:\\data\\x.csv", "/mnt/data/x.csv"),
-        ('quo"te.txt', '/mnt/data/quo"te.txt'),
-        ("new\nline.txt", "/mnt/data/newline.txt"),
-        (".hidden.csv", "/mnt/data/.hidden.csv"),
-    ],
-)
+@pytest.mark.parametrize(("given", "path"), [
+    ("../../escape.txt", "/mnt/data/escape.txt"), ("/etc/passwd", "/mnt/data/passwd"),
+    ("C:\\data\\x.csv", "/mnt/data/x.csv"), ('quo"te.txt', '/mnt/data/quo"te.txt'),
+    ("new\nline.txt", "/mnt/data/newline.txt"), (".hidden.csv", "/mnt/data/.hidden.csv"),
+])  # fmt: skip
 def test_an_uploaded_name_stays_in_the_container(engine, container, given, path):
     files = engine.client().containers.files
-
     made = files.create(container, file=(given, b"content"))
 
     assert made.path == path
@@ -87,7 +79,6 @@ def test_an_upload_that_breaks_off_leaves_nothing_behind(engine, client):
         )
         connection.sendall(form)
         until(lambda: set(staging.iterdir()) != before, "the upload is being written")
-
     until(lambda: set(staging.iterdir()) == before, "the broken upload is deleted")
 
 
@@ -118,11 +109,9 @@ def test_a_file_that_becomes_a_link_is_not_served(engine, container, tmp_path):
     [mark] = annotations(made)
     path = f"/v1/containers/{container}/files/{mark.file_id}/content"
     assert engine.request("GET", path)[2] == b"mine"
-
     (tmp_path / "f.txt").write_text("not mine")
     swapped = f"os.remove('d/f.txt'); os.rmdir('d'); os.symlink({str(tmp_path)!r}, 'd')"
     engine.ask(swapped, container=container)
-
     status, _, body = engine.request("GET", path)
     assert (status, b"not found on container" in body) == (404, True)
     assert engine.request("DELETE", path.removesuffix("/content"))[0] == 404
@@ -132,7 +121,6 @@ def test_a_file_that_becomes_a_link_is_not_served(engine, container, tmp_path):
 def test_a_version_that_code_has_overwritten_is_not_served_under_the_old_id(engine, container):
     [old] = annotations(engine.ask("open('v.txt', 'w').write('old')", container=container))
     [new] = annotations(engine.ask("open('v.txt', 'w').write('new')", container=container))
-
     path = f"/v1/containers/{container}/files"
 
     assert engine.request("GET", f"{path}/{old.file_id}/content")[0] == 404

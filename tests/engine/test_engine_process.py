@@ -71,14 +71,12 @@ def test_nothing_that_code_started_outlives_an_engine_that_was_killed(sandbox):
         scratch = scratch_of(process.pid)
 
         process.kill()
-
     until(lambda: all(gone(each.pid) for each in family), "all of them end")
     until(lambda: not scratch.exists(), "the directory is deleted")
 
 
 def test_sigint_does_not_end_an_engine_that_has_an_owner(engine, container):
     os.kill(engine.pid, signal.SIGINT)
-
     assert logs(engine.ask("print('still here')", container=container)) == "still here\n"
 
 
@@ -104,7 +102,6 @@ def test_an_engine_ends_when_its_owner_is_killed(argument):
 def test_code_is_interrupted_when_the_client_goes_away_and_the_variables_stay(engine, container):
     engine.ask("variable = 'kept'", container=container)
     leave(engine, container, "import time\nopen('{marker}', 'w').close()\nwhile True: time.sleep(60)")
-
     after = engine.ask("print(variable)", container=container)
 
     assert logs(after) == "kept\n"
@@ -112,7 +109,6 @@ def test_code_is_interrupted_when_the_client_goes_away_and_the_variables_stay(en
 
 def test_code_that_was_not_yet_taken_up_is_interrupted_when_the_client_goes_away(engine, container):
     leave(engine, container, "import time\nwhile True: time.sleep(60)")
-
     assert logs(engine.ask("print('free', variable)", container=container)) == "free kept\n"
 
 
@@ -120,7 +116,6 @@ def test_code_that_was_not_yet_taken_up_is_interrupted_when_the_client_goes_away
 def test_code_that_will_not_be_interrupted_is_ended(engine, container):
     engine.ask("variable = 'lost'", container=container)
     leave(engine, container, STUBBORN)
-
     after = engine.ask("print('variable' in globals())", container=container)
 
     assert logs(after) == "[A new Python process: variables from before are gone, files are kept.]\nFalse\n"
@@ -154,7 +149,6 @@ def test_the_engine_imports_nothing_heavy():
     code = (
         "import sys, ipython_assistant.engine.server\nprint(sorted({name.partition('.')[0] for name in sys.modules}))"
     )
-
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
     assert "tornado" in loaded

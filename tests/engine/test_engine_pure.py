@@ -18,24 +18,14 @@ from ipython_assistant.engine.sandbox import VisiblePaths
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
 
 
-@pytest.mark.parametrize(
-    ("prompt", "code"),
-    [
-        ("```python\nx = 1\n```", "x = 1"),
-        ("Please run\n\n```py\nx\n```\nand\n```\ny\n```\nthanks", "x\n\ny"),
-        ("````python\nprint('''\n```\n''')\n````", "print('''\n```\n''')"),
-        ("  ```python\n  if x:\n    y\n  ```", "if x:\n  y"),
-        ("```Python title=x.py\n1\n```", "1"),
-        ("```python\nnever closed", "never closed"),
-        ("```python\r\nx\r\n```\r\n", "x"),
-        ("```csv\na,b\n```", None),
-        ("```csv\na,b\n```\n```python\n2\n```", "2"),
-        ("```python\n\n```", None),
-        ("Use `x` and ```inline``` code", None),
-        ("Plot cases by year", None),
-        ("```" + "a" * 50_000 + "`", None),
-    ],
-)
+@pytest.mark.parametrize(("prompt", "code"), [
+    ("```python\nx = 1\n```", "x = 1"), ("Please run\n\n```py\nx\n```\nand\n```\ny\n```\nthanks", "x\n\ny"),
+    ("````python\nprint('''\n```\n''')\n````", "print('''\n```\n''')"),
+    ("  ```python\n  if x:\n    y\n  ```", "if x:\n  y"), ("```Python title=x.py\n1\n```", "1"),
+    ("```python\nnever closed", "never closed"), ("```python\r\nx\r\n```\r\n", "x"), ("```csv\na,b\n```", None),
+    ("```csv\na,b\n```\n```python\n2\n```", "2"), ("```python\n\n```", None),
+    ("Use `x` and ```inline``` code", None), ("Plot cases by year", None), ("```" + "a" * 50_000 + "`", None),
+])  # fmt: skip
 def test_python_is_found_in_fenced_blocks_only(prompt, code):
     assert fenced(prompt) == code
 
@@ -46,7 +36,6 @@ def test_python_is_found_in_fenced_blocks_only(prompt, code):
 @example(["):"])
 def test_a_link_to_any_name_is_found_again(names):
     text = "🎉 " + ", ".join(file_link(name) for name in names) + "."
-
     found = list(links(text, dict.fromkeys(names)))
 
     assert [name for name, _, _ in found] == names
@@ -55,22 +44,18 @@ def test_a_link_to_any_name_is_found_again(names):
         assert urllib.parse.unquote(text[start + len(LINK) : end]) == name
 
 
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("sandbox:/mnt/data/x.csv", ["x.csv"]),
-        ("(sandbox:/mnt/data/x.csv) sandbox:/mnt/data/x.csv, `sandbox:/mnt/data/x.csv`", ["x.csv"] * 3),
-        ("sandbox:/mnt/data/my file.csv.", ["my file.csv"]),
-        ("sandbox:/mnt/data/my%20file.csv.", ["my file.csv"]),
-        ("sandbox:/mnt/data/d/x.csv", ["d/x.csv"]),
-        ("sandbox:/mnt/data/x.csv.bak sandbox:/mnt/data/x.csvs sandbox:/mnt/data/ax.csv", []),
-        ("sandbox:/mnt/data/", []),
-        ("/mnt/data/x.csv", []),
-    ],
-)
+@pytest.mark.parametrize(("text", "found"), [
+    ("sandbox:/mnt/data/x.csv", ["x.csv"]),
+    ("(sandbox:/mnt/data/x.csv) sandbox:/mnt/data/x.csv, `sandbox:/mnt/data/x.csv`", ["x.csv"] * 3),
+    ("sandbox:/mnt/data/my file.csv.", ["my file.csv"]),
+    ("sandbox:/mnt/data/my%20file.csv.", ["my file.csv"]),
+    ("sandbox:/mnt/data/d/x.csv", ["d/x.csv"]),
+    ("sandbox:/mnt/data/x.csv.bak sandbox:/mnt/data/x.csvs sandbox:/mnt/data/ax.csv", []),
+    ("sandbox:/mnt/data/", []),
+    ("/mnt/data/x.csv", []),
+])  # fmt: skip
 def test_a_link_is_one_to_a_name_that_exists(text, found):
     names = dict.fromkeys(["x.csv", "my file.csv", "d/x.csv"])
-
     assert [name for name, _, _ in links(text, names)] == found
 
 
@@ -85,7 +70,6 @@ async def steps_of(code, ran):
 
 def test_the_answer_to_fenced_code_names_its_error_files_and_figures():
     ran = RunOutcome("log", "KeyError: 'x'", 2, ("a b.csv", "sub/[1].png"))
-
     before, run, after = asyncio.run(steps_of("1", ran))
 
     assert (before, run) == (Say("Running the code as given."), Run("1"))
@@ -97,7 +81,6 @@ def test_the_answer_to_fenced_code_names_its_error_files_and_figures():
 
 def test_the_mount_is_a_whole_name_in_both_directions():
     mount = VisiblePaths("/tmp/ipa/c/1/data", "/tmp/ipa/c/1/home", "/tmp/ipa/c/1/home/tmp")
-
     code = "a('/mnt/data/x') b('/mnt/data') c('/mnt/database') d('~/mnt/data') e('file:///mnt/data/x')"
 
     assert mount.inward(code) == (
@@ -113,17 +96,12 @@ def test_the_mount_is_a_whole_name_in_both_directions():
 
 def test_a_traceback_is_shown_without_the_frames_of_libraries():
     blocks = [
-        "\x1b[31m" + "-" * 75,
-        "ValueError   Traceback (most recent call last)",
-        "File /usr/lib/site-packages/lib.py:3, in inner()\n 3 raise",
-        "ValueError: inner",
+        "\x1b[31m" + "-" * 75, "ValueError   Traceback (most recent call last)",
+        "File /usr/lib/site-packages/lib.py:3, in inner()\n 3 raise", "ValueError: inner",
         "\nThe above exception was the direct cause of the following exception:\n",
-        "KeyError     Traceback (most recent call last)",
-        "Cell In[1], line 2\n----> 2 call()",
-        "File /w/own.py:7, in call()\n----> 7 inner()",
-        "File lib/internal.pyx:9, in deep()",
-        "KeyError: 'outer'",
-    ]
+        "KeyError     Traceback (most recent call last)", "Cell In[1], line 2\n----> 2 call()",
+        "File /w/own.py:7, in call()\n----> 7 inner()", "File lib/internal.pyx:9, in deep()", "KeyError: 'outer'",
+    ]  # fmt: skip
 
     assert readable_traceback(blocks, own="/w/") == (
         "KeyError     Traceback (most recent call last)\nCell In[1], line 2\n----> 2 call()\n"
@@ -135,7 +113,6 @@ def test_a_traceback_is_shown_without_the_frames_of_libraries():
 @given(st.text(max_size=200))
 def test_an_event_is_one_block_of_an_event_stream(text):
     block = sse({"type": "x", "text": text}).decode()
-
     assert block.startswith("event: x\ndata: ")
     assert block.endswith("\n\n")
     assert block.count("\n") == 3

@@ -58,7 +58,6 @@ REFUSED = {
 def test_what_the_service_refuses_is_refused_in_its_words(engine, container, case):
     path, body, status, code, param, words = case
     method, _, path = path.replace("{container}", container).rpartition(" ")
-
     found, error = refusal(engine, path, body, method=method or "POST")
 
     assert (found, error["code"], error["param"]) == (status, code, param)
@@ -107,7 +106,6 @@ MALFORMED = {
 @pytest.mark.parametrize("param", MALFORMED)
 def test_a_malformed_question(engine, param):
     status, error = refusal(engine, "/responses", asked(**MALFORMED[param]))
-
     assert (status, error["param"]) == (400, param)
 
 
@@ -116,7 +114,6 @@ def test_a_malformed_question(engine, param):
 )
 def test_a_picture_that_is_none(engine, url):
     status, error = refusal(engine, "/responses", asked(**content(type="input_image", image_url=url)))
-
     assert (status, error["param"]) == (400, "input[0].content[0].image_url")
 
 
@@ -129,7 +126,6 @@ NO_OBJECTS = {
 @pytest.mark.parametrize("body", NO_OBJECTS.values(), ids=NO_OBJECTS.keys())
 def test_a_body_that_is_no_json_object(engine, body):
     status, error = refusal(engine, "/responses", body)
-
     assert (status, error["type"]) == (400, "invalid_request_error")
 
 
@@ -139,12 +135,9 @@ def test_a_wrong_token_is_refused_on_every_route(engine, container):
         wrong.containers.files.create(container, file=("x.txt", b"1"))
     assert refused.value.code == "invalid_api_key"
     for method, path in (
-        ("GET", "/v1/models"),
-        ("POST", "/v1/responses"),
-        ("GET", "/v1/files"),
-        ("GET", "/nowhere"),
+        ("GET", "/v1/models"), ("POST", "/v1/responses"), ("GET", "/v1/files"), ("GET", "/nowhere"),
         ("GET", "/health"),
-    ):
+    ):  # fmt: skip
         for token in ("Bearer wrong", "", f"Basic {engine.token}", "Bearer ü"):
             status, _, body = engine.request(method, path, headers={"Authorization": token})
             assert status == 401
@@ -160,11 +153,9 @@ def test_an_expired_container_by_id_and_through_the_conversation(serve):
     client = engine.client()
     container = client.containers.create(name="c", expires_after={"anchor": "last_active_at", "minutes": 5}).id
     first = engine.ask("x = 1", container=container)
-
     clock.now += 5 * 60
     assert client.containers.retrieve(container).status == "running"  # which counts as use
     clock.now += 5 * 60 + 1
-
     call = {"type": "code_interpreter_call", "id": "ci_1", "container_id": container}
     replay = [call, {"role": "user", "content": "And now?"}]
     for parameters in ({"container": container}, {"previous_response_id": first.id}, {"input": replay}):

@@ -34,7 +34,6 @@ def test_an_engine_answers_other_requests_while_a_run_leaves_thousands_of_files(
     response = engine.ask(code, include=[])
     over.set()
     asking.join()
-
     container = next(item.container_id for item in response.output if item.type == "code_interpreter_call")
     assert len([mark for part in response.output[-1].content for mark in part.annotations]) == 3000
     assert slowest[0] < 5
@@ -45,7 +44,6 @@ def test_an_engine_answers_other_requests_while_a_run_leaves_thousands_of_files(
 def test_directories_that_code_nested_without_end_end_neither_their_container_nor_the_engine(engine):
     client = engine.client()
     container = client.containers.create(name="nested").id
-
     engine.ask(NESTED, container=container)
 
     assert "Files more than 32 directories deep" in logs(engine.ask("print('on')", container=container))

@@ -124,15 +124,11 @@ def test_code_cannot_change_what_it_may_read(confined, place, tmp_path):
     before = (target.stat().st_mode, target.stat().st_mtime_ns)
     (tmp_path / "mine.txt").write_text("x")
     mode = (tmp_path / "mine.txt").stat().st_mode
-
     attempts(
-        confined,
-        place,
-        mode=f"os.chmod({str(target)!r}, 0)",
+        confined, place, mode=f"os.chmod({str(target)!r}, 0)",
         by_descriptor=f"os.fchmod(os.open({str(target)!r}, os.O_RDONLY), 0)",
-        times=f"os.utime({str(target)!r}, (1, 1))",
-        outside=f"os.chmod({str(tmp_path / 'mine.txt')!r}, 0)",
-    )
+        times=f"os.utime({str(target)!r}, (1, 1))", outside=f"os.chmod({str(tmp_path / 'mine.txt')!r}, 0)",
+    )  # fmt: skip
 
     assert (target.stat().st_mode, target.stat().st_mtime_ns) == before
     assert (tmp_path / "mine.txt").stat().st_mode == mode
@@ -172,7 +168,6 @@ def test_code_reaches_no_network_and_no_socket_of_this_machine(confined, place, 
             ring="os.stat('/x') if ctypes.CDLL(None, use_errno=True).syscall(425, 8, bytes(120)) < 0 else 'a ring'",
         )
         received = [_received(server) for server in (tcp, udp, listening, datagrams, abstract)]
-
     outcomes.pop("udp") if outcomes["udp"] == "3" else None  # sent into a network of its own: see what was received
     assert refused(outcomes) == {}
     assert received == [None] * 5
@@ -288,9 +283,7 @@ ENDED = {
 @pytest.mark.slow
 def test_code_that_takes_too_much_is_stopped_and_its_variables_are_kept(confined, place):
     confined.ask("kept = 'kept'", container=place)
-
     stopped = [confined.ask(code, container=place) for code in STOPPED_GENTLY]
-
     for response, said in zip(stopped, STOPPED_GENTLY.values(), strict=True):
         assert said in logs(response), logs(response)[-500:]
         assert [item.status for item in response.output if item.type == "code_interpreter_call"] == ["failed"]
@@ -359,7 +352,6 @@ subprocess.Popen(['sh', '-c', 'sleep {mark} & exit'])
 """
     confined.ask(code, container=place)
     children = _running(mark)
-
     confined.client().containers.delete(place)
 
     assert children
@@ -392,7 +384,6 @@ def test_a_container_names_its_enforced_limits_and_may_have_more_memory(confined
 def test_older_versions_of_landlock_hold_too(tmp_path, abi):
     if confine.landlock_abi() < abi or not confine.filterable():
         pytest.skip("this system has no Landlock of this version")
-
     assert attempt(Sandbox("landlock", landlock=abi), tmp_path / "tried") is None
 
 
@@ -409,7 +400,6 @@ def test_a_sandbox_that_does_not_hold_is_found_out_and_the_next_is_taken(tmp_pat
     broken.write_text("#!/bin/sh\necho 'setting up uid map: Permission denied' >&2\nexit 1\n")
     broken.chmod(0o755)
     monkeypatch.setenv("PATH", str(broken.parent))
-
     found = strongest(tmp_path / "s")
 
     assert found.kind in {"landlock", "none"}
@@ -418,7 +408,6 @@ def test_a_sandbox_that_does_not_hold_is_found_out_and_the_next_is_taken(tmp_pat
 
 def test_another_system_is_named_as_the_reason_and_nothing_is_tried_there(tmp_path):
     found = strongest(tmp_path / "s", platform="darwin")
-
     assert found.kind == "none"
     assert found.reason.endswith("are for Linux")
     assert not (tmp_path / "s").exists()

@@ -31,12 +31,9 @@ def standing(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Running, P
     arguments = ["--standing", "--token-file", str(tmp_path / "token")]
     with log.open("w") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-m", "ipython_assistant.engine.server", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-        )
+            [sys.executable, "-m", "ipython_assistant.engine.server", *arguments], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=stderr, text=True,
+        )  # fmt: skip
     ready = json.loads(process.stdout.readline())
     try:
         assert ready["token"] == ""  # who gave it knows it: it is not for what is printed
@@ -50,7 +47,6 @@ def standing(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Running, P
 def test_ctrl_c_ends_a_shared_engine_whose_log_holds_no_prompt(standing) -> None:
     process, engine, log = standing
     engine.begin(f"import time\nprint('{ASKED}')\ntime.sleep(60)", model="basic")
-
     process.send_signal(signal.SIGINT)
 
     assert process.wait(DEADLINE_S) == 0
@@ -61,13 +57,9 @@ def test_ctrl_c_ends_a_shared_engine_whose_log_holds_no_prompt(standing) -> None
 
 def test_a_token_that_can_be_guessed_is_refused() -> None:
     refused = subprocess.run(
-        [sys.executable, "-m", "ipython_assistant.engine.server"],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, "IPYTHON_ASSISTANT_TOKEN": "short"},
-        check=False,
-    )
+        [sys.executable, "-m", "ipython_assistant.engine.server"], capture_output=True, text=True,
+        stdin=subprocess.DEVNULL, env={**os.environ, "IPYTHON_ASSISTANT_TOKEN": "short"}, check=False,
+    )  # fmt: skip
 
     assert TOKEN not in repr(EngineOptions(token=TOKEN))
     assert (refused.returncode, refused.stdout) == (2, "")
@@ -113,7 +105,6 @@ def test_a_file_that_is_too_large_is_refused_in_words(narrow: Running) -> None:
 
     with pytest.raises(openai.APIStatusError) as refused:
         client.files.create(file=("large.bin", bytes(3 << 20)), purpose="user_data")
-
     assert (refused.value.status_code, refused.value.code) == (413, "file_too_large")
     assert client.files.create(file=("small.bin", b"1"), purpose="user_data").bytes == 1
 
@@ -122,9 +113,7 @@ def test_the_container_that_was_used_least_recently_makes_room(narrow: Running) 
     client = narrow.client()
     first, second = (client.containers.create(name=name).id for name in ("first", "second"))
     client.containers.retrieve(first)
-
     third = client.containers.create(name="third").id
-
     statuses = [client.containers.retrieve(each).status for each in (first, second, third)]
     assert statuses == ["running", "expired", "running"]
 
@@ -151,13 +140,9 @@ print(answer.files["made.txt"].read_bytes().decode(), answer.files["made.txt"].p
 """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI", "CI", "IPYTHON"))}
     ran = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env={**kept, "OPENAI_BASE_URL": engine.url, "OPENAI_API_KEY": engine.token},
-        check=False,
-    )
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path,
+        env={**kept, "OPENAI_BASE_URL": engine.url, "OPENAI_API_KEY": engine.token}, check=False,
+    )  # fmt: skip
 
     assert ran.stdout.startswith("made elsewhere"), ran.stderr[-2000:]
     assert (tmp_path / "assistant_files" / "made.txt").read_text() == "made elsewhere"

@@ -27,9 +27,7 @@ async def shown_and_saved(ask, interpreter):
 def test_a_shown_figure_is_in_the_outputs_and_a_saved_one_is_a_file(stage):
     files = stage.engine.client().containers.files
     before = {row.id for row in files.list(stage.container)}
-
     response = stage.ask(shown_and_saved)
-
     rows = {row.id: row for row in files.list(stage.container) if row.id not in before}
     assert {row.path for row in rows.values()} == {"/mnt/data/line.png"}
     assert {row.source for row in rows.values()} == {"assistant"}
@@ -42,9 +40,7 @@ def test_a_shown_figure_is_in_the_outputs_and_a_saved_one_is_a_file(stage):
 def test_awkward_names_are_linked_cited_and_fetched(engine, client, container):
     names = ["a b.csv", "größe.csv", "50%.csv", "x (1).csv", "[x].csv", "sub/inner.csv", "x.csv", "x.csv.gz"]
     code = f"import os; os.makedirs('sub', exist_ok=True)\nfor name in {names!r}: open(name, 'w').write(name)"
-
     response = engine.ask(code, container=container)
-
     cited = {
         client.containers.files.content.retrieve(mark.file_id, container_id=mark.container_id).read().decode()
         for mark in annotations(response)
@@ -80,10 +76,8 @@ def test_a_model_gets_the_messages_and_files_that_the_client_sent(stage):
     container = client.containers.create(name="c").id
     for name in ("b.csv", "a.csv"):
         client.containers.files.create(container, file=(name, b"1"))
-
     first = stage.ask(listens, tools=[tool(container)], input="One?", instructions="Be brief.")
     stage.ask(listens, input=[{"role": "user", "content": "Two?"}], previous_response_id=first.id)
-
     *_, said, then = stage.model.asked
     assert (said.prompt, said.files, said.history, said.instructions) == ("One?", ("b.csv", "a.csv"), (), "Be brief.")
     assert [(message.role, message.text) for message in then.history] == [("user", "One?"), ("assistant", "Yes.")]
@@ -102,7 +96,6 @@ def test_a_probe_sees_files_and_variables_and_leaves_nothing_behind(stage):
         yield Say(told)
 
     stage.engine.client().containers.files.create(stage.container, file=("in.txt", b"given"))
-
     response = stage.ask(probes)
 
     assert response.output_text.startswith("given 2\nFileNotFoundError")
@@ -120,7 +113,6 @@ def test_a_citation_may_be_in_a_middle_message_and_one_call_may_follow_another(s
         yield Say("That is all.")
 
     response = stage.ask(linked_early)
-
     call = "code_interpreter_call"
     assert [item.type for item in response.output] == [call, "message", call, call, "message"]
     [citation] = response.output[1].content[0].annotations

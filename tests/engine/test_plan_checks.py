@@ -123,7 +123,6 @@ UNCERTAIN = [
 def test_a_column_that_is_not_certain_is_not_used(column, key, told):
     table = TableProfile("t.csv", columns=(Column("n", "number"), Column("g", "text"), column))
     plan = Plan("table", keys=(Key(key),), measures=(Measure("sum", "n"),))
-
     assert told in " ".join(compared(plan, mentions_in(f"sum of n by {key}", (table,)), (table,))[0])
 
 
@@ -146,7 +145,6 @@ def test_a_word_that_may_be_two_columns_is_told():
 def test_rates_and_measurements_are_averaged_and_amounts_added_and_that_is_told(column, aggregate):
     plan = Plan("table", keys=BY_CLINIC, measures=(Measure("as it is", column),))
     done, _, told = settled(plan, mentions_in("x", (VISITS,)), (VISITS,))
-
     assert done.measures[0].aggregate == aggregate
     assert f"**{aggregate}**" in told[0]
 
@@ -155,7 +153,6 @@ def test_values_become_those_of_the_table_in_every_spelling():
     table = TableProfile("t.csv", columns=(Column("outcome", "text", values=("Died", "died", "Recovered")),))
     plan = Plan("table", filters=(RowFilter("outcome", "in", ("DIED",)),))
     done, *_ = settled(plan, mentions_in("how many DIED", (table,)), (table,))
-
     assert done.filters[0].values == ("Died", "died")
 
 
@@ -163,7 +160,6 @@ def test_time_goes_along_the_axis_and_a_missing_key_is_put_back():
     said = mentions_in("plot mean wait per month, one line per clinic", (VISITS,))
     swapped = Plan("line", keys=BY_CLINIC, across=Key("Visit Date", "month"), measures=(MEAN_WAIT,))
     forgotten = Plan("line", keys=(Key("Visit Date", "month"),), measures=(MEAN_WAIT,))
-
     for plan in (swapped, forgotten):
         done = mended(plan, said, (VISITS,))
         assert (done.keys, done.across) == ((Key("Visit Date", "month"),), Key("Clinic"))
@@ -172,31 +168,24 @@ def test_time_goes_along_the_axis_and_a_missing_key_is_put_back():
 # ---- what a question names
 
 
-@pytest.mark.parametrize(
-    ("question", "bound"),
-    [
-        ("patients over 65", {"65": ("Age (years)",)}),
-        ("mean cost of patients older than 65", {"65": ("Age (years)",)}),
-        ("visits with a cost over 100", {"100": ("Cost (EUR)",)}),
-        ("visits with more than 30 wait", {"30": ("Wait (min)",)}),
-        ("wait is 30", {"30": ("Wait (min)",)}),
-        ("the 5 longest waits", {}),
-    ],
-)
+@pytest.mark.parametrize(("question", "bound"), [
+    ("patients over 65", {"65": ("Age (years)",)}),
+    ("mean cost of patients older than 65", {"65": ("Age (years)",)}),
+    ("visits with a cost over 100", {"100": ("Cost (EUR)",)}),
+    ("visits with more than 30 wait", {"30": ("Wait (min)",)}),
+    ("wait is 30", {"30": ("Wait (min)",)}),
+    ("the 5 longest waits", {}),
+])  # fmt: skip
 def test_a_compared_number_belongs_to_the_column_it_is_said_of(question, bound):
     found = bound_numbers(mentions_in(question, (VISITS,)), VISITS.columns)
-
     assert {one.text: names for one, names in found.items()} == bound
 
 
-@pytest.mark.parametrize(
-    ("question", "period"),
-    [
-        ("since 2024-02-01", "2024-02-01"), ("on 1 Feb 2024", "2024-02-01"), ("Feb 1st, 2024", "2024-02-01"),
-        ("in March 2023", "2023-03"), ("in 2023-03", "2023-03"), ("Q4 2023", "2023-Q4"), ("2023Q4", "2023-Q4"),
-        ("in 2023", "2023"), ("in the latest month", "latest month"), ("in january", "January"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("question", "period"), [
+    ("since 2024-02-01", "2024-02-01"), ("on 1 Feb 2024", "2024-02-01"), ("Feb 1st, 2024", "2024-02-01"),
+    ("in March 2023", "2023-03"), ("in 2023-03", "2023-03"), ("Q4 2023", "2023-Q4"), ("2023Q4", "2023-Q4"),
+    ("in 2023", "2023"), ("in the latest month", "latest month"), ("in january", "January"),
+])  # fmt: skip
 def test_dates_are_found_however_they_are_written(question, period):
     assert mentions_in(f"visits {question}", (VISITS,)).periods == (period,)
 
@@ -211,7 +200,6 @@ def test_a_number_that_belongs_to_a_term_is_that_number(term, number):
 
 def test_a_quoted_text_is_one_thing_though_a_part_of_it_is_a_value_or_a_column():
     said = mentions_in("visits whose clinic contains 'harbour east' or “the wait”, not 'Old Mill'", (VISITS,))
-
     assert [one.text for one in said.of("string")] == ["'harbour east'", "“the wait”"]
     assert said.values_of("Clinic") == {"'Old Mill'": ("Old Mill",)}
 
@@ -229,22 +217,17 @@ def test_a_value_that_is_a_small_word_is_that_value_where_it_is_written_so(word)
 @pytest.mark.parametrize("name", ["PopTreat", "EpiCov", "WHO_region", "lifeExp", "gdp per capita (US$)", "1/24/20"])
 def test_a_column_written_letter_for_letter_is_that_column(name):
     table = TableProfile("t.csv", columns=(Column(name, "number"), Column("g", "text")))
-
     assert mentions_in(f"total {name} per g", (table,)).columns == (name, "g")
     assert not mentions_in(f"total {name} per g", (table,)).unknown
 
 
-@pytest.mark.parametrize(
-    "question",
-    [
-        "For my PhD thesis: mean wait per clinic", "Dear colleague, the minister wants the mean wait per clinic",
-        "mean wait per clinic, i need to tell the nurses", "kindly pull the mean wait per clinic for the annual report",
-        "our Danish partners need the mean wait per clinic", "mean wait per clinic, not the median of the totals",
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("question", [
+    "For my PhD thesis: mean wait per clinic", "Dear colleague, the minister wants the mean wait per clinic",
+    "mean wait per clinic, i need to tell the nurses", "kindly pull the mean wait per clinic for the annual report",
+    "our Danish partners need the mean wait per clinic", "mean wait per clinic, not the median of the totals",
+])  # fmt: skip
 def test_who_asks_and_what_for_need_not_be_understood(question):
     said = mentions_in(question, (VISITS,))
-
     assert not said.unknown
     assert failures(question, Plan("table", keys=BY_CLINIC, measures=(MEAN_WAIT,))) == ""
 
@@ -254,15 +237,12 @@ def test_a_word_that_could_choose_rows_or_ask_for_more_is_not_passed_over(word):
     assert mentions_in(f"mean wait of {word} visits per clinic", (VISITS,)).unknown == (word,)
 
 
-@pytest.mark.parametrize(
-    ("question", "op", "sides"),
-    [
-        ("cost per minute = cost / wait", "/", ["Wait (min)", "Cost (EUR)"]),
-        ("by clinic: cost divided by wait", "/", ["Wait (min)", "Cost (EUR)"]),
-        ("cost plus 5", "+", ["Cost (EUR)", "5"]),
-        ("visits from 2023-01-02 - 2023-02-03", "", []), ("yes/Yes/YES", "", []), ("no wait = leave it out", "", []),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("question", "op", "sides"), [
+    ("cost per minute = cost / wait", "/", ["Wait (min)", "Cost (EUR)"]),
+    ("by clinic: cost divided by wait", "/", ["Wait (min)", "Cost (EUR)"]),
+    ("cost plus 5", "+", ["Cost (EUR)", "5"]),
+    ("visits from 2023-01-02 - 2023-02-03", "", []), ("yes/Yes/YES", "", []), ("no wait = leave it out", "", []),
+])  # fmt: skip
 def test_a_calculated_column_is_offered_where_signs_stand_between_columns_or_numbers(question, op, sides):
     schema = schema_for(mentions_in(question, (VISITS,)), (VISITS,))
     offered = [
@@ -274,42 +254,35 @@ def test_a_calculated_column_is_offered_where_signs_stand_between_columns_or_num
         assert (parts["op"]["enum"], parts["left"]["enum"]) == ([op], sides)
 
 
-@pytest.mark.parametrize(
-    ("question", "column", "way"),
-    [
-        ("visits where the age or the wait is blank", "Age (years)", "is missing"),
-        ("visits without a wait", "Wait (min)", "is missing"),
-        ("visits whose wait is not missing", "Wait (min)", "is not missing"),
-        ("visits whose clinic contains 'mill'", "Clinic", "contains"),
-        ("visits whose clinic does not contain 'mill'", "Clinic", "does not contain"),
-        ("visits whose clinic starts with Old", "Clinic", "starts with"),
-        ("visits without a follow-up", "Follow-up", "no"), ("visits with a follow-up", "Follow-up", "yes"),
-        ("visits where follow-up is no", "Follow-up", "no"),
-        ("visits with a follow-up against visits without one", "Follow-up", ""),
-        ("patients of 65 or older", "Age (years)", ">="), ("patients 65+", "Age (years)", ">="),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("question", "column", "way"), [
+    ("visits where the age or the wait is blank", "Age (years)", "is missing"),
+    ("visits without a wait", "Wait (min)", "is missing"),
+    ("visits whose wait is not missing", "Wait (min)", "is not missing"),
+    ("visits whose clinic contains 'mill'", "Clinic", "contains"),
+    ("visits whose clinic does not contain 'mill'", "Clinic", "does not contain"),
+    ("visits whose clinic starts with Old", "Clinic", "starts with"),
+    ("visits without a follow-up", "Follow-up", "no"), ("visits with a follow-up", "Follow-up", "yes"),
+    ("visits where follow-up is no", "Follow-up", "no"),
+    ("visits with a follow-up against visits without one", "Follow-up", ""),
+    ("patients of 65 or older", "Age (years)", ">="), ("patients 65+", "Age (years)", ">="),
+])  # fmt: skip
 def test_how_a_column_is_to_be_filtered_is_not_left_to_a_model(question, column, way):
     filters = schema_for(mentions_in(question, (VISITS,)), (VISITS,))["anyOf"][0]["properties"]["filters"]
-
     assert (column in filters["required"]) == bool(way)
     assert not way or f"'{way}'" in str(filters["properties"][column]) or way in str(filters["properties"][column])
 
 
-@pytest.mark.parametrize(
-    ("question", "plan", "done"),
-    [
-        ("what percent of the visits at each clinic were by women", Plan("table", keys=(Key("Clinic"), Key("Sex")), measures=(Measure("percent that fit", part=(RowFilter("Sex", "in", ("women",)),)),)), "keys=(Key(column='Clinic', unit='', bands=()),)"),
-        ("quartiles of the wait", Plan("table", measures=(Measure("p25", "Wait (min)"),)), "p75"),
-        ("monthly mean and max cost", Plan("table", keys=(Key("Visit Date", "month"),), measures=(Measure("mean", "Cost (EUR)"),)), "aggregate='max'"),
-        ("longest wait at Old Mill, which visit was that", Plan("table", measures=(Measure("as it is", "Wait (min)"),), order=Order("measure", True)), "limit=1"),
-        ("top 3 visits by cost", Plan("table", filters=(RowFilter("Cost (EUR)", "<", (3,)),), order=Order("Cost (EUR)", True), limit=3), "filters=()"),
-        ("mean wait, all the clinics together", Plan("table", keys=BY_CLINIC, measures=(MEAN_WAIT,)), "keys=()"),
-        ("visits by age: 0-17, 18-64, 65+", Plan("table", keys=(Key("Age (years)"),), measures=(Measure("as it is", "Age (years)"),)), "bands=('0-17', '18-64', '65+')"),
-        ("running total of cost per month", Plan("table", keys=(Key("Visit Date", "month"),), measures=(Measure("as it is", "Cost (EUR)"),)), "then='running total'"),
-        ("mean wait of visits with a follow-up vs without", Plan("table", filters=(RowFilter("Follow-up", "is", ("yes",)),), measures=(MEAN_WAIT,)), "keys=(Key(column='Follow-up', unit='', bands=()),)"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("question", "plan", "done"), [
+    ("what percent of the visits at each clinic were by women", Plan("table", keys=(Key("Clinic"), Key("Sex")), measures=(Measure("percent that fit", part=(RowFilter("Sex", "in", ("women",)),)),)), "keys=(Key(column='Clinic', unit='', bands=()),)"),
+    ("quartiles of the wait", Plan("table", measures=(Measure("p25", "Wait (min)"),)), "p75"),
+    ("monthly mean and max cost", Plan("table", keys=(Key("Visit Date", "month"),), measures=(Measure("mean", "Cost (EUR)"),)), "aggregate='max'"),
+    ("longest wait at Old Mill, which visit was that", Plan("table", measures=(Measure("as it is", "Wait (min)"),), order=Order("measure", True)), "limit=1"),
+    ("top 3 visits by cost", Plan("table", filters=(RowFilter("Cost (EUR)", "<", (3,)),), order=Order("Cost (EUR)", True), limit=3), "filters=()"),
+    ("mean wait, all the clinics together", Plan("table", keys=BY_CLINIC, measures=(MEAN_WAIT,)), "keys=()"),
+    ("visits by age: 0-17, 18-64, 65+", Plan("table", keys=(Key("Age (years)"),), measures=(Measure("as it is", "Age (years)"),)), "bands=('0-17', '18-64', '65+')"),
+    ("running total of cost per month", Plan("table", keys=(Key("Visit Date", "month"),), measures=(Measure("as it is", "Cost (EUR)"),)), "then='running total'"),
+    ("mean wait of visits with a follow-up vs without", Plan("table", filters=(RowFilter("Follow-up", "is", ("yes",)),), measures=(MEAN_WAIT,)), "keys=(Key(column='Follow-up', unit='', bands=()),)"),
+])  # fmt: skip
 def test_slips_are_put_right_by_the_words_of_the_question(question, plan, done):
     assert done in repr(mended(plan, mentions_in(question, (VISITS,)), (VISITS,)))
 
@@ -326,7 +299,6 @@ def test_words_that_are_not_known_are_named_and_another_language_is_noticed():
 )
 def test_a_file_in_a_folder_is_one_file_without_its_folder_and_an_address_is_none(question, file):
     asked = question_of(question, Ask(question, ("visits.csv",)), (VISITS,), set())
-
     assert asked.files == ((file,) if file else ())
     assert not (file and asked.mentions.unknown)
 
@@ -337,34 +309,27 @@ def test_a_file_in_a_folder_is_one_file_without_its_folder_and_an_address_is_non
 @pytest.mark.parametrize("question", [question for question, *_ in (*RIGHT, *WRONG)])
 def test_every_schema_is_one_and_holds_no_cell_that_is_not_in_the_question(question):
     schema = schema_for(mentions_in(question, (VISITS,)), (VISITS,))
-
     jsonschema.Draft202012Validator.check_schema(schema)
     for column in VISITS.columns:
         for value in column.values:
             assert value.lower() in question.lower() or f"'{value}'" not in str(schema) or value in {"Yes", "No", "yes"}
 
 
-@pytest.mark.parametrize(
-    ("question", "plan"),
-    [
-        ("mean wait per clinic", {"output": "table", "filters": {}, "group_by": ["Clinic"], "measures": [{"agg": "mean", "column": "Wait (min)"}]}),
-        ("patients over 65", {"output": "table", "filters": {"Age (years)": {"op": ">", "value": [65]}}, "group_by": [], "measures": []}),
-        ("scatter cost against age", {"output": "scatter", "filters": {}, "x": "Age (years)", "y": "Cost (EUR)"}),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("question", "plan"), [
+    ("mean wait per clinic", {"output": "table", "filters": {}, "group_by": ["Clinic"], "measures": [{"agg": "mean", "column": "Wait (min)"}]}),
+    ("patients over 65", {"output": "table", "filters": {"Age (years)": {"op": ">", "value": [65]}}, "group_by": [], "measures": []}),
+    ("scatter cost against age", {"output": "scatter", "filters": {}, "x": "Age (years)", "y": "Cost (EUR)"}),
+])  # fmt: skip
 def test_the_right_plan_fits_the_schema(question, plan):
     jsonschema.validate(plan, schema_for(mentions_in(question, (VISITS,)), (VISITS,)))
 
 
-@pytest.mark.parametrize(
-    ("question", "plan"),
-    [
-        ("mean wait per clinic", {"output": "line", "filters": {}, "group_by": ["Clinic"], "measures": []}),
-        ("average wait at Harbour", {"output": "table", "filters": {}, "group_by": [], "measures": []}),
-        ("patients over 65", {"output": "table", "filters": {"Age (years)": {"op": ">", "value": [66]}}, "group_by": [], "measures": []}),
-        ("scatter cost against age", {"output": "scatter", "filters": {}, "x": "Cost (EUR)", "y": "Age (years)"}),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("question", "plan"), [
+    ("mean wait per clinic", {"output": "line", "filters": {}, "group_by": ["Clinic"], "measures": []}),
+    ("average wait at Harbour", {"output": "table", "filters": {}, "group_by": [], "measures": []}),
+    ("patients over 65", {"output": "table", "filters": {"Age (years)": {"op": ">", "value": [66]}}, "group_by": [], "measures": []}),
+    ("scatter cost against age", {"output": "scatter", "filters": {}, "x": "Cost (EUR)", "y": "Age (years)"}),
+])  # fmt: skip
 def test_a_plan_that_would_fail_a_check_often_does_not_even_fit(question, plan):
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(plan, schema_for(mentions_in(question, (VISITS,)), (VISITS,)))

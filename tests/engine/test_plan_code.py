@@ -80,16 +80,11 @@ def close(found, expected):
 
 
 BY_HAND = {
-    "sum": lambda v: sum(v) if v else None,
-    "mean": lambda v: statistics.fmean(v) if v else None,
-    "median": lambda v: statistics.median(v) if v else None,
-    "min": lambda v: min(v, default=None),
-    "max": lambda v: max(v, default=None),
-    "std": lambda v: statistics.stdev(v) if len(v) > 1 else None,
-    "count": len,
-    "count distinct": lambda v: len(set(v)),
-    "p50": lambda v: statistics.median(v) if v else None,
-}
+    "sum": lambda v: sum(v) if v else None, "mean": lambda v: statistics.fmean(v) if v else None,
+    "median": lambda v: statistics.median(v) if v else None, "min": lambda v: min(v, default=None),
+    "max": lambda v: max(v, default=None), "std": lambda v: statistics.stdev(v) if len(v) > 1 else None, "count": len,
+    "count distinct": lambda v: len(set(v)), "p50": lambda v: statistics.median(v) if v else None,
+}  # fmt: skip
 
 
 @each_example
@@ -97,9 +92,7 @@ BY_HAND = {
 def test_an_aggregate_of_groups(tmp_path, rows, aggregate, keys):
     frame = frame_of(rows)
     plan = Plan("table", keys=tuple(map(Key, keys)), measures=(Measure(aggregate, "n"),))
-
     result = carried_out(tmp_path, plan, t=frame)
-
     expected = {key: BY_HAND[aggregate](known(rows)) for key, rows in groups_of(frame, *keys).items()}
     assert [tuple(row) for row in result[list(keys)].to_numpy().tolist()] == list(expected)
     assert all(itertools.starmap(close, zip(result.iloc[:, -1], expected.values(), strict=True)))
@@ -112,9 +105,7 @@ def test_what_follows_over_time(tmp_path, rows, then):
     plan = Plan(
         "table", keys=(Key("day", "month"),), measures=(Measure("sum", "w"),), then=then, window=2, file="r.csv"
     )
-
     result = carried_out(tmp_path, plan, t=frame.drop(columns="month"))
-
     sums = [sum(row["w"] for row in rows) for rows in groups_of(frame, "month").values()]
     before = [None, *sums[:-1]]
     expected = {
@@ -134,9 +125,7 @@ def test_running_totals_are_kept_within_the_other_key(tmp_path, rows):
     frame = frame_of(rows)
     keys = (Key("day", "year"), Key("g"))
     plan = Plan("table", keys=keys, measures=(Measure("sum", "w"),), then="running total")
-
     result = carried_out(tmp_path, plan, t=frame)
-
     for group, part in result.groupby("g"):
         per_year = frame[frame["g"] == group].groupby(frame["day"].str[:4])["w"].sum()
         assert list(part.iloc[:, -1]) == list(itertools.accumulate(per_year))
@@ -147,9 +136,7 @@ def test_running_totals_are_kept_within_the_other_key(tmp_path, rows):
 def test_ratios_and_weighted_means_take_rows_that_have_both(tmp_path, rows, aggregate, per):
     frame = frame_of(rows)
     plan = Plan("table", keys=(Key("g"),), measures=(Measure(aggregate, "n", "w", per),))
-
     result = carried_out(tmp_path, plan, t=frame).set_index("g").iloc[:, 0]
-
     for (group,), part in groups_of(frame, "g").items():
         both = [row for row in part if not pd.isna(row["n"])]
         if both:
@@ -163,7 +150,6 @@ def test_ratios_and_weighted_means_take_rows_that_have_both(tmp_path, rows, aggr
 def test_numbers_are_compared_and_blanks_fit_nothing(tmp_path, rows, op, bound):
     frame = frame_of(rows)
     result = carried_out(tmp_path, Plan("table", filters=(RowFilter("n", op, (bound,)),)), t=frame)
-
     tests = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge", "==": "eq", "!=": "ne"}
     fits = getattr(frame["n"], tests[op])(bound) & (frame["n"].notna() | (op == "!="))
     assert len(result) in {int(fits.sum()), int((fits & frame["n"].notna()).sum())}
@@ -202,38 +188,29 @@ def test_rows_are_chosen(tmp_path, one, expected):
 def test_either_of_two_conditions_is_enough(tmp_path):
     frame = pd.DataFrame({"a": [None, 1, 2], "b": [1, None, 3]})
     filters = (RowFilter("a", "is missing"), RowFilter("b", "is missing"))
-
     assert len(carried_out(tmp_path, Plan("table", filters=filters, either=True), t=frame)) == 2
 
 
-@pytest.mark.parametrize(
-    ("new", "expected"),
-    [
-        (NewColumn("c", "a", "+", "b"), [5.0, 2.0, 9.0]), (NewColumn("c", "a", "-", "b"), [-3.0, 2.0, -3.0]),
-        (NewColumn("c", "a", "*", "2"), [2.0, 4.0, 6.0]), (NewColumn("c", "a", "/", "b"), [0.25, None, 0.5]),
-        (NewColumn("c", "end", "days since", "start"), [1.0, 366.0, -1.0]),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("new", "expected"), [
+    (NewColumn("c", "a", "+", "b"), [5.0, 2.0, 9.0]), (NewColumn("c", "a", "-", "b"), [-3.0, 2.0, -3.0]),
+    (NewColumn("c", "a", "*", "2"), [2.0, 4.0, 6.0]), (NewColumn("c", "a", "/", "b"), [0.25, None, 0.5]),
+    (NewColumn("c", "end", "days since", "start"), [1.0, 366.0, -1.0]),
+])  # fmt: skip
 def test_columns_are_calculated_and_nothing_is_divided_by_nothing(tmp_path, new, expected):
     dates = {"start": ["2023-12-31", "2024-01-01", "2024-03-02"], "end": ["2024-01-01", "2025-01-01", "2024-03-01"]}
     frame = pd.DataFrame({"a": [1, 2, 3], "b": [4, 0, 6], **dates})
     result = carried_out(tmp_path, Plan("table", new_columns=(new,)), t=frame)
-
     assert all(itertools.starmap(close, zip(result["c"], expected, strict=True)))
 
 
-@pytest.mark.parametrize(
-    ("unit", "expected"),
-    [
-        ("year", [2023, 2024]), ("quarter", ["2023Q4", "2024Q1"]), ("month", ["2023-12", "2024-01"]),
-        ("week", ["2023-12-25", "2024-01-01"]), ("day", ["2023-12-31", "2024-01-01", "2024-01-07"]),
-        ("weekday", ["Monday", "Sunday"]),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("unit", "expected"), [
+    ("year", [2023, 2024]), ("quarter", ["2023Q4", "2024Q1"]), ("month", ["2023-12", "2024-01"]),
+    ("week", ["2023-12-25", "2024-01-01"]), ("day", ["2023-12-31", "2024-01-01", "2024-01-07"]),
+    ("weekday", ["Monday", "Sunday"]),
+])  # fmt: skip
 def test_dates_are_put_together(tmp_path, unit, expected):
     frame = pd.DataFrame({"day": ["2024-01-01", "2024-01-07", "2023-12-31"], "n": [1, 2, 3]})
     plan = Plan("table", keys=(Key("day", unit),), measures=(Measure("count"),))
-
     assert list(carried_out(tmp_path, plan, t=frame).iloc[:, 0]) == expected
 
 
@@ -267,45 +244,35 @@ def test_a_share_of_rows_that_fit(tmp_path):
     assert carried_out(tmp_path, amount, t=frame).iloc[0, 0] == 100 * 13 / 16
 
 
-@pytest.mark.parametrize(
-    ("order", "limit", "expected"),
-    [
-        (Order("measure", descending=True), 0, ["b", "c", "a"]), (Order("g", descending=True), 0, ["c", "b", "a"]),
-        (Order("measure", descending=False), 1, ["a"]), (Order("measure", descending=True), 1, ["b", "c"]),
-        (None, 2, ["a", "b"]),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("order", "limit", "expected"), [
+    (Order("measure", descending=True), 0, ["b", "c", "a"]), (Order("g", descending=True), 0, ["c", "b", "a"]),
+    (Order("measure", descending=False), 1, ["a"]), (Order("measure", descending=True), 1, ["b", "c"]),
+    (None, 2, ["a", "b"]),
+])  # fmt: skip
 def test_groups_are_ordered_and_ties_are_kept(tmp_path, order, limit, expected):
     frame = pd.DataFrame({"g": ["a", "b", "c"], "n": [1, 5, 5]})
     plan = Plan("table", keys=(Key("g"),), measures=(Measure("sum", "n"),), order=order, limit=limit)
-
     assert list(carried_out(tmp_path, plan, t=frame)["g"]) == expected
 
 
-@pytest.mark.parametrize(
-    ("plan", "expected"),
-    [
-        (Plan("missing"), {"column": ["g", "n"], "missing": [0, 1]}),
-        (Plan("describe"), {"column": ["g", "n"], "filled": [4, 3], "different": [2, 2]}),
-        (Plan("duplicates"), {"g": ["a", "a"]}),
-        (Plan("without duplicates"), {"g": ["a", "b", "b"]}),
-        (Plan("distinct", columns=("g",)), {"g": ["a", "b"]}),
-    ],
-)
+@pytest.mark.parametrize(("plan", "expected"), [
+    (Plan("missing"), {"column": ["g", "n"], "missing": [0, 1]}),
+    (Plan("describe"), {"column": ["g", "n"], "filled": [4, 3], "different": [2, 2]}),
+    (Plan("duplicates"), {"g": ["a", "a"]}),
+    (Plan("without duplicates"), {"g": ["a", "b", "b"]}),
+    (Plan("distinct", columns=("g",)), {"g": ["a", "b"]}),
+])  # fmt: skip
 def test_what_is_said_of_columns(tmp_path, plan, expected):
     frame = pd.DataFrame({"g": ["a", "a", "b", "b"], "n": [1, 1, 2, None]})
     result = carried_out(tmp_path, replace(plan), t=frame)
-
     for name, values in expected.items():
         assert list(result[name])[-len(values) :] == values
 
 
 def test_a_correlation_is_pearsons(tmp_path):
     frame = pd.DataFrame({"a": [1, 2, 3, 4], "b": [2, 4, 7, 8], "c": [4, 3, 2, 1]})
-
     two = carried_out(tmp_path, Plan("correlation", columns=("a", "b")), t=frame)
     three = carried_out(tmp_path, Plan("correlation", columns=("a", "b", "c")), t=frame)
-
     expected = statistics.correlation([1, 2, 3, 4], [2, 4, 7, 8])
     assert math.isclose(two["correlation"][0], expected)
     assert math.isclose(three["b"][0], expected)
@@ -324,9 +291,7 @@ ON = ("code", "place code")
 
 def test_rows_are_joined_to_the_row_with_their_key(tmp_path):
     plan = Plan("table", on=ON, keys=(Key("region"),), measures=(Measure("count"),))
-
     result = carried_out(tmp_path, plan, cases=CASES, places=PLACES)
-
     assert dict(zip(result["region"], result["rows"], strict=True)) == {"N": 3}
 
 
@@ -335,30 +300,23 @@ def test_rows_are_joined_to_the_row_with_their_key(tmp_path):
 )
 def test_what_is_looked_up_is_divided_by_once_for_each_row_of_its_own_table(tmp_path, key, expected):
     plan = Plan("table", on=ON, keys=(Key(key),), measures=(Measure("ratio", "rows", "people", 1000),))
-
     result = carried_out(tmp_path, plan, cases=CASES, places=PLACES).set_index(key).iloc[:, 0]
-
     assert all(close(result[name], value) for name, value in expected.items())
 
 
 def test_the_key_of_the_join_may_make_the_groups_of_a_ratio(tmp_path):
     plan = Plan("table", on=ON, keys=(Key("code"),), measures=(Measure("ratio", "n", "people"),))
-
     result = carried_out(tmp_path, plan, cases=CASES, places=PLACES).set_index("code").iloc[:, 0]
-
     assert close(result["01"], 3 / 100)
 
 
 # ---- charts and files
 
 
-@pytest.mark.parametrize(
-    ("output", "key"),
-    [
-        ("line", Key("g")), ("line", Key("day")), ("bar", Key("day", "month")), ("horizontal bar", Key("year")),
-        ("stacked bar", Key("day", "month")), ("heatmap", Key("g")),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("output", "key"), [
+    ("line", Key("g")), ("line", Key("day")), ("bar", Key("day", "month")), ("horizontal bar", Key("year")),
+    ("stacked bar", Key("day", "month")), ("heatmap", Key("g")),
+])  # fmt: skip
 def test_a_chart_of_groups_shows_the_groups(tmp_path, output, key):
     times = {"year": [2020, 2020, 2021, 2021], "day": ["2024-01-02"] * 4}
     frame = pd.DataFrame({"g": list("aabb"), "h": list("xyxy"), "n": [1, 2, 3, 4], **times})
@@ -370,21 +328,17 @@ def test_a_chart_of_groups_shows_the_groups(tmp_path, output, key):
     assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize(
-    "plan",
-    [
-        Plan("pie", keys=(Key("g"),), measures=(Measure("count"),)),
-        Plan("histogram", measures=(Measure("as it is", "n"),)),
-        Plan("box", measures=(Measure("as it is", "n"),)),
-        Plan("box", measures=(Measure("as it is", "n"),), keys=(Key("g"),)),
-        Plan("scatter", measures=(Measure("as it is", "n"), Measure("as it is", "m"))),
-        Plan("scatter", measures=(Measure("as it is", "n"), Measure("as it is", "m")), across=Key("g")),
-        Plan("line", keys=(Key("m"),), measures=(Measure("mean", "n"), Measure("max", "n"))),
-    ],
-)
+@pytest.mark.parametrize("plan", [
+    Plan("pie", keys=(Key("g"),), measures=(Measure("count"),)),
+    Plan("histogram", measures=(Measure("as it is", "n"),)),
+    Plan("box", measures=(Measure("as it is", "n"),)),
+    Plan("box", measures=(Measure("as it is", "n"),), keys=(Key("g"),)),
+    Plan("scatter", measures=(Measure("as it is", "n"), Measure("as it is", "m"))),
+    Plan("scatter", measures=(Measure("as it is", "n"), Measure("as it is", "m")), across=Key("g")),
+    Plan("line", keys=(Key("m"),), measures=(Measure("mean", "n"), Measure("max", "n"))),
+])  # fmt: skip
 def test_every_other_chart_is_drawn(tmp_path, plan):
     frame = pd.DataFrame({"g": list("aab$"), "n": [1, 2, 3, 4], "m": [4, 2, 3, 9]})
-
     carried_out(tmp_path, plan, t=frame)
 
 
@@ -394,37 +348,29 @@ def test_a_table_is_written_as_its_name_says(tmp_path, ending):
         pytest.importorskip("openpyxl" if ending == "xlsx" else "pyarrow")
     frame = pd.DataFrame({"code": ["007", "010"], "n": [1.5, None]})
     carried_out(tmp_path, Plan("table", file=f"r.{ending}"), t=frame)
-
     written = (tmp_path / f"r.{ending}").read_bytes()
     assert written.startswith(b"PK") or b"007" in written
 
 
-@pytest.mark.parametrize(
-    "plan",
-    [
-        Plan("table", measures=(Measure("mean", "g"),)), Plan("table", measures=(Measure("mean"),)),
-        Plan("table", measures=(Measure("max", "g"),)), Plan("table", measures=(Measure("mode", "n"),)),
-        Plan("table", filters=(RowFilter("n", "contains", ("1",)),)), Plan("table", filters=(RowFilter("n", ">", ()),)),
-        Plan("table", new_columns=(NewColumn("c", "g", "*", "2"),)), Plan("table", order=Order("measure", True)),
-        Plan("table", then="running total"), Plan("table", then="running total", measures=(Measure("sum", "n"),)),
-        Plan("pivot", keys=(Key("g"),), measures=(Measure("count"),)), Plan("line", measures=(Measure("count"),)),
-        Plan("scatter", measures=(Measure("as it is", "n"),)), Plan("table", file="r.exe"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("plan", [
+    Plan("table", measures=(Measure("mean", "g"),)), Plan("table", measures=(Measure("mean"),)),
+    Plan("table", measures=(Measure("max", "g"),)), Plan("table", measures=(Measure("mode", "n"),)),
+    Plan("table", filters=(RowFilter("n", "contains", ("1",)),)), Plan("table", filters=(RowFilter("n", ">", ()),)),
+    Plan("table", new_columns=(NewColumn("c", "g", "*", "2"),)), Plan("table", order=Order("measure", True)),
+    Plan("table", then="running total"), Plan("table", then="running total", measures=(Measure("sum", "n"),)),
+    Plan("pivot", keys=(Key("g"),), measures=(Measure("count"),)), Plan("line", measures=(Measure("count"),)),
+    Plan("scatter", measures=(Measure("as it is", "n"),)), Plan("table", file="r.exe"),
+])  # fmt: skip
 def test_what_cannot_be_done_is_an_error_for_a_person(tmp_path, plan):
     pd.DataFrame({"g": ["a", "b"], "n": [1, 2]}).to_csv(tmp_path / "t.csv", index=False)
-
     with pytest.raises(PlanError, match=r"[.?]$"):
         program(replace(plan, file=plan.file or "r.csv"), [profile_of(one) for one in profile(tmp_path / "t.csv")], "")
 
 
-@pytest.mark.parametrize(
-    ("period", "first", "last"),
-    [
-        ("2024", "2024-01-01", "2024-12-31"), ("2024-Q1", "2024-01-01", "2024-03-31"),
-        ("2024-02", "2024-02-01", "2024-02-29"), ("2024-02-03", "2024-02-03", "2024-02-03"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("period", "first", "last"), [
+    ("2024", "2024-01-01", "2024-12-31"), ("2024-Q1", "2024-01-01", "2024-03-31"),
+    ("2024-02", "2024-02-01", "2024-02-29"), ("2024-02-03", "2024-02-03", "2024-02-03"),
+])  # fmt: skip
 def test_a_period_has_a_first_and_a_last_day(period, first, last):
     assert days_of(period) == (first, last)
 
@@ -453,15 +399,12 @@ def test_a_plan_is_read_from_json():
     assert plan_from_json({**found, "filters": listed}, frozenset({"g", "n", "day"})) == plan
 
 
-@pytest.mark.parametrize(
-    "found",
-    [
-        {}, {"output": "poem"}, {"output": "table", "measures": [{"agg": "mean", "column": "salary"}]},
-        {"output": "table", "filters": {"salary": {"op": ">", "value": [1]}}}, {"output": "table", "filters": "all"},
-        {"output": "table", "group_by": [3]}, {"output": "table", "limit": "many"},
-        {"output": "table", "sort": {"by": "salary", "order": "up"}},
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("found", [
+    {}, {"output": "poem"}, {"output": "table", "measures": [{"agg": "mean", "column": "salary"}]},
+    {"output": "table", "filters": {"salary": {"op": ">", "value": [1]}}}, {"output": "table", "filters": "all"},
+    {"output": "table", "group_by": [3]}, {"output": "table", "limit": "many"},
+    {"output": "table", "sort": {"by": "salary", "order": "up"}},
+])  # fmt: skip
 def test_json_that_is_no_plan_is_an_error(found):
     with pytest.raises(PlanError):
         plan_from_json(found, frozenset({"g"}))
@@ -489,7 +432,6 @@ def test_a_plan_is_read_back(plan, words):
 
 def test_words_of_a_plan_stay_on_one_line_and_are_no_markdown():
     plan = Plan("table", filters=(RowFilter("a\n# **b**", "in", ("<script>\n",)),))
-
     assert "\n" not in plainly(plan)
     assert "<script>" not in read_as(plan).replace("\\<", "")
     assert "\n" not in title(plan)
