@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -63,6 +64,13 @@ class Running:
     pid: int
     models: tuple[str, ...]
     sandbox: str
+
+    def begin_request(self, line: str, *headers: str) -> socket.socket:
+        """A connection over which the head of a request was sent: `GET /v1/models`, `Name: value`, ..."""
+        host, port = self.url.removeprefix("http://").removesuffix("/v1").split(":")
+        connection = socket.create_connection((host, int(port)))
+        connection.sendall("\r\n".join([f"{line} HTTP/1.1", f"Host: {host}", *headers, "", ""]).encode())
+        return connection
 
     def client(self) -> openai.OpenAI:
         return openai.OpenAI(base_url=self.url, api_key=self.token, max_retries=0, timeout=60)
@@ -137,10 +145,14 @@ def tool(container: str | None = None) -> dict[str, Any]:
     return TOOL if container is None else {"type": "code_interpreter", "container": container}
 
 
+def calls(response: Any) -> list[Any]:
+    """The code calls of a response."""
+    return [item for item in response.output if item.type == "code_interpreter_call"]
+
+
 def logs(response: Any) -> str:
     """All that the code calls of a response printed."""
-    calls = [item for item in response.output if item.type == "code_interpreter_call"]
-    return "".join(part.logs for call in calls for part in call.outputs if part.type == "logs")
+    return "".join(part.logs for call in calls(response) for part in call.outputs if part.type == "logs")
 
 
 def annotations(response: Any) -> list[Any]:

@@ -4,12 +4,11 @@ import asyncio
 import base64
 import json
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
 import pytest
-from engines import OUTPUTS, Running, annotations, in_thread, logs, tool
+from engines import OUTPUTS, annotations, calls, in_thread, logs, tool
 from hypothesis import given
 from hypothesis import strategies as st
 from tests_support.chat_servers import KINDS, Reply, ScriptedServer, refusal
@@ -38,7 +37,7 @@ def fenced(code: str, before: str = "I will look.") -> Reply:
 
 
 @pytest.fixture(scope="module")
-def engine(servers: dict[str, ScriptedServer]) -> Iterator[Running]:
+def engine(servers):
     def model(kind: str, name: str) -> ChatModel:
         made: list[ChatServer] = []
 
@@ -55,7 +54,7 @@ def engine(servers: dict[str, ScriptedServer]) -> Iterator[Running]:
 
 
 @pytest.fixture(scope="module")
-def container(engine: Running) -> str:
+def container(engine):
     made = engine.client().containers.create(name="of all tests").id
     for name, content in {"cases.csv": TABLE, "other.csv": "a\n1\n"}.items():
         engine.client().containers.files.create(made, file=(name, content.encode()))
@@ -63,7 +62,7 @@ def container(engine: Running) -> str:
 
 
 @pytest.fixture
-def server(servers: dict[str, ScriptedServer]) -> Iterator[ScriptedServer]:
+def server(servers):
     """The one that is asked for Python: it says of each question that no plan can say it."""
     for one in servers.values():
         one.forget()
@@ -74,7 +73,7 @@ def server(servers: dict[str, ScriptedServer]) -> Iterator[ScriptedServer]:
 
 
 @pytest.fixture
-def ask(engine: Running, server: ScriptedServer, servers: dict[str, ScriptedServer], container: str) -> Any:
+def ask(engine, server, servers, container):
     def asking(*replies: Any, model: str = "large", **parameters: Any) -> Any:
         (servers.get(model) or server).script = list(replies)
         asked = {"model": model, "input": "Sum the cases.", "tools": [tool(container)], "include": OUTPUTS}
@@ -93,7 +92,7 @@ def refused(response: Any) -> str:
 
 
 def codes(response: Any) -> list[str]:
-    return [item.code for item in response.output if item.type == "code_interpreter_call"]
+    return [item.code for item in calls(response)]
 
 
 def told(server: ScriptedServer, question: int = -1) -> str:
@@ -113,7 +112,7 @@ NO_PDF = {"type": "input_file", "filename": "scan.pdf", "file_data": "data:appli
 
 
 @pytest.fixture(scope="module")
-def form(engine: Running) -> str:
+def form(engine):
     """A container with a picture."""
     made = engine.client().containers.create(name="with a form").id
     engine.client().containers.files.create(made, file=("form.png", PNG))
@@ -121,7 +120,7 @@ def form(engine: Running) -> str:
 
 
 @pytest.fixture
-def mixed(engine: Running, container: str) -> Iterator[str]:
+def mixed(engine, container):
     """The container of the tables, with a picture."""
     engine.client().containers.files.create(container, file=("form.png", PNG))
     yield container
@@ -133,7 +132,7 @@ def named(*names: str, share: str = "results") -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", ["ollama", "llama.cpp", "vllm"])
-def test_a_picture_in_the_question_is_shown_to_the_model_and_may_be_answered_without_code(ask, servers, kind) -> None:
+def test_a_picture_in_the_question_is_shown_to_the_model_and_may_be_answered_without_code(ask, servers, kind):
     content = [*WITHIN, NO_PDF]
     response = ask(Reply("It reports 12."), model=kind, input=[{"role": "user", "content": content}], tools=[tool()])
     (body,) = servers[kind].asked
@@ -150,14 +149,14 @@ def test_a_picture_in_the_question_is_shown_to_the_model_and_may_be_answered_wit
     assert "form" not in ours
 
 
-def test_a_picture_of_the_container_is_shown_and_again_in_the_next_question(ask, server, form: str) -> None:
+def test_a_picture_of_the_container_is_shown_and_again_in_the_next_question(ask, server, form):
     first = ask(Reply("It reports 12."), input="What does it say?", tools=[tool(form)], metadata=named("form.png"))
     ask(Reply("In 2024."), input="And when?", tools=[tool(form)], previous_response_id=first.id, metadata=named())
     shown = [json.dumps(body["messages"][-1]) for body in server.asked]
     assert ["form.png:" in one and AS_BASE64 in one for one in shown] == [True, True]
 
 
-def test_numbers_about_a_table_are_still_asked_of_code_where_a_picture_came_too(ask, server, mixed: str) -> None:
+def test_numbers_about_a_table_are_still_asked_of_code_where_a_picture_came_too(ask, server, mixed):
     replies = [Reply("There are 99."), fenced("print(cases['cases'].sum())\n", ""), Reply("There are 12.")]
     response = ask(*replies, tools=[tool(mixed)], metadata=named("form.png", "cases.csv"))
 
@@ -168,7 +167,7 @@ def test_numbers_about_a_table_are_still_asked_of_code_where_a_picture_came_too(
 
 @pytest.mark.parametrize("share", ["names", "shapes"])
 @pytest.mark.parametrize("kind", ["ollama", "vllm"])
-def test_no_picture_reaches_a_model_that_may_see_no_values(ask, servers, form: str, share: str, kind: str) -> None:
+def test_no_picture_reaches_a_model_that_may_see_no_values(ask, servers, form, share, kind):
     response = ask(
         Reply("I cannot tell."), model=kind, input="What does it say?", tools=[tool(form)],
         metadata=named("form.png", share=share),
@@ -179,7 +178,7 @@ def test_no_picture_reaches_a_model_that_may_see_no_values(ask, servers, form: s
     assert f'`form.png` (share is "{share}")' in said(response)
 
 
-def test_a_model_that_refuses_pictures_is_asked_without_them_from_then_on(ask, servers, form: str) -> None:
+def test_a_model_that_refuses_pictures_is_asked_without_them_from_then_on(ask, servers, form):
     refuses, answers = refusal(500, "image input is not supported - hint: provide the mmproj"), Reply("I see none.")
     asked = {"model": "lmstudio", "input": "What does it say?", "tools": [tool(form)], "metadata": named("form.png")}
     responses = [ask(refuses, answers, **asked), ask(answers, **asked)]
@@ -188,7 +187,7 @@ def test_a_model_that_refuses_pictures_is_asked_without_them_from_then_on(ask, s
     assert all("`form.png` (it sees no pictures" in said(response) for response in responses)
 
 
-def test_a_model_of_ollama_that_sees_nothing_is_sent_no_picture(servers) -> None:
+def test_a_model_of_ollama_that_sees_nothing_is_sent_no_picture(servers):
     server = servers["ollama"]
     server.script, server.abilities = [Reply("No.")], ["completion"]
 
@@ -203,14 +202,14 @@ def test_a_model_of_ollama_that_sees_nothing_is_sent_no_picture(servers) -> None
     server.abilities = ["completion", "vision"]
 
 
-def test_pictures_beyond_the_limit_are_left_to_code_and_said(ask, server, form: str, monkeypatch) -> None:
+def test_pictures_beyond_the_limit_are_left_to_code_and_said(ask, server, form, monkeypatch):
     monkeypatch.setattr(free_python, "MOST_PICTURE_BYTES", len(PNG) - 1)
     response = ask(Reply("No."), input="What does it say?", tools=[tool(form)], metadata=named("form.png"))
     assert AS_BASE64 not in json.dumps(server.asked)
     assert "`form.png`" in said(response).partition(ADDED)[2]
 
 
-def test_a_plan_over_tables_says_that_no_picture_was_looked_at(ask, server, mixed: str) -> None:
+def test_a_plan_over_tables_says_that_no_picture_was_looked_at(ask, server, mixed):
     server.plan = ""
     asked = {"input": "Describe the table cases.csv, as about.csv", "metadata": named("form.png", "cases.csv")}
     response = ask(fill_in, model="vllm", tools=[tool(mixed)], **asked)
@@ -243,7 +242,7 @@ def _filled(schema: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_kind_of_server_is_held_to_a_valid_schema_and_its_plan_is_carried_out(ask, servers, kind: str) -> None:
+def test_each_kind_of_server_is_held_to_a_valid_schema_and_its_plan_is_carried_out(ask, servers, kind):
     servers[kind].plan = ""
     name = f"overview{KINDS.index(kind)}.csv"
     response = ask(fill_in, model=kind, input=f"Describe the table cases.csv, as {name}")
@@ -256,7 +255,7 @@ def test_each_kind_of_server_is_held_to_a_valid_schema_and_its_plan_is_carried_o
     assert response.usage.input_tokens == 100
 
 
-def test_two_answers_to_one_question_are_paragraphs_of_their_own(ask, server) -> None:
+def test_two_answers_to_one_question_are_paragraphs_of_their_own(ask, server):
     words = "Describe the table cases.csv, as one.csv. Describe the table cases.csv, as two.csv."
     server.plan = ""
     response = ask(fill_in, fill_in, model="vllm", input=words)
@@ -266,13 +265,13 @@ def test_two_answers_to_one_question_are_paragraphs_of_their_own(ask, server) ->
 
 
 @pytest.mark.parametrize("written", ["no JSON", '{"output": "table", "filters": [', '{"output": "no such"}', "[]", ""])
-def test_a_plan_that_is_none_lets_the_model_write_python(ask, server, written: str) -> None:
+def test_a_plan_that_is_none_lets_the_model_write_python(ask, server, written):
     server.plan = written or " "
     response = ask(fenced("cases.to_csv('sums.csv')\n"), Reply("It is saved."), model="vllm")
     assert said(response).endswith("It is saved.")
 
 
-def test_a_word_that_is_not_understood_is_refused_by_a_small_model_and_left_to_a_large_one(ask) -> None:
+def test_a_word_that_is_not_understood_is_refused_by_a_small_model_and_left_to_a_large_one(ask):
     words = "Sum of cases per district during the pandemic"
     refusal = refused(ask(model="vllm", input=words))
     answered = ask(fenced("print(1)\n"), Reply("It is 1."), input=words)
@@ -283,7 +282,7 @@ def test_a_word_that_is_not_understood_is_refused_by_a_small_model_and_left_to_a
 
 
 @pytest.mark.parametrize("share", ["names", "shapes"])
-def test_the_values_of_a_plan_are_told_in_the_questions_own_spelling(ask, server, share: str) -> None:
+def test_the_values_of_a_plan_are_told_in_the_questions_own_spelling(ask, server, share):
     server.plan = ""
     metadata = {"share": share, "inputs": "cases.csv", "named": "cases.csv"}
     ask(fill_in, model="vllm", input="Sum of cases per district where the district is north", metadata=metadata)
@@ -296,7 +295,7 @@ def test_the_values_of_a_plan_are_told_in_the_questions_own_spelling(ask, server
 # Python. --------------------------------------------------------------------------------------------------------------
 
 
-def test_code_is_run_and_what_it_did_goes_back_to_the_model(ask, server) -> None:
+def test_code_is_run_and_what_it_did_goes_back_to_the_model(ask, server):
     response = ask(fenced(SAVES), Reply("There are 12 cases: [worst.csv](sandbox:/mnt/data/worst.csv)."))
 
     assert [item.type for item in response.output] == ["message", "code_interpreter_call", "message"]
@@ -310,7 +309,7 @@ def test_code_is_run_and_what_it_did_goes_back_to_the_model(ask, server) -> None
     assert response.usage.output_tokens == 60  # of the plan that was tried first, too
 
 
-def test_tables_are_loaded_once_under_their_names_with_the_right_types(ask, server) -> None:
+def test_tables_are_loaded_once_under_their_names_with_the_right_types(ask, server):
     response = ask(
         fenced("print(cases['code'].iloc[0], cases['cases'].mean())\n"), fenced("print(len(cases))\n"), Reply("4.")
     )
@@ -322,7 +321,7 @@ def test_tables_are_loaded_once_under_their_names_with_the_right_types(ask, serv
     assert "'code' (text, 007, 012)" in system
 
 
-def test_code_that_raised_is_written_anew_until_the_model_has_had_its_chances(ask, server) -> None:
+def test_code_that_raised_is_written_anew_until_the_model_has_had_its_chances(ask, server):
     response = ask(*[fenced(f"print(cases['no{number}'])\n") for number in range(3)])
 
     assert len(codes(response)) == 3
@@ -331,20 +330,20 @@ def test_code_that_raised_is_written_anew_until_the_model_has_had_its_chances(as
     assert said(response).partition(ADDED.strip())[2].startswith(" the code stopped with KeyError")
 
 
-def test_a_model_that_repeats_its_code_or_runs_code_again_and_again_is_stopped(ask) -> None:
+def test_a_model_that_repeats_its_code_or_runs_code_again_and_again_is_stopped(ask):
     assert codes(ask(fenced("print(1)\n"), fenced("print(1)\n"))) == ["print(1)\n"]
     response = ask(*[fenced(f"print({number})\n") for number in range(6)])
     assert len(codes(response)) == 6
     assert ADDED.strip() in said(response)
 
 
-def test_a_model_that_writes_on_behind_its_code_is_stopped(ask, server) -> None:
+def test_a_model_that_writes_on_behind_its_code_is_stopped(ask, server):
     endless = Reply("```python\nprint(2)\n```\nIt prints 3. " + "And so on. " * 10, endless=True)
     assert said(ask(endless, Reply("It is 2."))) == "It is 2."
     assert server.gone.wait(5)
 
 
-def test_labels_that_index_false_would_lose_are_kept(ask, engine: Running, container: str) -> None:
+def test_labels_that_index_false_would_lose_are_kept(ask, engine, container):
     code = "cases.groupby('district')['cases'].sum().to_csv('sums.csv', index=False)\n"
     ask(fenced(code), Reply("Done."), input="Sum of cases per district as sums.csv")
     files = engine.client().containers.files
@@ -353,19 +352,19 @@ def test_labels_that_index_false_would_lose_are_kept(ask, engine: Running, conta
 
 
 @pytest.mark.parametrize("invented", ["There are 99.", "| district | n |\n|---|---|\n| A | many |\n", "See out.csv"])
-def test_an_answer_that_calculated_nothing_twice_is_refused(ask, invented: str) -> None:
+def test_an_answer_that_calculated_nothing_twice_is_refused(ask, invented):
     response = ask(Reply(invented), Reply(invented), input="Sum the cases, as out.csv" if "out" in invented else "Sum.")
     assert codes(response) == []
     assert said(response) == ""
     assert refused(response)
 
 
-def test_an_answer_in_words_alone_is_shown(ask) -> None:
+def test_an_answer_in_words_alone_is_shown(ask):
     words = "The column cases holds the reported cases of each district."
     assert said(ask(Reply(words), Reply(words), input="What does the column cases hold?")) == words
 
 
-def test_a_file_that_was_not_written_is_asked_for_again_and_in_the_end_missed(ask, server) -> None:
+def test_a_file_that_was_not_written_is_asked_for_again_and_in_the_end_missed(ask, server):
     saves = fenced("cases.to_csv('all.csv', index=False)\n")
     ask(fenced("print(12)\n"), Reply("There are 12."), saves, Reply("Saved."), input="Save the cases as all.csv")
     assert "all.csv" in told(server, 2)
@@ -374,7 +373,7 @@ def test_a_file_that_was_not_written_is_asked_for_again_and_in_the_end_missed(as
 
 
 @pytest.mark.parametrize("share", ["results", "shapes"])
-def test_a_table_without_rows_is_told_to_the_model_and_the_reader(ask, server, share: str) -> None:
+def test_a_table_without_rows_is_told_to_the_model_and_the_reader(ask, server, share):
     empty = "cases[cases['district'] == 'Z'].to_csv('North.csv', index=False)\n"
     again = [Reply("Saved.")] * 3 if share == "results" else [fenced(empty + "\n" * n) for n in (1, 2)]
     response = ask(fenced(empty), *again, metadata={"share": share, "inputs": "cases.csv", "named": "cases.csv"})
@@ -383,7 +382,7 @@ def test_a_table_without_rows_is_told_to_the_model_and_the_reader(ask, server, s
     assert "`North.csv` has no rows." in said(response)
 
 
-def test_what_we_add_never_goes_back_as_the_models_own_words(ask, server) -> None:
+def test_what_we_add_never_goes_back_as_the_models_own_words(ask, server):
     earlier = [
         {"role": "user", "content": "Sum the cases."},
         {"role": "assistant", "content": f"There are 12.{ADDED}`none.csv` has no rows."},
@@ -398,7 +397,7 @@ def test_what_we_add_never_goes_back_as_the_models_own_words(ask, server) -> Non
     assert system["content"].endswith("Answer in German.")
 
 
-def test_limits_and_sampling_reach_the_model_and_the_code_of_an_answer_that_was_cut_is_not_run(ask, server) -> None:
+def test_limits_and_sampling_reach_the_model_and_the_code_of_an_answer_that_was_cut_is_not_run(ask, server):
     wishes = {"temperature": 0.3, "max_output_tokens": 99, "reasoning": {"effort": "low"}}
     response = ask(Reply("```python\nprint(1", cut=True, tokens=(100, 99)), **wishes)
     asked = server.asked[0]
@@ -407,12 +406,12 @@ def test_limits_and_sampling_reach_the_model_and_the_code_of_an_answer_that_was_
     assert codes(response) == []
 
 
-def test_python_in_the_question_is_run_as_given_without_asking_the_model(ask, server) -> None:
+def test_python_in_the_question_is_run_as_given_without_asking_the_model(ask, server):
     assert logs(ask(input="```python\nprint(6 * 7)\n```")) == "42\n"
     assert server.asked == server.planned == []
 
 
-def test_the_answer_after_a_run_is_shown_while_it_is_written(engine: Running, server, container: str) -> None:
+def test_the_answer_after_a_run_is_shown_while_it_is_written(engine, server, container):
     server.script = [fenced("print(12)\n"), Reply("There are twelve cases in all of them.")]
     events = engine.events("", model="large", input="Sum.", tools=[tool(container)])
     pieces = [event["delta"] for event in events if event["type"] == "response.output_text.delta"]
@@ -420,7 +419,7 @@ def test_the_answer_after_a_run_is_shown_while_it_is_written(engine: Running, se
     assert "".join(pieces).endswith("There are twelve cases in all of them.")
 
 
-def test_a_client_that_hangs_up_stops_the_model(engine: Running, server, container: str) -> None:
+def test_a_client_that_hangs_up_stops_the_model(engine, server, container):
     never = threading.Event()
     server.script = [fenced("print(12)\n"), Reply("late", hold=never)]
     asked = engine.client().responses.create(model="large", input="Sum.", tools=[tool(container)], stream=True)
@@ -446,12 +445,12 @@ def test_a_client_that_hangs_up_stops_the_model(engine: Running, server, contain
     ("````python\ns = '''\n```\n'''\n````\n", "", "s = '''\n```\n'''\n"),
     ("- First:\n  ```python\n  if x:\n    y\n  ```", "- First:", "if x:\n  y\n"),
 ])  # fmt: skip
-def test_prose_and_code_are_told_apart(written: str, prose: str, code: str) -> None:
+def test_prose_and_code_are_told_apart(written, prose, code):
     assert split(written) == (prose, code)
 
 
 @given(st.text(alphabet="`pyx \n=1(", max_size=80))
-def test_any_text_is_split_without_an_error(text: str) -> None:
+def test_any_text_is_split_without_an_error(text):
     prose, code = split(text)
     assert len(prose) + len(code) <= len(text) + 1
 
@@ -472,7 +471,7 @@ GROUPED = "df.groupby('a')['b'].mean()"
     ("df.to_csv('x.csv', index=False)", False),
     ("df.to_csv('x.csv'", False),
 ])  # fmt: skip
-def test_only_tables_that_would_lose_their_labels_are_written_with_them(code: str, fixed: bool) -> None:
+def test_only_tables_that_would_lose_their_labels_are_written_with_them(code, fixed):
     assert with_labels(code) == (code.replace("False", "True") if fixed else code)
 
 
@@ -480,5 +479,5 @@ def test_only_tables_that_would_lose_their_labels_are_written_with_them(code: st
     ("Three cases.", False), ("There are 3.", True), ("In 2021 it fell.", False), ("| a |\n|---|", True),
     ("1. A\n2. B", False),
 ])  # fmt: skip
-def test_numbers_that_the_question_does_not_hold_are_noticed(text: str, numbers: bool) -> None:
+def test_numbers_that_the_question_does_not_hold_are_noticed(text, numbers):
     assert has_numbers(text, "What happened in 2021?") is numbers

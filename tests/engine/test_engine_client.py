@@ -4,12 +4,10 @@ import json
 
 import openai
 import pytest
-from engines import OUTPUTS, Running, annotations, fence, logs
+from engines import OUTPUTS, annotations, calls, fence, logs
 
 
-def test_a_question_about_an_uploaded_file_is_answered_and_its_file_is_fetched(
-    client: openai.OpenAI, container: str
-) -> None:
+def test_a_question_about_an_uploaded_file_is_answered_and_its_file_is_fetched(client, container):
     uploaded = client.containers.files.create(container, file=("cases.csv", b"year,cases\n2020,3\n2021,5\n"))
     code = "import pandas as pd\npd.read_csv('cases.csv').sum().to_csv('/mnt/data/total.csv')\nprint('done')"
     response = client.responses.create(
@@ -25,9 +23,7 @@ def test_a_question_about_an_uploaded_file_is_answered_and_its_file_is_fetched(
     assert content.read() == b",0\nyear,4041\ncases,8\n"
 
 
-def test_a_streamed_response_ends_in_the_same_object_that_can_be_retrieved(
-    client: openai.OpenAI, engine: Running, container: str
-) -> None:
+def test_a_streamed_response_ends_in_the_same_object_that_can_be_retrieved(client, engine, container):
     *_, last = engine.ask("print(6 * 7)", container=container, stream=True)
     retrieved = client.responses.retrieve(last.response.id, include=OUTPUTS)
 
@@ -36,24 +32,24 @@ def test_a_streamed_response_ends_in_the_same_object_that_can_be_retrieved(
     assert retrieved.to_dict() == last.response.to_dict()
 
 
-def test_outputs_are_null_unless_they_are_asked_for(client: openai.OpenAI, engine: Running, container: str) -> None:
+def test_outputs_are_null_unless_they_are_asked_for(client, engine, container):
     response = engine.ask("print(1)", container=container, include=[])
-    [call] = [item for item in response.output if item.type == "code_interpreter_call"]
+    [call] = calls(response)
 
     assert call.outputs is None
     assert client.responses.retrieve(response.id) == response
 
 
-def test_a_follow_up_continues_in_the_same_container_with_the_same_variables(engine: Running, container: str) -> None:
+def test_a_follow_up_continues_in_the_same_container_with_the_same_variables(engine, container):
     first = engine.ask("x = 20", container=container)
     second = engine.ask("print(x + 1)", previous_response_id=first.id)
 
     assert logs(second) == "21\n"
     assert second.previous_response_id == first.id
-    assert [item.container_id for item in second.output if item.type == "code_interpreter_call"] == [container]
+    assert [item.container_id for item in calls(second)] == [container]
 
 
-def test_a_replayed_conversation_reuses_its_container_without_being_stored(engine: Running, container: str) -> None:
+def test_a_replayed_conversation_reuses_its_container_without_being_stored(engine, container):
     first = engine.ask("y = 'kept'", container=container, store=False)
     replayed = [{"role": "user", "content": fence("y = 'kept'")}, *[item.to_dict() for item in first.output]]
     second = engine.ask("", input=[*replayed, {"role": "user", "content": fence("print(y)")}], store=False)
@@ -62,9 +58,7 @@ def test_a_replayed_conversation_reuses_its_container_without_being_stored(engin
     assert engine.request("GET", f"/v1/responses/{second.id}")[0] == 404
 
 
-def test_files_of_the_files_api_are_in_the_container_under_their_own_name(
-    client: openai.OpenAI, engine: Running
-) -> None:
+def test_files_of_the_files_api_are_in_the_container_under_their_own_name(client, engine):
     uploaded = client.files.create(file=("größe ☃.txt", b"snow"), purpose="user_data")
     tool = {"type": "code_interpreter", "container": {"type": "auto", "file_ids": [uploaded.id]}}
     response = engine.ask("print(open('/mnt/data/größe ☃.txt').read())", tools=[tool])
@@ -73,7 +67,7 @@ def test_files_of_the_files_api_are_in_the_container_under_their_own_name(
     assert logs(response) == "snow\n"
 
 
-def test_files_and_pictures_within_the_input_are_in_the_container_once(engine: Running, container: str) -> None:
+def test_files_and_pictures_within_the_input_are_in_the_container_once(engine, container):
     parts = [
         {"type": "input_file", "filename": "../within.csv", "file_data": "data:text/csv;base64,YSxiCjEsMgo="},
         {"type": "input_image", "image_url": "data:image/png;base64,iVBORw0KGgo="},
@@ -88,12 +82,12 @@ def test_files_and_pictures_within_the_input_are_in_the_container_once(engine: R
     assert paths.count("/mnt/data/input-image-2.png") == 1
 
 
-def test_code_is_not_run_where_tools_are_refused(engine: Running, container: str) -> None:
+def test_code_is_not_run_where_tools_are_refused(engine, container):
     response = engine.ask("print(1)", container=container, tool_choice="none")
     assert [item.type for item in response.output] == ["message"]
 
 
-def test_every_file_of_a_container_is_listed_once_in_the_order_that_is_asked_for(client: openai.OpenAI) -> None:
+def test_every_file_of_a_container_is_listed_once_in_the_order_that_is_asked_for(client):
     container = client.containers.create(name="many")
     for number in range(25):
         client.containers.files.create(container.id, file=(f"{number:02}.txt", b"x"))
@@ -103,10 +97,10 @@ def test_every_file_of_a_container_is_listed_once_in_the_order_that_is_asked_for
     assert [file.path for file in client.containers.files.list(container.id)] == ascending[::-1]
 
 
-def test_code_that_raises_is_a_failed_call_whose_log_ends_with_the_traceback(engine: Running, container: str) -> None:
+def test_code_that_raises_is_a_failed_call_whose_log_ends_with_the_traceback(engine, container):
     code = "import pandas as pd\nprint('before')\npd.DataFrame({'a': [1]})['b']"
     response = engine.ask(code, container=container)
-    [call] = [item for item in response.output if item.type == "code_interpreter_call"]
+    [call] = calls(response)
 
     assert (response.status, call.status) == ("completed", "failed")
     assert logs(response).startswith("before\n")
@@ -117,7 +111,7 @@ def test_code_that_raises_is_a_failed_call_whose_log_ends_with_the_traceback(eng
     assert "stopped with KeyError: 'b'" in response.output_text
 
 
-def test_a_response_without_a_code_interpreter_refuses_and_says_what_is_missing(client: openai.OpenAI) -> None:
+def test_a_response_without_a_code_interpreter_refuses_and_says_what_is_missing(client):
     response = client.responses.create(model="basic", input="Plot it.")
     [message] = response.output
 
@@ -127,7 +121,7 @@ def test_a_response_without_a_code_interpreter_refuses_and_says_what_is_missing(
 
 
 @pytest.mark.slow
-def test_items_of_a_stored_response_are_replayed_by_reference(engine: Running, client: openai.OpenAI) -> None:
+def test_items_of_a_stored_response_are_replayed_by_reference(engine, client):
     """As the Vercel AI SDK sends its second turn: the code runs where that of the first turn has."""
     first = engine.ask("kept = 42")
     referred = [{"type": "item_reference", "id": item.id} for item in first.output]
@@ -138,13 +132,13 @@ def test_items_of_a_stored_response_are_replayed_by_reference(engine: Running, c
         engine.ask("", input=[{"type": "item_reference", "id": "msg_unknown"}, {"role": "user", "content": "x"}])
 
 
-def test_every_answer_carries_its_own_x_request_id(engine: Running, client: openai.OpenAI, container: str) -> None:
+def test_every_answer_carries_its_own_x_request_id(engine, client, container):
     listed = [client.containers.with_raw_response.retrieve(container).headers["x-request-id"] for _ in range(2)]
     assert listed[0] != listed[1]
     assert listed[0].startswith("req_")
 
 
-def test_missing_values_are_left_out_where_the_description_forbids_null(engine: Running, client: openai.OpenAI) -> None:
+def test_missing_values_are_left_out_where_the_description_forbids_null(engine, client):
     created, *_, completed = engine.events("1")
     empty = json.loads(engine.request("GET", "/v1/containers?name=nothing")[2])
     file = client.files.create(file=("a.csv", b"1"), purpose="user_data")
@@ -156,7 +150,7 @@ def test_missing_values_are_left_out_where_the_description_forbids_null(engine: 
 
 
 @pytest.mark.slow
-def test_a_second_upload_of_a_name_keeps_the_first_one_available(engine: Running, client: openai.OpenAI) -> None:
+def test_a_second_upload_of_a_name_keeps_the_first_one_available(engine, client):
     container = client.containers.create(name="twice").id
     upload = client.containers.files.create
     first, second = [upload(container, file=("a.csv", content)) for content in (b"first", b"second")]

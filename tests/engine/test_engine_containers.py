@@ -8,7 +8,7 @@ import threading
 
 import psutil
 import pytest
-from engines import DEADLINE_S, annotations, gone, kernel_in, kernels_of, logs, until
+from engines import DEADLINE_S, annotations, calls, gone, kernel_in, kernels_of, logs, until
 
 from ipython_assistant.engine.container import FORGOTTEN
 from ipython_assistant.engine.kernel_output import MAX_FIGURES
@@ -40,7 +40,7 @@ open('/mnt/data/absent.txt')
     assert "<code>:6: UserWarning: careful" in lines
     assert lines[-2] == "FileNotFoundError: [Errno 2] No such file or directory: '/mnt/data/absent.txt'"
     assert "ipa-engine-" not in json.dumps(response.to_dict())
-    assert next(item.code for item in response.output if item.type == "code_interpreter_call") == code.strip("\n")
+    assert calls(response)[0].code == code.strip("\n")
 
 
 def test_logs_are_plain_text_with_progress_bars_at_their_last_state(engine, container):
@@ -78,7 +78,7 @@ print('after all that')
 
 def test_messages_that_make_no_sense_are_passed_over(engine, container):
     response = engine.ask(ODD, container=container)
-    [call] = [item for item in response.output if item.type == "code_interpreter_call"]
+    [call] = calls(response)
     assert (response.status, call.status) == ("completed", "failed")
     assert logs(response).count("instead\n") == 5
     assert logs(response).endswith("Error\nOdd: 3\nafter all that\n")
@@ -93,7 +93,7 @@ drawn = io.BytesIO(); plt.figure(figsize=(.2, .2)).savefig(drawn); plt.close()
 for _ in range({MAX_FIGURES + 3}): display(Image(drawn.getvalue()))
 print('end')
 """
-    [call] = [item for item in engine.ask(code, container=container).output if item.type == "code_interpreter_call"]
+    [call] = calls(engine.ask(code, container=container))
     kinds = [part.type for part in call.outputs]
     assert (kinds.count("image"), kinds.count("logs")) == (MAX_FIGURES, 1)
     assert call.outputs[-1].logs.startswith("end\n[3 more figures were shown and left out: of one run at most 100 ")
@@ -109,7 +109,7 @@ def test_a_process_that_dies_in_mid_run_is_said_and_the_next_code_runs_in_a_new_
     code = "import os\nopen('kept.txt', 'w').write('kept')\nkept = 1\nprint('so far', flush=True)\nos._exit(3)"
     died = engine.ask(code, container=container)
     after = engine.ask("print(open('kept.txt').read(), 'kept' in globals())", container=container)
-    [call] = [item for item in died.output if item.type == "code_interpreter_call"]
+    [call] = calls(died)
     assert (died.status, call.status) == ("completed", "failed")
     assert "process ended while it ran this code. Variables are gone, files are kept" in logs(died)
     assert [mark.filename for mark in annotations(died)] == ["kept.txt"]
@@ -126,7 +126,7 @@ def test_deleting_a_container_ends_its_process_even_while_code_runs(engine, clie
     assert gone(pid)
     rest = list(stream)
     assert rest[-1].type == "response.completed"
-    [call] = [item for item in rest[-1].response.output if item.type == "code_interpreter_call"]
+    [call] = calls(rest[-1].response)
     assert call.status == "failed"
 
 
@@ -232,7 +232,7 @@ plt.plot([1]); plt.savefig('closed.png'); plt.close()
 plt.plot([2])
 """
     response = engine.ask(code, container=container)
-    [call] = [item for item in response.output if item.type == "code_interpreter_call"]
+    [call] = calls(response)
 
     assert [part.type for part in call.outputs] == ["logs", "image"]
     assert [mark.filename for mark in annotations(response)] == ["closed.png"]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engines import OUTPUTS, Running, ScriptedModel, fence, tool
+from engines import OUTPUTS, ScriptedModel, fence, tool
 from openai.types import FileObject, Model, container_list_response, container_retrieve_response
 from openai.types.containers import file_list_response
 from openai.types.responses import Response, ResponseStreamEvent
@@ -43,7 +43,7 @@ async def breaks(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Non
 
 
 @pytest.fixture(scope="module")
-def exchanges(engine: Running) -> list[Exchange]:
+def exchanges(engine):
     """Method, path, status and JSON of one answer for each route of the engine."""
     made: list[Exchange] = []
 
@@ -70,7 +70,7 @@ def exchanges(engine: Running) -> list[Exchange]:
 
 
 @pytest.fixture(scope="module")
-def streams(serve) -> list[list[dict[str, Any]]]:
+def streams(serve):
     """The events of an answer with everything in it, and of one that breaks off."""
     engine = serve(ScriptedModel(everything, "everything"), ScriptedModel(breaks, "breaks"))
     return [engine.events("", model=name) for name in ("everything", "breaks")]
@@ -89,7 +89,7 @@ def sdk_type(method: str, path: str) -> Any:
     return {"models": Model, "files": FileObject, "responses": Response}[kind]
 
 
-def test_every_answer_is_what_the_client_library_takes_it_for(exchanges: list[Exchange]) -> None:
+def test_every_answer_is_what_the_client_library_takes_it_for(exchanges):
     for method, path, status, answer in exchanges:
         declared = ErrorObject if status >= 400 else sdk_type(method, path)
         body = answer["error"] if status >= 400 else answer
@@ -98,7 +98,7 @@ def test_every_answer_is_what_the_client_library_takes_it_for(exchanges: list[Ex
             assert not unknown(TypeAdapter(declared).validate_python(each)), (method, path)
 
 
-def test_every_event_is_what_the_client_library_takes_it_for(streams: list[list[dict[str, Any]]]) -> None:
+def test_every_event_is_what_the_client_library_takes_it_for(streams):
     for event in [event for events in streams for event in events]:
         read = TypeAdapter(ResponseStreamEvent).validate_python(event)
         assert read.type == event["type"]
@@ -108,9 +108,7 @@ def test_every_event_is_what_the_client_library_takes_it_for(streams: list[list[
 
 
 @pytest.mark.skipif(not FOLDER, reason="IPYTHON_ASSISTANT_OPENAPI names no folder with OpenAI's description")
-def test_every_answer_and_event_is_as_the_published_description_has_it(
-    exchanges: list[Exchange], streams: list[list[dict[str, Any]]]
-) -> None:
+def test_every_answer_and_event_is_as_the_published_description_has_it(exchanges, streams):
     description = Description(Path(FOLDER))
     newer = [name for name in NEWER if f'"{name}"' not in json.dumps(description.document)]
     exchanges, streams = json.loads(re.sub(rf'"({"|".join(newer) or "-"})": 0, ', "", json.dumps([exchanges, streams])))

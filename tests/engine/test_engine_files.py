@@ -1,7 +1,5 @@
 """Bytes in and out: uploads to disk, downloads from disk, and what must not be served."""
 
-import socket
-
 import openai
 import psutil
 import pytest
@@ -70,14 +68,9 @@ def test_a_form_that_is_none_is_refused(engine, container):
 def test_an_upload_that_breaks_off_leaves_nothing_behind(engine, client):
     staging = scratch_of(engine.pid) / "files"
     before = set(staging.iterdir())
-    host, port = engine.url.removeprefix("http://").removesuffix("/v1").split(":")
-    head = f"POST /v1/files HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {engine.token}\r\n"
-    form = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n' + b"x" * MB
-    with socket.create_connection((host, int(port))) as connection:
-        connection.sendall(
-            head.encode() + b"Content-Length: 9000000\r\nContent-Type: multipart/form-data; boundary=b\r\n\r\n"
-        )
-        connection.sendall(form)
+    head = f"Authorization: Bearer {engine.token}", "Content-Type: multipart/form-data; boundary=b"
+    with engine.begin_request("POST /v1/files", *head, "Content-Length: 9000000") as connection:
+        connection.sendall(FILE.partition(b"1\r\n")[0] + b"x" * MB)
         until(lambda: set(staging.iterdir()) != before, "the upload is being written")
     until(lambda: set(staging.iterdir()) == before, "the broken upload is deleted")
 
@@ -130,17 +123,12 @@ def test_a_version_that_code_has_overwritten_is_not_served_under_the_old_id(engi
 def test_a_file_that_changes_while_it_is_sent_is_cut_off(engine, container):
     size = 64 * MB
     [mark] = annotations(engine.ask(f"f = open('big.bin', 'wb'); f.truncate({size}); f.close()", container=container))
-    host, port = engine.url.removeprefix("http://").removesuffix("/v1").split(":")
     path = f"/v1/containers/{container}/files/{mark.file_id}/content"
-    with socket.create_connection((host, int(port))) as connection:
-        connection.sendall(
-            f"GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {engine.token}\r\n\r\n".encode()
-        )
+    with engine.begin_request(f"GET {path}", f"Authorization: Bearer {engine.token}") as connection:
         received = len(connection.recv(1024))
         # the connection's buffers are full and the engine waits: the file is not sent to its end yet
-        response = engine.ask(
-            "f = open('big.bin', 'r+b'); f.write(b'changed'); f.close(); print('written')", container=container
-        )
+        writes = "f = open('big.bin', 'r+b'); f.write(b'changed'); f.close(); print('written')"
+        response = engine.ask(writes, container=container)
         while chunk := connection.recv(MB):
             received += len(chunk)
 

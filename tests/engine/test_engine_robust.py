@@ -4,7 +4,7 @@ import threading
 import time
 
 import pytest
-from engines import logs
+from engines import calls, logs
 
 from ipython_assistant.engine.container_folder import DEEPEST
 
@@ -34,7 +34,7 @@ def test_an_engine_answers_other_requests_while_a_run_leaves_thousands_of_files(
     response = engine.ask(code, include=[])
     over.set()
     asking.join()
-    container = next(item.container_id for item in response.output if item.type == "code_interpreter_call")
+    container = calls(response)[0].container_id
     assert len([mark for part in response.output[-1].content for mark in part.annotations]) == 3000
     assert slowest[0] < 5
     client.containers.delete(container)

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from engines import gone, in_thread, kernel_in, logs, until
+from engines import calls, gone, in_thread, kernel_in, logs, until
 
 from ipython_assistant.engine import confine
 from ipython_assistant.engine.container import FORGOTTEN
@@ -286,7 +286,7 @@ def test_code_that_takes_too_much_is_stopped_and_its_variables_are_kept(confined
     stopped = [confined.ask(code, container=place) for code in STOPPED_GENTLY]
     for response, said in zip(stopped, STOPPED_GENTLY.values(), strict=True):
         assert said in logs(response), logs(response)[-500:]
-        assert [item.status for item in response.output if item.type == "code_interpreter_call"] == ["failed"]
+        assert [item.status for item in calls(response)] == ["failed"]
     assert logs(confined.ask("print(kept)", container=place)) == "kept\n"
 
 
@@ -336,7 +336,7 @@ def test_processes_left_running_are_held_to_the_limits(confined, place):
         until(lambda process=process: gone(process), f"it is ended: {said}")
         after = confined.ask("!rm -rf *", container=place)
 
-        assert [item.status for item in started.output if item.type == "code_interpreter_call"] == ["completed"]
+        assert [item.status for item in calls(started)] == ["completed"]
         assert logs(after) == FORGOTTEN
 
 

@@ -7,8 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import openai
 import pytest
@@ -24,7 +22,7 @@ ASKED = "what-was-asked-is-nobody-elses"
 
 
 @pytest.fixture
-def standing(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Running, Path]]:
+def standing(tmp_path):
     """`serve`, as a person starts it: a token of one's own, a log, and no standard input to wait for."""
     (tmp_path / "token").write_text(f"{TOKEN}\n")
     log = tmp_path / "log"
@@ -44,7 +42,7 @@ def standing(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Running, P
         process.stdout.close()
 
 
-def test_ctrl_c_ends_a_shared_engine_whose_log_holds_no_prompt(standing) -> None:
+def test_ctrl_c_ends_a_shared_engine_whose_log_holds_no_prompt(standing):
     process, engine, log = standing
     engine.begin(f"import time\nprint('{ASKED}')\ntime.sleep(60)", model="basic")
     process.send_signal(signal.SIGINT)
@@ -55,7 +53,7 @@ def test_ctrl_c_ends_a_shared_engine_whose_log_holds_no_prompt(standing) -> None
     assert TOKEN not in log.read_text() + process.stdout.read()
 
 
-def test_a_token_that_can_be_guessed_is_refused() -> None:
+def test_a_token_that_can_be_guessed_is_refused():
     refused = subprocess.run(
         [sys.executable, "-m", "ipython_assistant.engine.server"], capture_output=True, text=True,
         stdin=subprocess.DEVNULL, env={**os.environ, "IPYTHON_ASSISTANT_TOKEN": "short"}, check=False,
@@ -66,7 +64,7 @@ def test_a_token_that_can_be_guessed_is_refused() -> None:
     assert "The token is too short" in refused.stderr
 
 
-def test_serve_ends_with_a_sigterm_and_frees_its_port(tmp_path: Path) -> None:
+def test_serve_ends_with_a_sigterm_and_frees_its_port(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "ipython_assistant.cli", "serve", "--port", str(port)]
@@ -82,25 +80,22 @@ def test_serve_ends_with_a_sigterm_and_frees_its_port(tmp_path: Path) -> None:
         pass  # nobody listens there any more
 
 
-def test_a_body_without_a_token_is_refused_before_it_is_sent(standing) -> None:
+def test_a_body_without_a_token_is_refused_before_it_is_sent(standing):
     _, engine, _ = standing
-    host, port = engine.url.removeprefix("http://").removesuffix("/v1").split(":")
     for path in ("/v1/responses", "/v1/files", "/v1/containers/cntr_1/files", "/v1/nowhere"):
-        with socket.create_connection((host, int(port))) as connection:
-            head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 60000000\r\n\r\n"
-            connection.sendall(head.encode())
+        with engine.begin_request(f"POST {path}", "Content-Length: 60000000") as connection:
             assert connection.recv(4096).startswith(b"HTTP/1.1 401 ")
 
 
 @pytest.fixture(scope="module")
-def narrow() -> Iterator[Running]:
+def narrow():
     """An engine that has room for two containers and small files."""
     limits = ContainerLimits(memory_bytes=default_limits().memory_bytes, disk_bytes=1 << 20)
     with in_thread(options=EngineOptions(limits=limits, containers=2)) as engine:
         yield engine
 
 
-def test_a_file_that_is_too_large_is_refused_in_words(narrow: Running) -> None:
+def test_a_file_that_is_too_large_is_refused_in_words(narrow):
     client = narrow.client()
 
     with pytest.raises(openai.APIStatusError) as refused:
@@ -109,7 +104,7 @@ def test_a_file_that_is_too_large_is_refused_in_words(narrow: Running) -> None:
     assert client.files.create(file=("small.bin", b"1"), purpose="user_data").bytes == 1
 
 
-def test_the_container_that_was_used_least_recently_makes_room(narrow: Running) -> None:
+def test_the_container_that_was_used_least_recently_makes_room(narrow):
     client = narrow.client()
     first, second = (client.containers.create(name=name).id for name in ("first", "second"))
     client.containers.retrieve(first)
@@ -119,7 +114,7 @@ def test_the_container_that_was_used_least_recently_makes_room(narrow: Running) 
 
 
 @pytest.mark.parametrize("name", ["../token", "resp_1/../resp_1", "x" * 5000, "", "msg_1"])
-def test_the_id_of_a_response_leads_to_no_other_file(tmp_path: Path, name: str) -> None:
+def test_the_id_of_a_response_leads_to_no_other_file(tmp_path, name):
     (tmp_path / "token").write_text('{"body": {}}')
     stored = StoredResponses(tmp_path / "responses")
     asyncio.run(stored.put({"id": "resp_1", "output": [{"id": "msg_1"}]}, PastTurn((), None)))
@@ -130,7 +125,7 @@ def test_the_id_of_a_response_leads_to_no_other_file(tmp_path: Path, name: str) 
 
 
 @pytest.mark.slow
-def test_a_notebook_may_use_an_engine_elsewhere_by_its_address_alone(standing, tmp_path: Path) -> None:
+def test_a_notebook_may_use_an_engine_elsewhere_by_its_address_alone(standing, tmp_path):
     _, engine, _ = standing
     code = fence("open('made.txt', 'w').write('made elsewhere')")
     script = f"""

@@ -255,17 +255,28 @@ _one("listing_empty_until_completed", listing="empty until completed")
 _one("listing_refused_while_running", listing="refused while running")
 
 
+def _many(name, seeds, kinds=KINDS, **service):
+    """Many small tables: their names, and what they are made from."""
+
+    def prepare(stage):
+        for attribute, value in service.items():
+            setattr(stage.service, attribute, value)
+        stage.play(*(stage.file(file, table(seed, 5)) for file, seed in seeds.items()))
+
+    SCENARIOS[name] = Scenario(name, prepare, kinds, {}, ends_well=True)
+
+
+NUMBERED = {f"file-{number:03}.csv": number for number in range(120)}
+_many("limit_100_per_minute", NUMBERED, limit=(100, 0.6))  # The documented limit on a scaled clock
+_many("forty_five_files", dict(list(NUMBERED.items())[:45]), page_most=20)  # Over three pages
+_many("nasty_names", dict(zip(NASTY_NAMES, NASTY_NAMES, strict=True)), kinds=("cited", "uncited"))
+_many("same_bytes_under_two_names", {"one.csv": "same", "two.csv": "same"}, kinds=("cited", "uncited"))
+
+
 @scenario()
 def latency(stage):
     stage.service.latency_s = 0.05
     stage.play(*(stage.file(f"file-{number}.csv") for number in range(8)))
-
-
-@scenario()
-def limit_100_per_minute(stage):
-    """The documented limit on a scaled clock: 100 requests in 0.6 s."""
-    stage.service.limit = (100, 0.6)
-    stage.play(*(stage.file(f"file-{number:03}.csv", table(number, 5)) for number in range(120)))
 
 
 @scenario(owed="named")
@@ -352,13 +363,6 @@ def expired_after_everything_was_fetched_ahead(stage):
 
 
 # Listings. ------------------------------------------------------------------------------------------------------------
-
-
-@scenario()
-def forty_five_files(stage):
-    """Over three pages, however many are asked for."""
-    stage.service.page_most = 20
-    stage.play(*(stage.file(f"file-{number:02}.csv", table(number, 5)) for number in range(45)))
 
 
 @scenario()
@@ -465,16 +469,6 @@ def same_name_in_two_subfolders(stage):
     cited = [{**wire.cite(text, file.name, file.file_id), "filename": "x.csv"} for file in (one, two)]
     citations = tuple(cited) if stage.kind == "cited" else ()
     stage.play(one, two, items=[wire.Code("make()"), wire.Message(text if citations else "Done.", citations)])
-
-
-@scenario(kinds=("cited", "uncited"))
-def same_bytes_under_two_names(stage):
-    stage.play(stage.file("one.csv", table("same")), stage.file("two.csv", table("same")))
-
-
-@scenario(kinds=("cited", "uncited"))
-def nasty_names(stage):
-    stage.play(*(stage.file(name, table(name, 5)) for name in NASTY_NAMES))
 
 
 def _changed_upload(name, changed):
