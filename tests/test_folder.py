@@ -175,7 +175,9 @@ def test_two_processes_that_save_the_same_names_at_once_lose_nothing(tmp_path, s
 def test_whatever_the_files_of_a_turn_are_called_each_is_saved_and_only_in_the_folder(files):
     with tempfile.TemporaryDirectory() as base:
         folder = Folder(Path(base), Path(base, "assistant_files"), environ={})
-        saved = save_all(folder, files)
+        saved = save_all(folder, files, turn="1")
+        assert [item.name for item in save_all(folder, files, turn="1")] == [item.name for item in saved]
+        assert all(len(item.name.encode()) <= 255 for item in saved)
         assert [item.path.read_bytes() for item in saved] == [content for _, content in files]
         assert {item.path.parent for item in saved} <= {Path(base, "assistant_files")}
         assert len({folded(item.name) for item in saved}) == len({item.name for item in saved})
