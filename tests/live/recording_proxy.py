@@ -4,10 +4,11 @@ import json
 import re
 import threading
 from http.client import HTTPConnection, HTTPSConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Self
-from urllib.parse import SplitResult, urlsplit
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests_support.loopback import Door, Loopback
 
 Json = dict[str, Any]
 
@@ -45,7 +46,29 @@ class Recording:
         return ACCOUNT.sub(rb"\1-REDACTED", body.replace(self._key, b"REDACTED"))
 
 
-class RecordingProxy:
+class _Door(Door):
+    def respond(self) -> None:
+        upstream, body = self.owner.upstream, self.read_body()
+        connect = HTTPSConnection if upstream.scheme == "https" else HTTPConnection
+        connection = connect(upstream.netloc, timeout=300)
+        headers = {name: self.headers[name] for name in PASSED_ON if name in self.headers}
+        connection.request(self.command, upstream.path.rstrip("/") + self.path, body or None, headers)
+        reply = connection.getresponse()
+        back = {name: value for name in PASSED_BACK if (value := reply.getheader(name))}
+        self.begin(reply.status, {**back, "Transfer-Encoding": "chunked"})
+        said = bytearray()
+        while piece := reply.read1(CHUNK):
+            said += piece
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            self.wfile.flush()
+        self.wfile.write(b"0\r\n\r\n")
+        connection.close()
+        asked = _parsed(body) if body else None
+        exchange = {"method": self.command, "path": self.path, "request": asked, "status": {"code": reply.status}}
+        self.owner.recording.keep(exchange, reply.getheader("content-type") or "", bytes(said))
+
+
+class RecordingProxy(Loopback):
     """Records into `folder`, one pair a request: `NN-post-responses.request.json` and `NN-post-responses.sse`.
 
     Bodies that are neither JSON nor events (uploads, files) are kept as their length alone.
@@ -56,57 +79,11 @@ class RecordingProxy:
         folder: Where the traffic goes; it is made.
     """
 
+    door, base = _Door, ""
+
     def __init__(self, upstream: str, key: str, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        door = type("Door", (_Door,), {"upstream": urlsplit(upstream), "recording": Recording(key.encode(), folder)})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), door)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
-class _Door(BaseHTTPRequestHandler):
-    upstream: SplitResult
-    recording: Recording
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_: object) -> None:
-        """The recording is the log."""
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        connect = HTTPSConnection if self.upstream.scheme == "https" else HTTPConnection
-        connection = connect(self.upstream.netloc, timeout=300)
-        headers = {name: self.headers[name] for name in PASSED_ON if name in self.headers}
-        connection.request(self.command, self.upstream.path.rstrip("/") + self.path, body or None, headers)
-        reply = connection.getresponse()
-        self.send_response(reply.status)
-        for name in PASSED_BACK:
-            if value := reply.getheader(name):
-                self.send_header(name, value)
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-        said = bytearray()
-        while piece := reply.read1(CHUNK):
-            said += piece
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
-            self.wfile.flush()
-        self.wfile.write(b"0\r\n\r\n")
-        connection.close()
-        asked = _parsed(body) if body else None
-        exchange = {"method": self.command, "path": self.path, "request": asked, "status": {"code": reply.status}}
-        self.recording.keep(exchange, reply.getheader("content-type") or "", bytes(said))
-
-    do_GET = do_DELETE = do_POST
+        self.upstream, self.recording = urlsplit(upstream), Recording(key.encode(), folder)
 
 
 def _parsed(body: bytes) -> Any:

@@ -18,6 +18,9 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from recording_proxy import RecordingProxy
 
 COST = "at most $0.30: five short answers, up to three containers at $0.03, one small generated picture"
