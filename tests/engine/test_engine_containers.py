@@ -5,12 +5,14 @@ import json
 import os
 import signal
 import threading
+import time
 
 import psutil
 import pytest
 from engines import DEADLINE_S, annotations, calls, gone, kernel_in, kernels_of, logs, until
 
 from ipython_assistant.engine.container import FORGOTTEN
+from ipython_assistant.engine.container_folder import DEEPEST
 from ipython_assistant.engine.kernel_output import MAX_FIGURES
 from ipython_assistant.engine.models import Run
 
@@ -249,3 +251,47 @@ def test_a_process_that_was_killed_while_idle_is_replaced_and_that_is_said_once(
 
     assert logs(replaced) == f"{FORGOTTEN}1\n"
     assert logs(again) == "2\n"
+
+
+NESTED = f"""
+import os
+for level in range(1, 1201):
+    os.mkdir('d' if level % 100 else 'd' * 250); os.chdir('d' if level % 100 else 'd' * 250)
+    if level == {DEEPEST - 1}: open('last.txt', 'w').close()
+os.chdir('/mnt/data')
+"""
+
+
+@pytest.mark.slow
+def test_an_engine_answers_other_requests_while_a_run_leaves_thousands_of_files(engine):
+    client = engine.client()
+    code = "for i in range(3000): open(f'{i}.csv', 'w').close()\nimport os\nfor i in range(1000): os.mkdir(f'd{i}')"
+    slowest, over = [0.0], threading.Event()
+
+    def ask_for_health():
+        while not over.is_set():
+            began = time.monotonic()
+            engine.request("GET", "/health")
+            slowest[0] = max(slowest[0], time.monotonic() - began)
+
+    asking = threading.Thread(target=ask_for_health)
+    asking.start()
+    response = engine.ask(code, include=[])
+    over.set()
+    asking.join()
+    container = calls(response)[0].container_id
+    assert len([mark for part in response.output[-1].content for mark in part.annotations]) == 3000
+    assert slowest[0] < 5
+    client.containers.delete(container)
+
+
+@pytest.mark.slow
+def test_directories_that_code_nested_without_end_end_neither_their_container_nor_the_engine(engine):
+    client = engine.client()
+    container = client.containers.create(name="nested").id
+    engine.ask(NESTED, container=container)
+
+    assert "Files more than 32 directories deep" in logs(engine.ask("print('on')", container=container))
+    assert [row.path.count("/d") for row in client.containers.files.list(container)] == [DEEPEST]
+    client.containers.delete(container)
+    assert logs(engine.ask("print('another')")) == "another\n"
