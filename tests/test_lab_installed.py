@@ -45,19 +45,13 @@ def run(command, home):
     return ran.stdout + ran.stderr
 
 
-def test_the_server_extension_is_enabled_and_ok(installed):
-    python = installed / "venv" / "bin" / "python"
-    listed = run([python, "-m", "jupyter_server", "extension", "list"], installed)
-    said = re.sub(r"\x1b\[[0-9;]*m", "", listed)
-    assert "ipython_assistant.lab enabled" in said
-    assert "ipython_assistant.lab  OK" in said
-
-
-def test_the_labextension_is_enabled_and_ok(installed):
-    python = installed / "venv" / "bin" / "python"
-    listed = run([python, "-m", "jupyterlab.labextensions", "list"], installed)
-    said = re.sub(r"\x1b\[[0-9;]*m", "", listed)
-    assert re.search(r"ipython-assistant v[0-9.]+ enabled +OK \(python, ipython_assistant\)", said), said
+@pytest.mark.parametrize(("command", "said"), [
+    ("jupyter_server extension list", r"ipython_assistant.lab enabled[\s\S]*ipython_assistant.lab  OK"),
+    ("jupyterlab.labextensions list", r"ipython-assistant v[0-9.]+ enabled +OK \(python, ipython_assistant\)"),
+], ids=["the server extension", "the labextension"])  # fmt: skip
+def test_it_is_enabled_and_ok(installed, command, said):
+    listed = run([installed / "venv" / "bin" / "python", "-m", *command.split()], installed)
+    assert re.search(said, plain := re.sub(r"\x1b\[[0-9;]*m", "", listed)), plain
 
 
 def test_the_labextension_has_the_packages_version():

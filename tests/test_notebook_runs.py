@@ -67,9 +67,7 @@ def test_a_notebook_that_fails_is_said_with_what_it_ended_in_and_recording_it_le
     real.chmod(0o640)
     (good := tmp_path / "good.ipynb").symlink_to(real)
     before = fails.read_bytes()
-
     assert main(["record", str(fails), str(good)]) == 1
-
     out = capsys.readouterr().out
     assert "Code cell 3 of those that ran ended in\nZeroDivisionError: division by zero" in out
     assert fails.read_bytes() == before
@@ -111,9 +109,7 @@ def test_a_notebook_that_was_recorded_runs_again_without_anybody_to_ask(tmp_path
     for name in files:
         (tmp_path / "assistant_files" / name).unlink()
     monkeypatch.delenv("IPYTHON_ASSISTANT_SERVICE")
-
     assert main(["replay", str(path)]) == 0
-
     assert capsys.readouterr().out.splitlines()[-1].endswith("same outputs")
     assert {name: (tmp_path / "assistant_files" / name).read_bytes() for name in files} == files
     shown = nbformat.read(path, as_version=4).cells
@@ -122,15 +118,11 @@ def test_a_notebook_that_was_recorded_runs_again_without_anybody_to_ask(tmp_path
 
 
 NO_NOTEBOOKS = {
-    "list": "[]",
-    "torn": '{"cells": [',
-    "number": "3",
-    "object": "{}",
-    "later": '{"nbformat": 9}',
+    "list": "[]", "torn": '{"cells": [', "number": "3", "object": "{}", "later": '{"nbformat": 9}',
     "deep": "[" * 100_000,
     "one_cell": '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": {"a": 1}}',
     "no_text": json.dumps({**new_notebook(), "cells": [{**new_code_cell(), "source": None}]}),
-}
+}  # fmt: skip
 
 
 def test_a_file_that_is_no_notebook_is_said_to_be_none(tmp_path, capsys):
@@ -206,7 +198,6 @@ def test_a_notebook_that_is_interrupted_is_as_it_was_and_its_kernel_ends(tmp_pat
         until(lambda: begun.is_file() and begun.read_text(), "the cell runs")
         process.send_signal(signal.SIGINT)
         _, told = process.communicate(timeout=30)
-
     assert process.returncode == 130
     assert told.rstrip().endswith(f"Stopped in {path}; it is as it was.")
     assert path.read_bytes() == before

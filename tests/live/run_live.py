@@ -15,10 +15,6 @@ from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 
-import nbformat
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
-
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from recording_proxy import RecordingProxy
@@ -80,6 +76,10 @@ def main() -> int:
 
 def run_cells(folder: Path) -> dict[str, str]:
     """Run every cell, also after one that failed. Returns the outcome of each question in words."""
+    import nbformat  # late: it takes seconds, and without a key nothing is run
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
     cell, code = nbformat.v4.new_code_cell, []
     for name, text in CELLS.items():
         code += [cell(EXPIRED)] if name == "an expired container" else []
