@@ -21,33 +21,23 @@ from ipython_assistant.service.connection import Engine
 
 
 def run(shell, body, line=""):
+    """The answer of a cell, and the HTML of its outputs; the error that it ends in has that, too."""
     with capture_output() as captured:
         outcome = shell.run_cell(f"%%assistant {line}\n{body}", store_history=True)
+    html = "\n".join(output.data.get("text/html", "") for output in captured.outputs)
     if outcome.error_in_exec is not None:
-        outcome.error_in_exec.captured = captured
+        outcome.error_in_exec.html = html
         raise outcome.error_in_exec
-    return outcome.result, captured
+    return outcome.result, html
 
 
 def python(code):
     return f"```python\n{code}\n```"
 
 
-def session(shell):
-    return hooks_of(shell).session
-
-
 def engine_pid(shell):
-    (only,) = session(shell).connections
+    (only,) = hooks_of(shell).session.connections
     return only.engine_pid
-
-
-def engine_kernels(shell):
-    return psutil.Process(engine_pid(shell)).children(recursive=True)
-
-
-def htmls(captured):
-    return "\n".join(output.data.get("text/html", "") for output in captured.outputs)
 
 
 @pytest.fixture(scope="module")
@@ -85,20 +75,20 @@ def when_running(shell, monkeypatch):
 @pytest.mark.usefixtures("one_engine")
 def test_without_a_key_a_cell_runs_here_and_its_files_are_on_disk(shell, notebook_dir):
     code = "import pandas as pd\npd.DataFrame({'a': [1, 2]}).to_csv('/mnt/data/out.csv', index=False)\nprint('done')"
-    answer, captured = run(shell, python(code))
+    answer, html = run(shell, python(code))
     assert (notebook_dir / "assistant_files" / "out.csv").read_text() == "a\n1\n2\n"
     assert (answer.status, answer.code, answer.logs) == ("completed", code, "done\n")
-    assert 'download="out.csv"' in htmls(captured)
+    assert 'download="out.csv"' in html
 
 
 def test_the_first_answer_whose_code_had_no_sandbox_says_so_in_its_card(shell, monkeypatch):
     start = Engine.ready
     unconfined = {"sandbox": "none", "reason": "macOS has none"}
     monkeypatch.setattr(Engine, "ready", lambda engine: replace(start(engine), **unconfined))
-    first, captured = run(shell, python("1"))
+    first, html = run(shell, python("1"))
     second, _ = run(shell, python("2"))
     assert [note for note in first.notes if "without a sandbox (macOS has none)" in note]
-    assert "without a sandbox" in htmls(captured)
+    assert "without a sandbox" in html
     assert not [note for note in second.notes if "sandbox" in note]
 
 
@@ -113,7 +103,7 @@ def test_a_dataframe_is_there_under_its_bare_name_and_codes_keep_their_zeros(she
 def test_code_that_raises_shows_its_log_saves_its_files_and_fails_the_cell(shell, notebook_dir):
     with pytest.raises(errors.CodeFailed, match="ZeroDivisionError") as caught:
         run(shell, python("print('before')\nopen('early.txt', 'w').write('x')\n1/0"))
-    assert "before" in htmls(caught.value.captured)
+    assert "before" in caught.value.html
     assert (notebook_dir / "assistant_files" / "early.txt").read_text() == "x"
     assert caught.value.answer.calls[0].status == "failed"
 
@@ -156,7 +146,6 @@ except KeyboardInterrupt:
 engine.stop()
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, process_group=0, check=False)
-
     assert (ran.stdout.strip() in {"bubblewrap", "landlock", "none"}, ran.returncode) == (True, 0), ran.stderr
 
 
@@ -213,7 +202,7 @@ def test_a_key_a_dead_base_url_proxies_and_ci_change_nothing_when_the_engine_is_
 def test_a_cell_that_runs_again_does_not_find_what_its_first_run_left(shell, cell_ids):
     cell_ids("cell-1")
     run(shell, python("import os\nprint(sorted(os.listdir()))\nopen('left.txt', 'w').write('x')"))
-    first = engine_kernels(shell)
+    first = psutil.Process(engine_pid(shell)).children(recursive=True)
     answer, _ = run(shell, python("import os\nprint(sorted(os.listdir()))"))
     assert answer.logs == "[]\n"
     deadline = time.monotonic() + 60
