@@ -8,6 +8,7 @@ import sys
 import time
 import tracemalloc
 import zipfile
+from importlib.util import find_spec
 
 import pandas as pd
 import pytest
@@ -18,6 +19,8 @@ from ipython_assistant.core.naming import media_type
 from ipython_assistant.workspace import csv_tables, sheets, tables
 from ipython_assistant.workspace.csv_tables import NotATable
 from ipython_assistant.workspace.tables import read_frame, read_head, read_table
+
+NEEDS_OPENPYXL = pytest.mark.skipif(find_spec("openpyxl") is None, reason="pip install openpyxl")
 
 
 @pytest.fixture
@@ -89,7 +92,7 @@ def test_an_encoding_that_turns_out_wrong_late_in_the_file_is_changed(path):
     ("x.csv", "地區,病例\n台北,10\n高雄,20\n".encode("big5"), "save it as UTF-8"),
     ("x.csv", b"\xf0\xe0\xe9\xee\xed,n\n\xd1\xe5\xe2\xe5\xf0,10\n", "save it as UTF-8"),
     ("x.csv", b"PK\x03\x04 and no more", "is a ZIP archive"),
-    ("x.xlsx", b"PK\x03\x04 and no more", "is not a workbook"),
+    pytest.param("x.xlsx", b"PK\x03\x04 and no more", "is not a workbook", marks=NEEDS_OPENPYXL),
     ("x.csv.gz", gzip.compress(b"a,b\n" * 999, mtime=0)[:-9], "cannot be unpacked"),
     ("x.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "save it as .xlsx"),
     ("x.csv", "x" * 16_000_001, "line of over 16,000,000 characters"),
