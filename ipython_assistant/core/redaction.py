@@ -209,7 +209,7 @@ def _masked(value: Any, taken: list[str], *, of_arguments: bool = False) -> Any:
 
 def _part(name: str, part: Any, taken: list[str], *, of_arguments: bool) -> Any:
     masked = _masked(part, taken, of_arguments=name == "properties")
-    # `max_tokens` has the name of a secret, and is none.
+    # `max_tokens` is named like a secret but is not one.
     if of_arguments or not part or isinstance(part, bool) or (isinstance(part, int | float) and "token" in name):
         return masked
     if _snake(name).endswith("headers"):

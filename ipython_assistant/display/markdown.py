@@ -75,7 +75,7 @@ class Growing:
     """Model text that is still being written → safe HTML, at a cost that follows what is new.
 
     A top-level block that another one follows will not change any more: it is drawn once. No link leads to a file yet,
-    code has no colours, which would be five times its size, and a link whose address is defined further down is none.
+    code has no colours (five times its size), and a link whose address is defined further down is plain text.
     """
 
     def __init__(self) -> None:

@@ -61,7 +61,7 @@ def answer(text: str, hrefs: Mapping[str, str]) -> Bundle:
 def live(text: str, activity: str, growing: Growing | None = None) -> Bundle:
     """The answer as far as it is written, and one line that says what is going on; `growing` drew it before.
 
-    One of many updates, and so half as long: its plain text is that line alone, and the text where there is none.
+    Short, since there are many updates: its plain text is that line alone, or the text if there is no line.
     """
     html = (growing or Growing()).render(text) if text else ""
     status = one_line(f"{activity[:1].upper()}{activity[1:]} …") if activity else ""
