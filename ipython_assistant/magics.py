@@ -173,9 +173,9 @@ def load(shell: Any) -> None:
         _take_colabs_key()
     parent = (shell.kernel.get_parent() if getattr(shell, "kernel", None) is not None else None) or {}
     if "cellId" in parent.get("metadata", {}):
-        from ipython_assistant.service.background import Warmth
+        from ipython_assistant.service.background import warm_when_idle
 
-        hooks.warmth = Warmth(shell.events)
+        hooks.warmth = warm_when_idle(shell.events)
 
 
 def unload(shell: Any) -> None:
@@ -191,7 +191,7 @@ def unload(shell: Any) -> None:
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop("assistant", None)
     if hooks.warmth is not None:
-        hooks.warmth.end()
+        hooks.warmth.end(shell.events)
 
 
 def hooks_of(shell: InteractiveShell) -> Hooks | None:

@@ -75,33 +75,52 @@ MODULES = (
 
 
 class Warmth:
-    """Imports what the first question needs, module by module, some time after the next cell has ended.
+    """What is `left` to import, module by module, once no cell has run for `idle_s` seconds."""
 
-    `events` is the shell's `EventManager`; `left` are the modules that are still to be imported.
-    """
-
-    def __init__(self, events: Any, modules: tuple[str, ...] = MODULES, idle_s: float = IDLE_S) -> None:
+    def __init__(self, modules: tuple[str, ...] = MODULES, idle_s: float = IDLE_S) -> None:
         self.left = list(modules)
-        self._timer = threading.Timer(idle_s, self._go_on)
-        self._timer.daemon = True
-        self._events = events
-        events.register("post_run_cell", self.cell_ended)
+        self._idle_s = idle_s
+        self._busy = threading.Event()
+        self._timer: threading.Timer | None = None
+
+    def cell_began(self, *_info: Any) -> None:
+        """IPython calls this before a cell runs (`pre_run_cell`)."""
+        self._busy.set()
+        self.stop()
 
     def cell_ended(self, *_outcome: Any) -> None:
         """IPython calls this after a cell ran (`post_run_cell`)."""
-        self._events.unregister("post_run_cell", self.cell_ended)
-        self._timer.start()
+        self._busy.clear()
+        if self.left:
+            self._timer = threading.Timer(self._idle_s, self._go_on)
+            self._timer.daemon = True
+            self._timer.start()
 
-    def end(self) -> None:
-        """Import nothing more."""
-        self.left.clear()
-        self._timer.cancel()
-        with contextlib.suppress(ValueError):  # the cell has ended before
-            self._events.unregister("post_run_cell", self.cell_ended)
+    def stop(self) -> None:
+        """Do not begin after all."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def end(self, events: Any) -> None:
+        """Take back `warm_when_idle`."""
+        self.stop()
+        events.unregister("pre_run_cell", self.cell_began)
+        events.unregister("post_run_cell", self.cell_ended)
 
     def _go_on(self) -> None:
-        # The first question will say what is wrong with one, where somebody reads it.
-        with contextlib.suppress(ImportError, IndexError):
-            while self.left:
+        while self.left and not self._busy.is_set():
+            try:
                 importlib.import_module(self.left[0])
-                del self.left[0]
+            except ImportError:
+                # The first question will say what is wrong, where somebody reads it.
+                self.left.clear()
+                return
+            del self.left[:1]
+
+
+def warm_when_idle(events: Any) -> Warmth:
+    """Import once no cell runs; `events` is the shell's `EventManager`."""
+    warmth = Warmth()
+    events.register("pre_run_cell", warmth.cell_began)
+    events.register("post_run_cell", warmth.cell_ended)
+    return warmth
