@@ -115,7 +115,7 @@ def recording(monkeypatch: pytest.MonkeyPatch, clean_environment: None) -> None:
 
 @pytest.fixture
 def nowhere() -> Iterator[str]:
-    """An address on this machine where nobody listens, and that nobody else gets."""
+    """A loopback address on which no server listens, reserved for this test."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"127.0.0.1:{taken.getsockname()[1]}"

@@ -288,7 +288,10 @@ def test_slips_are_put_right_by_the_words_of_the_question(question, plan, done):
 
 
 def test_words_that_are_not_known_are_named_and_another_language_is_noticed():
-    assert "“salary”" in unknown_words(mentions_in("mean salary", (VISITS,)))[0]
+    assert unknown_words(mentions_in("mean salary", (VISITS,))) == ("I do not know the word “salary”.",)
+    assert unknown_words(mentions_in("mean salary hiya", (VISITS,))) == (
+        "I do not know the words “salary” and “hiya”.",
+    )
     assert mostly_unknown(mentions_in("Wie lange dauert die durchschnittliche Wartezeit", (VISITS,)))
     assert not mostly_unknown(mentions_in("what is the mean salary per clinic", (VISITS,)))
 

@@ -39,7 +39,8 @@ def unknown_words(mentions: Mentions, allowed: Sequence[str] = ()) -> tuple[str,
     """Sentences about the words that are not understood."""
     free = {english.word_stem(word) for name in allowed for word in re.findall(r"\w+", name)}
     words = [word for word in mentions.unknown if english.word_stem(word) not in free]
-    return (f"I do not know the word {listed([quoted(word) for word in dict.fromkeys(words)])}.",) if words else ()
+    unknown = [quoted(word) for word in dict.fromkeys(words)]
+    return (f"I do not know the word{'s' * (len(unknown) > 1)} {listed(unknown)}.",) if unknown else ()
 
 
 def mostly_unknown(mentions: Mentions) -> bool:
