@@ -13,58 +13,18 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from markdown_it.token import Token
 
     from ipython_assistant.core.artifacts import Artifact
     from ipython_assistant.core.turn import TextPart
 
-    # An address and the name in it → the file it means, and what is to be said where there is none but must be one.
-    _Meant = Callable[[re.Match[str], str], tuple[Artifact | None, str]]
-
 _LINE_END = re.compile(r"\r\n?|\n")
 # https://spec.commonmark.org/0.31.2/#code-spans; one ends within so many characters, or each search would read on.
 _CODE_SPAN = re.compile(r"\\.|(?P<ticks>`+)(?!`).{1,1000}?(?<!`)(?P=ticks)(?!`)|`+", re.DOTALL)
-
-
-def code(text: str) -> list[tuple[int, int]]:
-    """Where code is in a Markdown text, between backticks and in blocks: start and end of each piece, in characters."""
-    starts = [0, *(match.end() for match in _LINE_END.finditer(text)), len(text) + 1]
-    found: list[tuple[int, int]] = []
-    for token in _parsed(text):
-        if token.map is not None and token.type in {"inline", "fence", "code_block"}:
-            start, end = starts[token.map[0]], starts[min(token.map[1], len(starts) - 1)] - 1
-            if token.type != "inline":
-                found.append((start, end))
-            else:
-                found += [match.span() for match in _CODE_SPAN.finditer(text, start, end) if match["ticks"]]
-    return found
-
-
-def mask(text: str, spans: Iterable[tuple[int, int]]) -> bytearray:
-    """For each character of a text, and the place behind it, 1 where it lies in one of the spans."""
-    covered = bytearray(len(text) + 1)
-    for start, end in spans:
-        covered[start:end] = b"\1" * (end - start)
-    return covered
-
-
-def open_fence(text: str) -> str:
-    """The marks that would close the fenced block which the text leaves open at its end; empty where none is open."""
-    blocks = _parsed(text)
-    if not blocks or blocks[-1].type != "fence" or blocks[-1].level:
-        return ""
-    marks = blocks[-1].markup
-    return "" if re.search(rf"\n {{0,3}}{re.escape(marks)}+[ \t]*\n*\Z", text) else marks
-
-
-def _parsed(text: str) -> list[Token]:
-    from markdown_it import MarkdownIt
-
-    # The blocks alone: looking for links and emphasis would be most of the work.
-    return MarkdownIt("commonmark", {"html": False}).enable("table").disable("inline").parse(text)
-
+# What a hosted model's own page shows as a source: https://github.com/tidyverse/ellmer/pull/1068
+_CITATION_MARKS = re.compile("[ \t]?\ue200[^\ue200\ue201\n]{0,500}\ue201|[\ue200-\ue20f]")
 
 # The lengths keep each search short in a hostile text.
 _LABEL = r"(?:\\.|[^\[\]\\\n]|\n(?![ \t]*\n)|\[[^\[\]]{0,500}\](?!\()){0,500}"
@@ -76,12 +36,10 @@ _LINK = (
     rf"(?P<root>{_IN_CONTAINER}|(?:attachment:)?/{{0,9}}(?:mnt/data/)?)(?P<name>NAME)"
     r'(?P<close>>?(?:[ \t\n]{1,9}"[^"\n]{0,300}")?[ \t\n]{0,9}\))'
 )
-_BARE = (
+_ADDRESS = (
     r"(?P<before>\]\(<?|^[ ]{0,3}\[[^\[\]\n]{1,200}\]:[ \t]{0,9}<?|<)?"
-    rf"(?P<root>{_IN_CONTAINER}|(?<![\w/.:~%-])/mnt/data/)(?P<name>NAME)"
+    rf"(?P<bare_root>{_IN_CONTAINER}|(?<![\w/.:~%-])/mnt/data/)(?P<bare_name>NAME)"
 )
-# What a hosted model's own page shows as a source: https://github.com/tidyverse/ellmer/pull/1068
-_CITATION_MARKS = re.compile("[ \t]?\ue200[^\ue200\ue201\n]{0,500}\ue201|[\ue200-\ue20f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +49,20 @@ class Edit:
     start: int
     end: int
     written: str
+
+
+def edited(text: str, edits: Iterable[Edit]) -> str:
+    """The text with every edit made; all spans are those of the text as it is, one that overlaps another is left out.
+
+    >>> edited("a b", [Edit(2, 3, "c"), Edit(0, 0, "1 ")])
+    '1 a c'
+    """
+    pieces, done = [], 0
+    for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
+        if edit.start >= done:
+            pieces += [text[done : edit.start], edit.written]
+            done = edit.end
+    return "".join([*pieces, text[done:]])
 
 
 def link_edits(
@@ -112,52 +84,45 @@ def link_edits(
             by_id[artifact.container_id, artifact.file_id] = artifact
     # Of two files of one name, the citation says which is meant.
     cited = {one.start: by_id.get((one.container_id, one.file_id)) for one in part.citations if not one.anonymous}
-    untouched = mask(text, code(text))
-
-    def meant(match: re.Match[str], written: str) -> tuple[Artifact | None, str]:
-        root, name = match["root"], unquote(re.sub(r"\\([_*~])", r"\1", written)).rpartition("/")[2]
-        if untouched[match.start("root")] or (not root and ":" in written):
-            return None, ""
+    in_code = code_mask(text)
+    marks = (match.span() for match in _CITATION_MARKS.finditer(text) if not in_code[match.end() - 1])
+    edits = [Edit(*mark, "") for mark in marks]
+    pattern = f"{_LINK}|{_ADDRESS}".replace("NAME", _name_pattern([*by_name, *reasons]))
+    for match in re.finditer(pattern, text, re.DOTALL | re.MULTILINE):
+        is_link = match["label"] is not None
+        root, written = (match["root"], match["name"]) if is_link else (match["bare_root"], match["bare_name"])
+        start = match.start("root" if is_link else "bare_root")
+        if in_code[start] or (not root and ":" in written):
+            continue
+        written = written if is_link or match["before"] else written.rstrip(".,;:!?*_")
+        name = unquote(re.sub(r"\\([_*~])", r"\1", written)).rpartition("/")[2]
+        file = cited.get(start) or by_name.get(written) or by_name.get(name)
         certain = name and (root.startswith("sandbox:") or root.endswith("mnt/data/"))
         dead = f" ({reasons.get(name) or 'no such file was made'})" if certain else ""
-        return cited.get(match.start("root")) or by_name.get(written) or by_name.get(name), dead
-
-    name = _name_pattern([*by_name, *reasons])
-    marks = (match.span() for match in _CITATION_MARKS.finditer(text) if not untouched[match.end() - 1])
-    return (*_of_links(text, name, meant), *_of_addresses(text, name, meant), *(Edit(*mark, "") for mark in marks))
-
-
-def _of_links(text: str, name: str, meant: _Meant) -> Iterator[Edit]:
-    for match in re.finditer(_LINK.replace("NAME", name), text, re.DOTALL):
-        artifact, dead = meant(match, match["name"])
-        label = match["label"]
-        if artifact is not None:
-            is_name = artifact.name != artifact.own_name == label.strip(" `*_")
-            label = _escaped(artifact.name) if is_name or re.match(_IN_CONTAINER, label) else label
-            # A picture is shown once, in its own output: here it is a link like any other.
-            yield Edit(*match.span(), f"[{label}]{match['open']}{encode_href(artifact.href)}{match['close']}")
-        elif dead:
-            yield Edit(*match.span(), f"{label}{dead}")
-
-
-def _of_addresses(text: str, name: str, meant: _Meant) -> Iterator[Edit]:
-    """Of addresses anywhere: those in a link overlap the edit of the whole link, and are left out by `edited`."""
-    for match in re.finditer(_BARE.replace("NAME", name), text, re.MULTILINE):
-        before, written = match["before"] or "", match["name"]
-        written = written if before else written.rstrip(".,;:!?*_")
-        start, end = match.start("root"), match.start("name") + len(written)
-        artifact, dead = meant(match, written)
-        if artifact is not None and "]" in before:
-            yield Edit(start, end, encode_href(artifact.href))
-        elif artifact is not None:
-            in_angles = before == "<" and text[end : end + 1] == ">"
-            link = f"[{_escaped(artifact.name)}]({encode_href(artifact.href)})"
-            yield Edit(start - in_angles, end + in_angles, link)
-        elif dead and "]:" in before:
+        if file is not None:
+            edits.append(_to_file(match, start + len(root + written), file))
+        elif dead and is_link:
+            edits.append(Edit(*match.span(), f"{match['label']}{dead}"))
+        elif dead and "]:" in (match["before"] or ""):
             # The definition of a reference is not shown: the words need a paragraph of their own.
-            yield Edit(match.start(), end, f"\n{_escaped(written)}{dead}\n")
-        elif dead and not match["root"].startswith("/"):
-            yield Edit(start, end, f"{_escaped(written)}{dead}")
+            edits.append(Edit(*match.span(), f"\n{_escaped(written)}{dead}\n"))
+        elif dead and not root.startswith("/"):
+            edits.append(Edit(start, start + len(root + written), f"{_escaped(written)}{dead}"))
+    return tuple(edits)
+
+
+def _to_file(match: re.Match[str], end: int, file: Artifact) -> Edit:
+    href, label, before = encode_href(file.href), match["label"], match["before"] or ""
+    if label is not None:
+        # A picture is shown once, in its own output: here it is a link like any other.
+        is_name = file.name != file.own_name == label.strip(" `*_")
+        label = _escaped(file.name) if is_name or re.match(_IN_CONTAINER, label) else label
+        return Edit(*match.span(), f"[{label}]{match['open']}{href}{match['close']}")
+    start = match.start("bare_root")
+    if "]" in before:
+        return Edit(start, end, href)
+    in_angles = before == "<" and match.string[end : end + 1] == ">"
+    return Edit(start - in_angles, end + in_angles, f"[{_escaped(file.name)}]({href})")
 
 
 def _name_pattern(names: Iterable[str]) -> str:
@@ -167,18 +132,34 @@ def _name_pattern(names: Iterable[str]) -> str:
     return rf"{_FOLDERS}(?:{'|'.join(map(re.escape, odd))})(?![\w%-]|\.\w)|{_WORD}" if odd else _WORD
 
 
-def edited(text: str, edits: Iterable[Edit]) -> str:
-    """The text with every edit made; all spans are those of the text as it is, one that overlaps another is left out.
+def code_mask(text: str) -> bytearray:
+    """For each character of a Markdown text, and the place behind it, 1 where it is code: in backticks or a block."""
+    covered = bytearray(len(text) + 1)
+    starts = [0, *(match.end() for match in _LINE_END.finditer(text)), len(text) + 1]
+    for token in _parsed(text):
+        if token.map is None or token.type not in {"inline", "fence", "code_block"}:
+            continue
+        start, end = starts[token.map[0]], starts[min(token.map[1], len(starts) - 1)] - 1
+        spans = (match.span() for match in _CODE_SPAN.finditer(text, start, end) if match["ticks"])
+        for first, last in spans if token.type == "inline" else [(start, end)]:
+            covered[first:last] = b"\1" * (last - first)
+    return covered
 
-    >>> edited("a b", [Edit(2, 3, "c"), Edit(0, 0, "1 ")])
-    '1 a c'
-    """
-    pieces, done = [], 0
-    for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
-        if edit.start >= done:
-            pieces += [text[done : edit.start], edit.written]
-            done = edit.end
-    return "".join([*pieces, text[done:]])
+
+def open_fence(text: str) -> str:
+    """The marks that would close the fenced block which the text leaves open at its end; empty where none is open."""
+    blocks = _parsed(text)
+    if not blocks or blocks[-1].type != "fence" or blocks[-1].level:
+        return ""
+    marks = blocks[-1].markup
+    return "" if re.search(rf"\n {{0,3}}{re.escape(marks)}+[ \t]*\n*\Z", text) else marks
+
+
+def _parsed(text: str) -> list[Token]:
+    from markdown_it import MarkdownIt
+
+    # The blocks alone: looking for links and emphasis would be most of the work.
+    return MarkdownIt("commonmark", {"html": False}).enable("table").disable("inline").parse(text)
 
 
 def encode_href(href: str) -> str:

@@ -12,17 +12,17 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
-from ipython_assistant.core.providers import LOOPBACK, provider_of
+from ipython_assistant.core.providers import is_on_this_machine, provider_of
 from ipython_assistant.core.turn import number_of
 from ipython_assistant.core.wording import counted
 from ipython_assistant.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import date, datetime
+    from datetime import date
 
     from ipython_assistant.core.conversation import PlacedTurn
     from ipython_assistant.core.turn import Json
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 OWN = "your own setting"
 """The source of a price that was set by hand."""
+CONTAINER_PRICES: Mapping[str, float] = {"1g": 0.03, "4g": 0.12, "16g": 0.48, "64g": 1.92}
+"""US dollars for 20 minutes of one container, by its memory: the price list of 2026-08-04, as quoted in
+https://github.com/simonw/llm/issues/1592."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +46,19 @@ class Price:
     seen: str = ""
 
 
-def default_model() -> str:
-    """The model that OpenAI's service is asked for where the user names no model."""
-    return str(_data()["default"])
+class Tokens(NamedTuple):
+    """How many tokens; `cached` ones are a part of `input`."""
+
+    input: int = 0
+    cached: int = 0
+    output: int = 0
 
 
-@cache
-def known_prices() -> Mapping[str, Price]:
-    """The prices that are known, by model. A model that is not here has no price here, rather than a guessed one."""
-    rows = {name: row for name, row in _data()["models"].items() if "input" in row}
-    return {name: Price(**{part: value for part, value in row.items() if part != "ends"}) for name, row in rows.items()}
+class Cost(NamedTuple):
+    """US dollars for tokens (None: unknown), and a sentence that says where the price is from."""
 
-
-def last_day_of(model: str) -> date | None:
-    """The day a model is shut down; None where none is known."""
-    return cast("date | None", _data()["models"].get(without_date(model), {}).get("ends"))
-
-
-def without_date(model: str) -> str:
-    """The name of a model without the date of its version: `gpt-5-mini-2025-08-07` is `gpt-5-mini`."""
-    return re.sub(r"-\d{4}-\d{2}-\d{2}$", "", model)
+    tokens: float | None
+    note: str = ""
 
 
 @cache
@@ -70,44 +66,41 @@ def _data() -> dict[str, Any]:
     return tomllib.loads(resources.files("ipython_assistant").joinpath("models.toml").read_text(encoding="utf-8"))
 
 
-MILLION = 1_000_000
-LIFETIME_MINUTES = 20
-"""How long a service keeps a container after its last use."""
-CONTAINER_PRICES: Mapping[str, float] = {"1g": 0.03, "4g": 0.12, "16g": 0.48, "64g": 1.92}
-"""US dollars for 20 minutes of one container, by its memory; billed by the minute, five at least.
-
-https://developers.openai.com/api/docs/pricing#built-in-tools, as quoted on 2026-08-04 in
-https://github.com/simonw/llm/issues/1592.
-"""
+def default_model() -> str:
+    """The model that OpenAI's service is asked for where the user names no model."""
+    return str(_data()["default"])
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """How many tokens; `cached` ones are a part of `input`."""
-
-    input: int = 0
-    cached: int = 0
-    output: int = 0
-
-    def __add__(self, other: Tokens) -> Tokens:
-        return Tokens(self.input + other.input, self.cached + other.cached, self.output + other.output)
+def last_day_of(model: str) -> date | None:
+    """The day a model is shut down; None where none is known."""
+    return cast("date | None", _data()["models"].get(_without_date(model), {}).get("ends"))
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """US dollars for the tokens (None: unknown) and for containers, at most; `note` says where the price is from."""
+def known_prices() -> dict[str, Price]:
+    """The prices that are known, by model. A model that is not here has no price here, rather than a guessed one."""
+    rows = {name: row for name, row in _data()["models"].items() if "input" in row}
+    return {name: Price(**{part: value for part, value in row.items() if part != "ends"}) for name, row in rows.items()}
 
-    tokens: float | None
-    containers: float = 0.0
-    note: str = ""
+
+def prices_with(own: Mapping[str, Any]) -> dict[str, Price]:
+    """The known prices, with the user's own over them.
+
+    Those have by model `input` and `output`, and where they differ `cached`, each in US dollars for a million tokens.
+    Raises `ConfigError` where one is written in another way.
+    """
+    table = known_prices()
+    for model, written in own.items():
+        parts = written if isinstance(written, dict) else {}
+        numbers = all(type(value) in (int, float) and 0 <= value < math.inf for value in parts.values())
+        if not {"input", "output"} <= parts.keys() <= {"input", "output", "cached"} or not numbers:
+            said = f"The price of {model!r} needs input and output, and may have cached: numbers from 0 on."
+            raise ConfigError(said, _how_to(model))
+        table[model] = Price(**written)
+    return table
 
 
 def tokens_of(usage: Json) -> Tokens:
-    """The tokens of a response's `usage`; what is missing, or not a number, counts as 0.
-
-    >>> tokens_of({"input_tokens": 1750, "input_tokens_details": {"cached_tokens": 1000}, "output_tokens": 400})
-    Tokens(input=1750, cached=1000, output=400)
-    """
+    """The tokens of a response's `usage`; what is missing, or not a number, counts as 0."""
     details = usage.get("input_tokens_details")
     cached = number_of(details.get("cached_tokens")) if isinstance(details, dict) else 0
     total = number_of(usage.get("input_tokens")) or 0
@@ -125,23 +118,6 @@ def billed_by(service: str, base_url: str = "") -> str:
     return service if service != "openai" or own else host
 
 
-def prices_with(own: Mapping[str, Any]) -> dict[str, Price]:
-    """The known prices, with the user's own over them.
-
-    Those have by model `input` and `output`, and where they differ `cached`, each in US dollars for a million tokens.
-    Raises `ConfigError` where one is written in another way.
-    """
-    table = dict(known_prices())
-    for model, written in own.items():
-        parts = written if isinstance(written, dict) else {}
-        numbers = all(type(value) in (int, float) and 0 <= value < math.inf for value in parts.values())
-        if not {"input", "output"} <= parts.keys() <= {"input", "output", "cached"} or not numbers:
-            said = f"The price of {model!r} needs input and output, and may have cached: numbers from 0 on."
-            raise ConfigError(said, _how_to(model))
-        table[model] = Price(written["input"], written["output"], written.get("cached"))
-    return table
-
-
 def cost(tokens: Tokens, model: str, prices: Mapping[str, Price] | None = None, *, service: str = "openai") -> Cost:
     """What that costs, at the known prices if none are given; a dated model counts as the one without its date.
 
@@ -149,41 +125,42 @@ def cost(tokens: Tokens, model: str, prices: Mapping[str, Price] | None = None, 
     takes; or any other, whose prices are known only where set by hand.
     """
     if service == "local":
-        provider, address = provider_of(model), urlsplit(model)
-        if provider is not None and provider.key:
-            service, _, model = model.partition("/")
-        elif address.scheme.startswith("http") and address.hostname not in LOOPBACK:
-            service = str(address.hostname)
-        else:
-            return Cost(0.0, note="A model on this machine costs nothing.")
+        if is_on_this_machine(model, {}):
+            return Cost(0.0, "A model on this machine costs nothing.")
+        service, model = model.split("/", 1) if provider_of(model) else (urlsplit(model).netloc, model)
     table = known_prices() if prices is None else prices
-    price = table.get(model) or table.get(without_date(model))
+    price = table.get(model) or table.get(_without_date(model))
     if price is None or (service != "openai" and price.source != OWN):
         where = "" if service == "openai" else f" at {service}"
-        return Cost(None, note=f"The price of {model}{where} is unknown. {_how_to(model)}")
+        return Cost(None, f"The price of {model}{where} is unknown. {_how_to(model)}")
     cached = price.input if price.cached is None else price.cached
     fresh = tokens.input - tokens.cached
-    money = (fresh * price.input + tokens.cached * cached + tokens.output * price.output) / MILLION
-    return Cost(money, note=f"Prices of {price.seen} ({price.source})." if price.seen else f"Prices: {price.source}.")
+    money = (fresh * price.input + tokens.cached * cached + tokens.output * price.output) / 1_000_000
+    return Cost(money, f"Prices of {price.seen} ({price.source})." if price.seen else f"Prices: {price.source}.")
 
 
 def cost_of(turn: PlacedTurn, prices: Mapping[str, Price], base_url: str) -> Cost:
-    """What the tokens of a turn cost; container time is in the sum of all turns, since they share containers.
-
-    `base_url` is the address that OPENAI_BASE_URL names: another server than OpenAI's sends a bill of its own.
-    """
+    """What the tokens of a turn cost; `base_url`, from OPENAI_BASE_URL, may name a server with prices of its own."""
     payee = billed_by(turn.provider, base_url)
     return cost(tokens_of(turn.turn.usage), turn.turn.model or turn.model, prices, service=payee)
 
 
 def total_in_words(turns: Iterable[PlacedTurn], prices: Mapping[str, Price], base_url: str) -> str:
-    """What turns that were asked (not replayed) used and cost together, container time included, as one line."""
-    asked = list(turns)
-    spent = [cost_of(turn, prices, base_url) for turn in asked]
-    known = [money.tokens for money in spent if money.tokens is not None]
-    used = sum((tokens_of(turn.turn.usage) for turn in asked), Tokens())
-    told = in_words(used, Cost(sum(known) if known else None, _for_containers(asked, base_url)))
-    unknown = len(spent) - len(known)
+    """What turns that were asked (not replayed) used and cost together, as one line.
+
+    Each container of OpenAI's counts as 20 minutes with the memory that its first turn asked for.
+    """
+    used, known, unknown, containers = Tokens(), list[float](), 0, dict[str, float]()
+    for turn in turns:
+        tokens, spent = tokens_of(turn.turn.usage), cost_of(turn, prices, base_url).tokens
+        used = Tokens(used.input + tokens.input, used.cached + tokens.cached, used.output + tokens.output)
+        known += [spent] if spent is not None else []
+        unknown += spent is None
+        if billed_by(turn.provider, base_url) == "openai":
+            for container_id in {*turn.turn.container_ids, turn.container_id} - {""}:
+                containers.setdefault(container_id, CONTAINER_PRICES[turn.memory or "1g"])
+    told = in_words(used, Cost(sum(known) if known else None))
+    told += f"; container time about {dollars(sum(containers.values()))}" if containers else ""
     return f"{told}; and {counted(unknown, 'turn')} whose price is unknown" if known and unknown else told
 
 
@@ -196,39 +173,20 @@ def in_words(tokens: Tokens, spent: Cost) -> str:
     """
     cached = f" ({tokens.cached:,} cached)" if tokens.cached else ""
     money = "cost unknown" if spent.tokens is None else dollars(spent.tokens)
-    container_time = f"; container time at most {dollars(spent.containers)}" if spent.containers else ""
-    return f"{tokens.input:,} tokens in{cached}, {tokens.output:,} out: {money}{container_time}"
+    return f"{tokens.input:,} tokens in{cached}, {tokens.output:,} out: {money}"
 
 
 def dollars(amount: float) -> str:
-    """An amount; small ones with their first digits.
+    """An amount; a small one with more digits.
 
-    >>> dollars(1.5), dollars(0.03), dollars(0.00042), dollars(0)
-    ('$1.50', '$0.03', '$0.0004', '$0')
+    >>> dollars(1.5), dollars(0.00042), dollars(0)
+    ('$1.50', '$0.0004', '$0.00')
     """
-    if 0 < amount < 0.00005:  # noqa: PLR2004 half of the last place that is shown
-        return "under $0.0001"
-    whole_cents = amount >= 0.1 or math.isclose(round(amount, 2), amount)  # noqa: PLR2004 a dime
-    return (f"${amount:,.2f}" if whole_cents else f"${amount:.4f}") if amount else "$0"
+    return f"${amount:.4f}" if 0 < amount < 0.1 else f"${amount:,.2f}"  # noqa: PLR2004 a dime
 
 
-def _for_containers(turns: Iterable[PlacedTurn], base_url: str) -> float:
-    """US dollars for the containers of turns at OpenAI, each from its first turn until 20 minutes after its last.
-
-    It has the memory its first turn asked for. Where it was deleted earlier it costs less, which is not on the wire.
-    """
-    lives: dict[str, tuple[datetime, datetime, str]] = {}
-    for turn in turns:
-        if billed_by(turn.provider, base_url) != "openai" or turn.began is None or turn.ended is None:
-            continue
-        for container_id in {*turn.turn.container_ids, *filter(None, [turn.container_id])}:
-            first, last, memory = lives.get(container_id, (turn.began, turn.ended, turn.memory))
-            lives[container_id] = (min(first, turn.began), max(last, turn.ended), memory)
-    spent = 0.0
-    for first, last, memory in lives.values():
-        minutes = math.ceil((last - first).total_seconds() / 60 + LIFETIME_MINUTES)
-        spent += CONTAINER_PRICES.get(memory, CONTAINER_PRICES["1g"]) * minutes / LIFETIME_MINUTES
-    return spent
+def _without_date(model: str) -> str:
+    return re.sub(r"-\d{4}-\d{2}-\d{2}$", "", model)
 
 
 def _how_to(model: str) -> str:
