@@ -27,12 +27,8 @@ MAX_MINUTES: Final = 20
 MEMORY_TIERS: Final = {f"{gigabytes}g": gigabytes << 30 for gigabytes in (1, 4, 16, 64)}
 """The hosted service's, in bytes."""
 
-_REFUSED: Final = {
-    "background": "This engine answers while its client waits.",
-    "conversation": "This engine keeps no conversations; use 'previous_response_id'.",
-    "prompt": "This engine has no prompt templates.",
-    "skills": "This engine has no skills.",
-}
+_REFUSED: Final = ("background", "conversation", "prompt", "skills", "file_ids")
+"""What would change an answer, or a new container, and cannot be done here."""
 _ITEMS: Final = ("message", "code_interpreter_call", "reasoning", "item_reference")
 _OF_CONTAINERS: Final = ("type", "file_ids", "memory_limit", "network_policy")
 _ROLES: Final = ("user", "assistant", "system", "developer")
@@ -138,96 +134,26 @@ class RequestFields:
 
 
 @dataclass(slots=True)
-class RequestInput:
-    """What a request says: messages, oldest first; files of the Files API that it names, and those that it holds.
-
-    `container_id` is that of the last code call among the items, if there is one.
-    """
-
-    messages: list[ChatMessage] = field(default_factory=list)
-    file_ids: list[str] = field(default_factory=list)
-    attachments: list[tuple[str, bytes]] = field(default_factory=list)
-    container_id: str | None = None
-
-    @classmethod
-    def read(cls, given: str | list[object], stored_item: Callable[[str], Json]) -> RequestInput:
-        """Read the value of `input`; `stored_item` finds an item of a stored response by its id."""
-        found = cls()
-        for index, item in enumerate([{"role": "user", "content": given}] if isinstance(given, str) else given):
-            fields = RequestFields(item, f"input[{index}]")
-            if fields.get("type", str, default="message", values=_ITEMS) == "item_reference":
-                fields = RequestFields(stored_item(fields.get("id", str)), fields.path("id"))
-            kind = fields.get("type", str, default="message")
-            if kind == "message":
-                role, content = fields.get("role", str, values=_ROLES), fields.get("content", str, list)
-                text = content if isinstance(content, str) else found._text(content, fields.path("content"))
-                found.messages.append(ChatMessage(role, text))
-            elif kind == "code_interpreter_call":  # https://github.com/openai/openai-agents-js/issues/253
-                found.container_id = fields.get("container_id", str)
-        if all(message.role != "user" for message in found.messages):
-            raise ApiError(400, "Invalid 'input': a message of the user is expected.", param="input")
-        return found
-
-    def _text(self, parts: list[Json], where: str) -> str:
-        texts = []
-        for index, given in enumerate(parts):
-            part = RequestFields(given, f"{where}[{index}]")
-            kind = part.get("type", str)
-            if kind in {"input_file", "input_image"}:
-                self._attach(part, picture=kind == "input_image")
-            elif kind in _TEXT_PARTS:
-                texts.append(part.get(_TEXT_PARTS[kind], str))
-            else:
-                message = f"This engine reads text, files and pictures, not a part of type '{shortened(kind)}'."
-                raise unsupported(part.path("type"), message)
-        return "\n".join(texts)
-
-    def _attach(self, part: RequestFields, *, picture: bool) -> None:
-        """Take a file or a picture, given by its id or with its content. Nothing is fetched from elsewhere."""
-        if part.raw.get("file_id") is not None:
-            self.file_ids.append(part.get("file_id", str))
-            return
-        if part.raw.get("file_url") is not None:
-            raise unsupported(part.path("file_url"), "This engine fetches nothing; give the content itself.")
-        key = "image_url" if picture else "file_data"
-        head, _, encoded = part.get(key, str).rpartition(",")
-        media_type = head.lower().removeprefix("data:").partition(";")[0]
-        try:  # base64, as it is or as a data URL
-            content = base64.b64decode(encoded, validate=True) if head[-7:] in {"", ";base64"} else b""
-        except ValueError:
-            content = b""
-        if not content or (picture and not media_type.startswith("image/")):
-            raise invalid_type(part.path(key), "a data URL with base64")
-        extension = mimetypes.guess_extension(media_type) or ".png"
-        name = f"input-image-{len(self.attachments) + 1}{extension}" if picture else part.get("filename", str)
-        self.attachments.append((name, content))
-
-
-@dataclass(frozen=True, slots=True)
-class ContainerChoice:
-    """Where code runs: in the container of this id, else in the conversation's or a new one with these files.
-
-    `memory` is one of `MEMORY_TIERS`, or empty.
-    """
-
-    container_id: str | None = None
-    file_ids: tuple[str, ...] = ()
-    memory: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class ResponseRequest:
-    """One `POST /responses`; without a `container` it runs no code. `echo` is what the response repeats."""
+    """One `POST /responses`: messages, oldest first; files of the Files API that it names, and those that it holds.
+
+    Code runs in the container of this id, else in the conversation's, else in a new one with this tier of memory
+    (empty: the usual). `echo` is what the response repeats.
+    """
 
     model: str
-    input: RequestInput
     instructions: str
-    container: ContainerChoice | None
-    previous_response_id: str | None
+    runs_code: bool
+    previous_response_id: str
     include_outputs: bool
     stream: bool
     store: bool
     echo: Mapping[str, Any]
+    messages: list[ChatMessage] = field(default_factory=list)
+    file_ids: list[str] = field(default_factory=list)
+    attachments: list[tuple[str, bytes]] = field(default_factory=list)
+    container_id: str = ""
+    memory: str = ""
 
 
 def response_request(body: object, stored_item: Callable[[str], Json]) -> ResponseRequest:
@@ -239,26 +165,93 @@ def response_request(body: object, stored_item: Callable[[str], Json]) -> Respon
     form = given.get("text", dict, default={}).get("format")
     if form is not None and (not isinstance(form, dict) or form.get("type") != "text"):
         raise unsupported("text.format", "This engine answers in plain text only.")
-    container = _code_interpreter(given.get("tools", list, default=[]))
-    return ResponseRequest(
+    tools = given.get("tools", list, default=[])
+    request = ResponseRequest(
         model=given.get("model", str),
-        input=RequestInput.read(given.get("input", str, list), stored_item),
         instructions=given.get("instructions", str, default=""),
-        container=None if given.raw.get("tool_choice") == "none" else container,
-        previous_response_id=given.get("previous_response_id", str, default="") or None,
+        runs_code=bool(tools) and given.raw.get("tool_choice") != "none",
+        previous_response_id=given.get("previous_response_id", str, default=""),
         include_outputs=OUTPUTS in given.get("include", list, default=[]),
         stream=given.get("stream", bool, default=False),
         store=given.get("store", bool, default=True),
         echo=given.raw,
     )
+    asked = given.get("input", str, list)
+    for index, item in enumerate([{"role": "user", "content": asked}] if isinstance(asked, str) else asked):
+        _read_item(request, RequestFields(item, f"input[{index}]"), stored_item)
+    if all(message.role != "user" for message in request.messages):
+        raise ApiError(400, "Invalid 'input': a message of the user is expected.", param="input")
+    for index, tool in enumerate(tools):
+        _read_tool(request, tool, index)
+    return request
+
+
+def _read_item(request: ResponseRequest, item: RequestFields, stored_item: Callable[[str], Json]) -> None:
+    """Take an item of the input into the request: a message, or a code call for where it ran."""
+    kind = item.get("type", str, default="message", values=_ITEMS)
+    if kind == "item_reference":
+        item = RequestFields(stored_item(item.get("id", str)), item.path("id"))
+        kind = item.get("type", str)
+    if kind == "message":
+        role, content = item.get("role", str, values=_ROLES), item.get("content", str, list)
+        if isinstance(content, list):
+            parts = [RequestFields(part, f"{item.path('content')}[{index}]") for index, part in enumerate(content)]
+            content = "\n".join(text for part in parts if (text := _read_part(request, part)) is not None)
+        request.messages.append(ChatMessage(role, content))
+    elif kind == "code_interpreter_call":  # https://github.com/openai/openai-agents-js/issues/253
+        request.container_id = item.get("container_id", str)
+
+
+def _read_part(request: ResponseRequest, part: RequestFields) -> str | None:
+    """The text of a part of a message; a file or a picture is taken into the request. Nothing is fetched."""
+    kind = part.get("type", str)
+    if kind in _TEXT_PARTS:
+        return str(part.get(_TEXT_PARTS[kind], str))
+    if kind not in {"input_file", "input_image"}:
+        message = f"This engine reads text, files and pictures, not a part of type '{shortened(kind)}'."
+        raise unsupported(part.path("type"), message)
+    if part.raw.get("file_id") is not None:
+        request.file_ids.append(part.get("file_id", str))
+        return None
+    key, media_types = ("image_url", "image/") if kind == "input_image" else ("file_data", "")
+    head, _, encoded = part.get(key, str).rpartition(",")
+    media_type = head.lower().removeprefix("data:").partition(";")[0]
+    try:  # base64, as it is or as a data URL
+        content = base64.b64decode(encoded, validate=True) if head[-7:] in {"", ";base64"} else b""
+    except ValueError:
+        content = b""
+    if not content or not media_type.startswith(media_types):
+        raise invalid_type(part.path(key), "the content itself, as a data URL with base64")
+    extension = mimetypes.guess_extension(media_type) or ""
+    usual = f"{kind.replace('_', '-')}-{len(request.attachments) + 1}{extension}"
+    request.attachments.append((part.get("filename", str, default=usual), content))
+    return None
+
+
+def _read_tool(request: ResponseRequest, tool: object, index: int) -> None:
+    """Take the code interpreter into the request, the only tool there is: where it runs, and with which files."""
+    kind = tool.get("type") if isinstance(tool, dict) else None
+    if kind != "code_interpreter" or index:
+        message = f"This engine has one code interpreter and no other tool, such as '{shortened(kind)}'."
+        raise unsupported(f"tools[{index}].type", message)
+    container = RequestFields(tool, f"tools[{index}]").get("container", str, dict)
+    if isinstance(container, str):
+        request.container_id = container
+        return
+    auto = RequestFields(container, f"tools[{index}].container")
+    if unknown := [key for key in container if key not in _OF_CONTAINERS]:
+        # https://community.openai.com/t/responses-code-interpreter-file-input-error/1269708
+        param = shortened(auto.path(unknown[0]))
+        raise ApiError(400, f"Unknown parameter: '{param}'.", param=param, code="unknown_parameter")
+    auto.get("type", str, values=("auto",))
+    request.file_ids += map(str, auto.get("file_ids", list, default=[]))
+    request.memory = _memory(auto)
 
 
 def container_request(body: object) -> tuple[str, int, str]:
     """Read the body of `POST /containers`: its name, the minutes it is kept without use, its tier of memory."""
     given = RequestFields(body)
     _refuse_unable(given)
-    if given.raw.get("file_ids"):
-        raise unsupported("file_ids", "Send the files to the container, or name them in the tool of a response.")
     expires = RequestFields(given.get("expires_after", dict, default={}), "expires_after")
     minutes, param = expires.get("minutes", int, default=MAX_MINUTES), expires.path("minutes")
     if not 1 <= minutes <= MAX_MINUTES:
@@ -268,31 +261,9 @@ def container_request(body: object) -> tuple[str, int, str]:
 
 
 def _refuse_unable(given: RequestFields) -> None:
-    for name, reason in _REFUSED.items():
+    for name in _REFUSED:
         if given.raw.get(name):
-            raise unsupported(name, reason)
-
-
-def _code_interpreter(tools: list[object]) -> ContainerChoice | None:
-    """Read `tools`: where the code interpreter runs, if there is one."""
-    found: ContainerChoice | None = None
-    for index, tool in enumerate(tools):
-        kind = tool.get("type") if isinstance(tool, dict) else None
-        if kind != "code_interpreter" or found is not None:
-            message = f"This engine has one code interpreter and no other tool, such as '{shortened(kind)}'."
-            raise unsupported(f"tools[{index}].type", message)
-        container = RequestFields(tool, f"tools[{index}]").get("container", str, dict)
-        if isinstance(container, str):
-            found = ContainerChoice(container)
-            continue
-        auto = RequestFields(container, f"tools[{index}].container")
-        if unknown := [key for key in container if key not in _OF_CONTAINERS]:
-            # https://community.openai.com/t/responses-code-interpreter-file-input-error/1269708
-            param = shortened(auto.path(unknown[0]))
-            raise ApiError(400, f"Unknown parameter: '{param}'.", param=param, code="unknown_parameter")
-        auto.get("type", str, values=("auto",))
-        found = ContainerChoice(None, tuple(map(str, auto.get("file_ids", list, default=[]))), _memory(auto))
-    return found
+            raise unsupported(name, f"This engine does not support '{name}' here.")
 
 
 def _memory(container: RequestFields) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import shutil
@@ -10,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine.api import MAX_MINUTES, MEMORY_TIERS, ApiError, container_expired, shortened
-from ipython_assistant.engine.container_folder import DEEPEST, ContainerFolder, remove_tree
+from ipython_assistant.engine.container_folder import ContainerFolder, remove_tree
 from ipython_assistant.engine.kernel import Kernel, KernelLauncher
 from ipython_assistant.engine.kernel_output import CodeRun
 from ipython_assistant.engine.limit_monitor import most_memory
@@ -36,7 +37,6 @@ DIED: Final = (
     "the next code runs in a new process.\n"
 )
 STOPPED: Final = "The code was stopped: {reason}, which is the limit here. Variables are {variables}, files are kept.\n"
-TOO_DEEP: Final = f"[Files more than {DEEPEST} directories deep are not given out.]\n"
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class KernelContainer:
         """Whether its code has no network."""
         self.created_at = mint.now()
         self.used_at = mint.clock()
-        self.folder = ContainerFolder(self.id, launcher.paths, mint)
+        self.folder = ContainerFolder(self.id, launcher.paths.work, mint)
         self._launcher = launcher
         self._clock = mint.clock
         self._provided: set[str] = set()
@@ -106,8 +106,6 @@ class KernelContainer:
             elif failure.died:
                 shown.append(DIED)
         await self.folder.scan()
-        if self.folder.too_deep:
-            shown.append(TOO_DEEP)
         made = [file for file in self.folder.made() if file.id not in before]
         return CodeRun(tuple(shown), failure, tuple(sorted(made, key=lambda file: file.name)))
 
@@ -123,12 +121,11 @@ class KernelContainer:
 
     async def content(self, name: str, most_bytes: int) -> bytes:
         """What is in one of `names`; nothing where that is more, or the file is no longer what it was."""
-        found = [file for file in self.folder.files() if file.name == name and file.stamp.size_bytes <= most_bytes]
-        try:
-            with os.fdopen(self.folder.open(found[0]), "rb") as opened:
-                return await asyncio.to_thread(opened.read)
-        except (IndexError, ApiError):
-            return b""
+        for file in self.folder.files():
+            if file.name == name and file.stamp.size_bytes <= most_bytes:
+                with contextlib.suppress(ApiError), os.fdopen(self.folder.open(file.id), "rb") as opened:
+                    return await asyncio.to_thread(opened.read, most_bytes)
+        return b""
 
     def linkable(self) -> dict[str, str]:
         """Files that code made: path below `/mnt/data` → id."""

@@ -13,7 +13,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
@@ -21,7 +21,6 @@ from ipython_assistant.engine.api import ApiError, bad_upload, shortened
 
 if TYPE_CHECKING:
     from ipython_assistant.engine.api import IdMint
-    from ipython_assistant.engine.sandbox import ContainerPaths
 
 DEEPEST: Final = 32
 """Levels of directories in which files are looked for."""
@@ -63,22 +62,15 @@ class FileVersion:
     created_at: int
     path: Path
 
-    def unchanged(self, descriptor: int) -> bool:
-        """True if the open file is still this version."""
-        return _stamp(os.fstat(descriptor)) == self.stamp
-
 
 class ContainerFolder:
-    """The working directory of a container, and the uploads in it that were replaced, out of reach of its code."""
+    """The working directory of a container."""
 
-    def __init__(self, container_id: str, paths: ContainerPaths, mint: IdMint) -> None:
-        self.too_deep = False
-        """Whether the last scan left out what lies deeper than it looks."""
+    def __init__(self, container_id: str, work: Path, mint: IdMint) -> None:
         self._container_id = container_id
-        self._paths = paths
+        self._work = work
         self._mint = mint
         self._by_name: dict[str, FileVersion] = {}
-        self._replaced: dict[str, FileVersion] = {}
         self._changing = asyncio.Lock()
 
     def files(self) -> tuple[FileVersion, ...]:
@@ -86,20 +78,13 @@ class ContainerFolder:
         return tuple(self._by_name.values())
 
     def made(self) -> tuple[FileVersion, ...]:
-        """The files that code made or changed in the working directory, as last scanned."""
+        """The files that code made or changed, as last scanned."""
         return tuple(file for file in self._by_name.values() if file.source == "assistant")
-
-    def file(self, file_id: str) -> FileVersion:
-        """The file of this id. Raises `ApiError` where it does not exist (any more)."""
-        by_id = {file.id: file for file in self._by_name.values()} | self._replaced
-        if file_id not in by_id:
-            raise self._not_found(file_id)
-        return by_id[file_id]
 
     async def scan(self) -> None:
         """Look at the directory again: what is new or changed becomes a new file, what is gone is forgotten."""
         async with self._changing:
-            found, self.too_deep = await asyncio.to_thread(_files_below, self._paths.work, frozenset(self._by_name))
+            found = await asyncio.to_thread(_files_below, self._work, frozenset(self._by_name))
             for file in self.files():
                 if file.name not in found:
                     del self._by_name[file.name]
@@ -109,38 +94,31 @@ class ContainerFolder:
                     self._enter(name, "assistant", path, stamp)
 
     async def add(self, staged: Path, name: str) -> FileVersion:
-        """Move an uploaded file in under its own name; raises ApiError if that cannot be used.
-
-        An upload of that name that is there already stays available by its id.
-        """
+        """Move an uploaded file in under its own name; raises ApiError if that cannot be used."""
         base = base_name(name)
-        path = self._paths.work / base
+        path = self._work / base
         async with self._changing:
-            before = self._by_name.get(base)
-            if before is not None and before.source == "user":
-                with contextlib.suppress(OSError):
-                    kept = path.rename(self._paths.aside / before.id)
-                    self._replaced[before.id] = replace(before, path=kept)
             try:
                 staged.replace(path)
             except OSError as error:
                 raise bad_upload(f"{base!r} cannot be used as a file name ({error.strerror})") from error
             return self._enter(base, "user", path, _stamp(path.lstat()))
 
-    def open(self, file: FileVersion) -> int:
+    def open(self, file_id: str) -> int:
         """A file descriptor to read this very version from; raises ApiError if it is gone or something else by now."""
+        # https://github.com/sbslee/streamlit-openai/issues/18
+        missing = ApiError(404, f"File {shortened(file_id)} not found on container {self._container_id}.")
+        file = next((file for file in self.files() if file.id == file_id), None)
+        if file is None:
+            raise missing
         try:
             descriptor = os.open(file.path, _READ)
         except OSError as error:
-            raise self._not_found(file.id) from error
-        if not file.unchanged(descriptor):  # or elsewhere: a directory on its path may have become a link
+            raise missing from error
+        if _stamp(os.fstat(descriptor)) != file.stamp:  # a directory on its path may have become a link
             os.close(descriptor)
-            raise self._not_found(file.id)
+            raise missing
         return descriptor
-
-    def _not_found(self, file_id: str) -> ApiError:
-        """https://github.com/sbslee/streamlit-openai/issues/18 ."""
-        return ApiError(404, f"File {file_id} not found on container {self._container_id}.")
 
     def _enter(self, name: str, source: Literal["user", "assistant"], path: Path, stamp: FileStamp) -> FileVersion:
         self._by_name.pop(name, None)  # a new version is listed as the newest
@@ -195,19 +173,15 @@ def base_name(name: str) -> str:
     return base
 
 
-def _files_below(root: Path, known: frozenset[str]) -> tuple[dict[str, tuple[Path, FileStamp]], bool]:
-    """Regular files below a directory that code may change meanwhile; `known` are hidden ones that were uploaded.
+def _files_below(root: Path, known: frozenset[str]) -> dict[str, tuple[Path, FileStamp]]:
+    """Path and version of each regular file by its readable name, sorted; code may change the directory meanwhile.
 
-    Returns:
-        Path and version of each by its readable name, sorted; whether there are directories too deep to look at.
+    `known` are the names of hidden files that were uploaded.
     """
     found: dict[str, tuple[Path, FileStamp]] = {}
-    too_deep = False
     for directory, below, names in os.walk(root):
-        below[:] = [name for name in below if not name.startswith(".") and name != "__pycache__"]
-        if below and len(Path(directory).relative_to(root).parts) + 1 >= DEEPEST:
-            below.clear()
-            too_deep = True
+        deep = len(Path(directory).relative_to(root).parts) + 1 >= DEEPEST
+        below[:] = [name for name in below if not (deep or name.startswith(".") or name == "__pycache__")]
         for path in (Path(directory, name) for name in names):
             name = path.relative_to(root).as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "replace")
             if not path.name.startswith(".") or name in known:
@@ -215,7 +189,7 @@ def _files_below(root: Path, known: frozenset[str]) -> tuple[dict[str, tuple[Pat
                     status = path.lstat()
                     if stat.S_ISREG(status.st_mode):
                         found[name] = (path, _stamp(status))
-    return dict(sorted(found.items())), too_deep
+    return dict(sorted(found.items()))
 
 
 def _stamp(status: os.stat_result) -> FileStamp:

@@ -1,15 +1,14 @@
 """The routes: HTTP in, HTTP out, and nothing decided here.
 
 A route is a function from the request to the JSON of the answer; it may raise `ApiError`. Questions are apart, since
-their answers come as events; uploads go to disk, and downloads come from disk, piece by piece. Shapes follow public
-recordings of the hosted service, its published description and the types of the `openai` package
-(https://developers.openai.com/api/docs/api-reference). A value that is missing is left out where the description does
-not allow null.
+their answers come as events; uploads go to disk, and downloads come from disk, piece by piece. A value that is missing
+is left out where the API's description (https://developers.openai.com/api/docs/api-reference) does not allow null.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import inspect
 import json
@@ -102,9 +101,9 @@ class JsonHandler(web.RequestHandler):
         """Called by tornado with whatever was raised."""
         error = kwargs.get("exc_info", (None, None, None))[1]
         if not isinstance(error, ApiError):
-            error = ApiError(status_code, HTTPStatus(status_code).phrase)
-            if status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                error = ApiError(500, "The engine had an error; its log says more.")
+            of_ours = status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+            message = "The engine had an error; its log says more." if of_ours else HTTPStatus(status_code).phrase
+            error = ApiError(500 if of_ours else status_code, message)
         self.set_status(error.status)
         self.finish(dumps(error.body))
 
@@ -130,38 +129,31 @@ class JsonHandler(web.RequestHandler):
 class ResponsesHandler(JsonHandler):
     """A route that answers with events as they come, or with the response that the last of them holds."""
 
-    _work: asyncio.Task[None] | None = None
+    _work: asyncio.Task[Any] | None = None
 
     async def respond(self, answer: Any) -> None:
         """Send the events, given with whether the client wants them all."""
-        self._work = asyncio.create_task(self._send(*answer))
-        try:
-            await self._work
-        except asyncio.CancelledError:
-            if not self._work.cancelled():
-                raise
-        except iostream.StreamClosedError:
-            return
+        stream, made = answer
+        event: Event = {}
+        if stream:
+            self.set_header("Content-Type", "text/event-stream; charset=utf-8")
+            # Events are small and must not wait for each other.
+            self.request.connection.stream.set_nodelay(True)  # type: ignore[union-attr] # HTTP/1 has a stream
+        self._work = asyncio.current_task()
+        with contextlib.suppress(asyncio.CancelledError, iostream.StreamClosedError):  # the client is gone
+            async with aclosing(made) as events:
+                async for event in events:
+                    if stream:
+                        self.write(sse(event))
+                        await self.flush()
+            if not stream:
+                await super().respond(event["response"])
 
     def on_connection_close(self) -> None:
         """The client is gone: what is being done for it is interrupted."""
         super().on_connection_close()
         if self._work is not None:
             self._work.cancel()
-
-    async def _send(self, stream: bool, made: AsyncGenerator[Event, None]) -> None:  # noqa: FBT001 - from `respond`
-        event: Event = {}
-        if stream:
-            self.set_header("Content-Type", "text/event-stream; charset=utf-8")
-            # Events are small and must not wait for each other.
-            self.request.connection.stream.set_nodelay(True)  # type: ignore[union-attr] # HTTP/1 has a stream
-        async with aclosing(made) as events:
-            async for event in events:
-                if stream:
-                    self.write(sse(event))
-                    await self.flush()
-        if not stream:
-            await super().respond(event["response"])
 
 
 class UploadHandler(JsonHandler):
@@ -195,7 +187,7 @@ class UploadHandler(JsonHandler):
         A refusal is sent when the body is over: raised here, it would only cut the connection.
         """
         self._received += len(chunk)
-        if self._refused is None and self._received > self.engine.upload_bytes:
+        if self._received > self.engine.upload_bytes and self._refused is None:
             message = f"The file is too large: at most {self.engine.upload_bytes:,} bytes are taken."
             self._refused = ApiError(413, message, param="file", code="file_too_large")
         if self._refused is None and self._parser is not None:
@@ -237,18 +229,11 @@ class DownloadHandler(JsonHandler):
     """A route that gives a file."""
 
     async def respond(self, answer: Any) -> None:
-        """Send an open file. If it has changed meanwhile, the connection is cut before the last piece."""
-        descriptor, file = answer
-        with os.fdopen(descriptor, "rb", buffering=0) as source:
-            left = os.fstat(descriptor).st_size
+        """Send an open file. Where its size changes meanwhile, tornado cuts the connection."""
+        with os.fdopen(answer, "rb", buffering=0) as source:
             self.set_header("Content-Type", "application/octet-stream")
-            self.set_header("Content-Length", left)
-            while left:
-                chunk = source.read(min(CHUNK, left))
-                left -= len(chunk)
-                if not chunk or (not left and not file.unchanged(descriptor)):
-                    self.request.connection.stream.close()  # type: ignore[union-attr] # HTTP/1 has a stream
-                    return
+            self.set_header("Content-Length", os.fstat(answer).st_size)
+            while chunk := source.read(CHUNK):
                 self.write(chunk)
                 await self.flush()
 
@@ -259,22 +244,22 @@ def health(handler: JsonHandler) -> Json:
     return {"status": "ok", "sandbox": sandbox.kind, "reason": sandbox.reason, "models": models}
 
 
-def model_row(name: str, created_at: int) -> Json:
-    """A model that is offered."""
-    return {"id": name, "object": "model", "created": created_at, "owned_by": "ipython_assistant"}
-
-
 def list_models(handler: JsonHandler) -> Json:
     """The models that are offered."""
-    rows = [model_row(name, handler.engine.started_at) for name in handler.engine.models]
+    created_at = handler.engine.started_at
+    rows = [
+        {"id": name, "object": "model", "created": created_at, "owned_by": "ipython_assistant"}
+        for name in handler.engine.models
+    ]
     return {"object": "list", "data": rows}
 
 
 def get_model(handler: JsonHandler, name: str) -> Json:
     """A model."""
-    if name not in handler.engine.models:
-        raise api.model_not_found(name, handler.engine.models, status=404)
-    return model_row(name, handler.engine.started_at)
+    for row in list_models(handler)["data"]:
+        if row["id"] == name:
+            return dict(row)
+    raise api.model_not_found(name, handler.engine.models, status=404)
 
 
 def create_response(handler: JsonHandler) -> tuple[bool, AsyncGenerator[Event, None]]:
@@ -304,10 +289,8 @@ async def create_container(handler: JsonHandler) -> Json:
 
 
 def list_containers(handler: JsonHandler) -> Json:
-    """All containers, or those of a name, expired ones too."""
-    name = handler.get_query_argument("name", None)
-    found = [each for each in handler.engine.containers.all() if name in {None, each.name}]
-    return handler.listing(map(container_row, found))
+    """All containers, expired ones too."""
+    return handler.listing(map(container_row, handler.engine.containers.all()))
 
 
 def get_container(handler: JsonHandler, container_id: str) -> Json:
@@ -344,25 +327,17 @@ async def list_container_files(handler: JsonHandler, container_id: str) -> Json:
     return handler.listing(map(container_file_row, folder.files()))
 
 
-def container_content(handler: JsonHandler, container_id: str, file_id: str) -> tuple[int, FileVersion]:
-    """A file of a container, open, and what it was when it was opened."""
-    folder = handler.engine.containers.live(container_id).folder
-    file = folder.file(file_id)
-    return folder.open(file), file
+def container_content(handler: JsonHandler, container_id: str, file_id: str) -> int:
+    """A file of a container, open."""
+    return handler.engine.containers.live(container_id).folder.open(file_id)
 
 
 def add_file(handler: UploadHandler) -> Json:
     """Take a file into the Files API."""
     staged, name, fields = handler.form()
-    mint, size_bytes = handler.engine.mint, staged.stat().st_size
-    row: Json = {
-        "id": mint("file-"),
-        "object": "file",
-        "bytes": size_bytes,
-        "created_at": mint.now(),
-        "status": "processed",
-    }
-    row["purpose"] = fields.get("purpose", "user_data")
+    mint = handler.engine.mint
+    row: Json = {"id": mint("file-"), "object": "file", "bytes": staged.stat().st_size, "created_at": mint.now()}
+    row |= {"status": "processed", "purpose": fields.get("purpose", "user_data")}
     return row | {"filename": handler.engine.uploads.add(row["id"], staged, name)}
 
 

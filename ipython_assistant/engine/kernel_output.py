@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from ipython_assistant.engine.models import RunOutcome
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -58,6 +60,14 @@ class CodeRun:
     shown: tuple[str | bytes, ...]
     failure: CodeFailure | None = None
     files: tuple[FileVersion, ...] = ()
+
+    @property
+    def outcome(self) -> RunOutcome:
+        """The same as a model is told it."""
+        logs = "".join(part for part in self.shown if isinstance(part, str))
+        figures = sum(isinstance(part, bytes) for part in self.shown)
+        error = None if self.failure is None else str(self.failure)
+        return RunOutcome(logs, error, figures, tuple(file.name for file in self.files))
 
 
 class KernelOutput:

@@ -17,19 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.api import ApiError, model_not_found, shortened
-from ipython_assistant.engine.models import (
-    WISHES,
-    Ask,
-    ChatMessage,
-    EndEarly,
-    ModelFailed,
-    Refuse,
-    Run,
-    RunOutcome,
-    Say,
-    TokensUsed,
-)
-from ipython_assistant.engine.response_output import ResponseOutput, new_response
+from ipython_assistant.engine.models import WISHES, Ask, ChatMessage, ModelFailed, Refuse, Run
+from ipython_assistant.engine.response_output import ResponseOutput
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -37,7 +26,7 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.api import Event, IdMint, Json, ResponseRequest
     from ipython_assistant.engine.container import ContainerPool, KernelContainer
     from ipython_assistant.engine.container_folder import UploadStore
-    from ipython_assistant.engine.models import Model, Step
+    from ipython_assistant.engine.models import Model
     from ipython_assistant.engine.sandbox import Sandbox
 
 NO_INTERPRETER: Final = (
@@ -52,8 +41,8 @@ _log = logging.getLogger(__name__)
 class PastTurn:
     """What a later response continues from: all that was said up to and with the answer, and where code ran."""
 
-    messages: tuple[ChatMessage, ...]
-    container_id: str | None
+    messages: tuple[ChatMessage, ...] = ()
+    container_id: str = ""
 
 
 class StoredResponses:
@@ -69,10 +58,10 @@ class StoredResponses:
         for name, value in kept.items():
             await asyncio.to_thread(Path(self._directory, name).write_text, json.dumps(value), "utf-8")
 
-    def previous(self, response_id: str | None) -> PastTurn:
-        """What a request continues from. Raises ApiError if that response is not stored."""
-        if response_id is None:
-            return PastTurn((), None)
+    def previous(self, response_id: str) -> PastTurn:
+        """What a request continues from; nothing for an empty id. Raises ApiError if that response is not stored."""
+        if not response_id:
+            return PastTurn()
         message = f"Previous response with id '{shortened(response_id)}' not found."
         missing = ApiError(400, message, param="previous_response_id", code="previous_response_not_found")
         found = self._read(response_id, "resp_", missing)
@@ -81,8 +70,7 @@ class StoredResponses:
     def body(self, response_id: str) -> Json:
         """The response of this id. Raises ApiError if it is not stored."""
         missing = ApiError(404, f"Response with id '{shortened(response_id)}' not found.")
-        body: Json = self._read(response_id, "resp_", missing)["body"]
-        return body
+        return dict(self._read(response_id, "resp_", missing)["body"])
 
     def item(self, item_id: str) -> Json:
         """The output item that an `item_reference` refers to. Raises ApiError if no stored response has it."""
@@ -92,8 +80,7 @@ class StoredResponses:
         path = self._directory / name
         if not re.fullmatch(rf"{prefix}\w{{1,99}}", name) or not path.is_file():  # it must not lead elsewhere
             raise missing
-        found: Json = json.loads(path.read_text("utf-8"))
-        return found
+        return dict(json.loads(path.read_text("utf-8")))
 
 
 @dataclass(eq=False, kw_only=True)
@@ -122,40 +109,35 @@ class Responder:
         if model is None:
             raise model_not_found(request.model, self.models)
         previous = self.stored.previous(request.previous_response_id)
-        container = await self._container(request, previous)
-        messages = (*previous.messages, *request.input.messages)
-        begun = new_response(self.mint("resp_"), self.mint.now(), request.echo)
-        output = ResponseOutput(begun, include_outputs=request.include_outputs, mint=self.mint)
+        container = await self._container(request, previous) if request.runs_code else None
+        messages = (*previous.messages, *request.messages)
+        output = ResponseOutput(request, container, self.mint)
         for event in output.begin():
             yield event
         try:
             async with aclosing(_carry_out(model, request, messages, container, output)) as events:
                 async for event in events:
                     yield event
+            ending = output.complete()
         except ModelFailed as error:
-            ending = [*output.end_message(dict), *output.fail(str(error))]
+            ending = output.fail(str(error))
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, the client is told and the log has it
             _log.exception("A response failed")
             ending = output.fail(f"The engine failed: {type(error).__name__}: {error}")
-        else:
-            ending = output.complete()
         if request.store:  # before the last event, since a client may ask for it or go on from it at once
             said = (*messages, ChatMessage("assistant", output.text))
-            await self.stored.put(output.response, PastTurn(said, container.id if container else None))
+            await self.stored.put(output.response, PastTurn(said, container.id if container else ""))
         for event in ending:
             yield event
 
-    async def _container(self, request: ResponseRequest, previous: PastTurn) -> KernelContainer | None:
-        wanted, asked = request.container, request.input
-        if wanted is None:
-            return None
-        uploads = {file_id: self.uploads.get(file_id) for file_id in (*wanted.file_ids, *asked.file_ids)}
-        known = wanted.container_id or asked.container_id or previous.container_id
-        containers = self.containers
-        container = await containers.create(memory=wanted.memory) if known is None else containers.live(known)
+    async def _container(self, request: ResponseRequest, previous: PastTurn) -> KernelContainer:
+        """Where this request's code runs, with the files that the request names or holds."""
+        uploads = {file_id: self.uploads.get(file_id) for file_id in request.file_ids}
+        known, containers = request.container_id or previous.container_id, self.containers
+        container = containers.live(known) if known else await containers.create(memory=request.memory)
         for upload_id, (name, path) in uploads.items():
             await container.provide(upload_id, name, path)
-        for name, content in asked.attachments:
+        for name, content in request.attachments:
             key = hashlib.sha256(name.encode("utf-8", "replace") + b"\0" + content).hexdigest()
             await container.provide(key, name, content)
         return container
@@ -170,24 +152,19 @@ async def _carry_out(
 ) -> AsyncGenerator[Event, None]:
     """Let the model decide step by step; the container is its own meanwhile."""
     if container is None:
-        for event in [*output.refuse(NO_INTERPRETER), *output.end_message(dict)]:
+        for event in output.take(Refuse(NO_INTERPRETER)):
             yield event
         return
     async with container.turn, aclosing(model.answer(await _asked(request, messages, container), container)) as steps:
         async for step in steps:
-            for event in _events_of(step, output, container):
+            for event in output.take(step):
                 yield event
             if isinstance(step, Run):
                 code_run = await container.run(step.code)
-                step.outcome = RunOutcome(
-                    logs="".join(part for part in code_run.shown if isinstance(part, str)),
-                    error=None if code_run.failure is None else str(code_run.failure),
-                    figures=sum(isinstance(part, bytes) for part in code_run.shown),
-                    files=tuple(file.name for file in code_run.files),
-                )
+                step.outcome = code_run.outcome
                 for event in output.ran(code_run):
                     yield event
-        for event in output.end_message(container.linkable):
+        for event in output.end_message():
             yield event
         container.known_files = frozenset(await container.names())
         container.touch()
@@ -209,19 +186,3 @@ async def _asked(request: ResponseRequest, messages: Sequence[ChatMessage], cont
         instructions=request.instructions,
         wishes={wish: request.echo[wish] for wish in WISHES if request.echo.get(wish) is not None},
     )
-
-
-def _events_of(step: Step, output: ResponseOutput, container: KernelContainer) -> list[Event]:
-    """The events of a step, up to where code runs."""
-    match step:
-        case Say(text):
-            return output.say(text)
-        case Refuse(text):
-            return output.end_message(container.linkable) + output.refuse(text)
-        case Run(code):
-            return output.end_message(container.linkable) + output.run(code, container.id)
-        case TokensUsed():
-            output.count(step)
-        case EndEarly(reason):
-            output.incomplete_reason = reason
-    return []

@@ -14,18 +14,18 @@ from dataclasses import asdict
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
+from ipython_assistant.engine.models import EndEarly, Refuse, Run, Say, TokensUsed
 from ipython_assistant.engine.sandbox import MOUNT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator
 
-    from ipython_assistant.engine.api import Event, IdMint, Json
+    from ipython_assistant.engine.api import Event, IdMint, Json, ResponseRequest
+    from ipython_assistant.engine.container import KernelContainer
     from ipython_assistant.engine.kernel_output import CodeRun
-    from ipython_assistant.engine.models import TokensUsed
+    from ipython_assistant.engine.models import Step
 
 LINK: Final = f"sandbox:{MOUNT}/"
-MAX_PUNCTUATION: Final = 8
-"""How many punctuation marks after a link are taken for the sentence's."""
 LONGEST_URL: Final = 4096
 
 _WORD: Final = re.compile(r"\s*\S+|\s+")
@@ -45,24 +45,23 @@ _REPEATED: Final = frozenset({*_RESPONSE, "user", "prompt_cache_key", "safety_id
 """What a response has of its request; the last three may not be null."""
 
 
-def new_response(response_id: str, created_at: int, request: Mapping[str, Any]) -> Json:
-    """A response that has just begun; it repeats what its request has set."""
-    repeated = {key: value for key, value in request.items() if key in _REPEATED and value is not None}
-    return {"id": response_id, "created_at": created_at, **_RESPONSE, **repeated, "background": False}
-
-
 class ResponseOutput:
-    """One response's output: a copy of the response that is given is kept up to date in `response`."""
+    """One response, kept up to date in `response`; it repeats what its request has set.
 
-    def __init__(self, response: Json, *, include_outputs: bool, mint: IdMint) -> None:
-        self.response = response | {"output": []}
-        self.incomplete_reason: str | None = None
-        """Why the answer is not whole, if it is not."""
-        self._include_outputs = include_outputs
+    Files of the container that code made are cited where the text links them.
+    """
+
+    def __init__(self, request: ResponseRequest, container: KernelContainer | None, mint: IdMint) -> None:
+        echo = {key: value for key, value in request.echo.items() if key in _REPEATED and value is not None}
+        about = {"id": mint("resp_"), "created_at": mint.now()}
+        self.response: Json = {**about, **_RESPONSE, **echo, "background": False, "output": []}
+        self._include_outputs = request.include_outputs
+        self._container_id = container.id if container else ""
+        self._linkable = container.linkable if container else dict[str, str]
         self._mint = mint
+        self._incomplete_reason = ""
         self._in_message = False
         self._pieces: list[str] = []
-        self._container_id = ""
         self._used: Counter[str] = Counter()
         self._events = 0
 
@@ -77,30 +76,39 @@ class ResponseOutput:
         """The first two events."""
         return [self._snapshot("created"), self._snapshot("in_progress")]
 
-    def say(self, text: str) -> list[Event]:
-        """Go on with the message, or begin one."""
-        if not text:
-            return []
-        events = [] if self._in_message else self._open_message(_text_part("", []))
-        self._pieces.append(text)
-        return [*events, *self._deltas("output_text", text, logprobs=[])]
+    def take(self, step: Step) -> list[Event]:
+        """The events of a step of the model's, of a `Run` up to where its code runs."""
+        match step:
+            case Say(text):
+                return self._say(text) if text else []
+            case Refuse(text):
+                return self.end_message() + self._refuse(text)
+            case Run(code):
+                return self.end_message() + self._run(code)
+            case TokensUsed():
+                self._used.update(asdict(step))
+            case EndEarly(reason):
+                self._incomplete_reason = reason
+        return []
 
-    def refuse(self, text: str) -> list[Event]:
-        """A whole message that is a refusal."""
-        part = {"type": "refusal", "refusal": text}
-        events = self._open_message(part | {"refusal": ""})
-        events += self._deltas("refusal", text)
-        events.append(self._event("refusal.done", content_index=0, refusal=text))
-        return events + self._close_message(part)
+    def ran(self, outcome: CodeRun) -> list[Event]:
+        """The end of a code call."""
+        self._change({"status": "failed" if outcome.failure else "completed"})
+        if self._include_outputs:
+            outputs = [
+                {"type": "logs", "logs": part}
+                if isinstance(part, str)
+                else {"type": "image", "url": f"data:image/png;base64,{base64.b64encode(part).decode()}"}
+                for part in outcome.shown
+            ]
+            self._change({"outputs": outputs})
+        return [self._event("code_interpreter_call.completed"), self._item_event("done")]
 
-    def end_message(self, files: Callable[[], Mapping[str, str]]) -> list[Event]:
-        """End the message that is being said, if there is one.
-
-        `files` gives those that may be cited: path below `/mnt/data` → id.
-        """
+    def end_message(self) -> list[Event]:
+        """End the message that is being said, if there is one."""
         if not self._in_message:
             return []
-        text, ids = "".join(self._pieces), files()
+        text, ids = "".join(self._pieces), self._linkable()
         cited = [
             {
                 "type": "container_file_citation",
@@ -119,40 +127,10 @@ class ResponseOutput:
         events.append(self._event("output_text.done", content_index=0, text=text, logprobs=[]))
         return events + self._close_message(_text_part(text, cited))
 
-    def run(self, code: str, container_id: str) -> list[Event]:
-        """A code call, up to where the code runs."""
-        self._container_id = container_id
-        call: Json = {"id": self._mint("ci_"), "type": "code_interpreter_call", "status": "in_progress", "code": ""}
-        call |= {"container_id": container_id, "outputs": [] if self._include_outputs else None}
-        self.response["output"].append(call)
-        events = [self._item_event("added"), self._event("code_interpreter_call.in_progress")]
-        self._change({"code": code})
-        lines = code.splitlines(keepends=True)
-        events += [self._event("code_interpreter_call_code.delta", delta=line) for line in lines]
-        events.append(self._event("code_interpreter_call_code.done", code=code))
-        return [*events, self._event("code_interpreter_call.interpreting")]
-
-    def ran(self, outcome: CodeRun) -> list[Event]:
-        """The end of a code call."""
-        self._change({"status": "failed" if outcome.failure else "completed"})
-        if self._include_outputs:
-            outputs = [
-                {"type": "logs", "logs": part}
-                if isinstance(part, str)
-                else {"type": "image", "url": f"data:image/png;base64,{base64.b64encode(part).decode()}"}
-                for part in outcome.shown
-            ]
-            self._change({"outputs": outputs})
-        return [self._event("code_interpreter_call.completed"), self._item_event("done")]
-
-    def count(self, used: TokensUsed) -> None:
-        """Count tokens."""
-        self._used.update(asdict(used))
-
     def complete(self) -> list[Event]:
-        """The last event of a response that went well, or is not whole for an `incomplete_reason`."""
-        if self.incomplete_reason is not None:
-            return [self._end("incomplete", incomplete_details={"reason": self.incomplete_reason})]
+        """The last event of a response that went well, or is not whole because its model said so."""
+        if self._incomplete_reason:
+            return [self._end("incomplete", incomplete_details={"reason": self._incomplete_reason})]
         return [self._end("completed", completed_at=self._mint.now())]
 
     def fail(self, message: str) -> list[Event]:
@@ -162,20 +140,33 @@ class ResponseOutput:
         """
         error = {"code": "server_error", "message": message}
         flat = error | {"param": None}
-        told = self._numbered("error", **flat, error={"type": "server_error", **flat})
-        return [told, self._end("failed", error=error)]
+        events = self.end_message()
+        events.append(self._numbered("error", **flat, error={"type": "server_error", **flat}))
+        return [*events, self._end("failed", error=error)]
 
-    def _end(self, status: str, **fields: Any) -> Event:
-        used = self._used
-        usage = {
-            "input_tokens": used["input"],
-            "input_tokens_details": {"cache_write_tokens": 0, "cached_tokens": used["cached"]},
-            "output_tokens": used["output"],
-            "output_tokens_details": {"reasoning_tokens": used["thought"]},
-            "total_tokens": used["input"] + used["output"],
-        }
-        self.response |= {"status": status, "usage": usage, **fields}
-        return self._snapshot(status)
+    def _say(self, text: str) -> list[Event]:
+        """Go on with the message, or begin one."""
+        events = [] if self._in_message else self._open_message(_text_part("", []))
+        self._pieces.append(text)
+        return [*events, *self._deltas("output_text", text, logprobs=[])]
+
+    def _refuse(self, text: str) -> list[Event]:
+        part = {"type": "refusal", "refusal": text}
+        events = self._open_message(part | {"refusal": ""})
+        events += self._deltas("refusal", text)
+        events.append(self._event("refusal.done", content_index=0, refusal=text))
+        return events + self._close_message(part)
+
+    def _run(self, code: str) -> list[Event]:
+        call: Json = {"id": self._mint("ci_"), "type": "code_interpreter_call", "status": "in_progress", "code": ""}
+        call |= {"container_id": self._container_id, "outputs": [] if self._include_outputs else None}
+        self.response["output"].append(call)
+        events = [self._item_event("added"), self._event("code_interpreter_call.in_progress")]
+        self._change({"code": code})
+        lines = code.splitlines(keepends=True)
+        events += [self._event("code_interpreter_call_code.delta", delta=line) for line in lines]
+        events.append(self._event("code_interpreter_call_code.done", code=code))
+        return [*events, self._event("code_interpreter_call.interpreting")]
 
     def _open_message(self, empty_part: Json) -> list[Event]:
         self._in_message, self._pieces = True, []
@@ -190,6 +181,18 @@ class ResponseOutput:
 
     def _deltas(self, kind: str, text: str, **more: Any) -> list[Event]:
         return [self._event(f"{kind}.delta", content_index=0, delta=word, **more) for word in _WORD.findall(text)]
+
+    def _end(self, status: str, **fields: Any) -> Event:
+        used = self._used
+        usage = {
+            "input_tokens": used["input"],
+            "input_tokens_details": {"cache_write_tokens": 0, "cached_tokens": used["cached"]},
+            "output_tokens": used["output"],
+            "output_tokens_details": {"reasoning_tokens": used["thought"]},
+            "total_tokens": used["input"] + used["output"],
+        }
+        self.response |= {"status": status, "usage": usage, **fields}
+        return self._snapshot(status)
 
     def _change(self, fields: Json) -> None:
         """Change the item that is being made; copies of it that were sent stay as they are."""
@@ -221,9 +224,7 @@ def links(text: str, names: Collection[str]) -> Iterator[tuple[str, int, int]]:
     longest_first = sorted(names, key=len, reverse=True)
     for found in _LINK_URL.finditer(text):
         start, url = found.start("url"), found["url"]
-        shortest = max(len(url.rstrip(".,;:!?")), len(url) - MAX_PUNCTUATION)
-        ends = [start + length for length in range(len(url), shortest - 1, -1)]
-        decoded = ((urllib.parse.unquote(text[start:end]), end) for end in ends)
+        decoded = ((urllib.parse.unquote(part), start + len(part)) for part in (url, url.rstrip(".,;:!?")))
         fitting = ((name, start + len(name)) for name in longest_first if text.startswith(name, start))
         as_they_stand = ((name, end) for name, end in fitting if not _NAME_GOES_ON.match(text, end))
         for name, end in chain(decoded, as_they_stand):

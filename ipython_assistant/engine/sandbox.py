@@ -110,19 +110,19 @@ class VisiblePaths:
 
 
 class ContainerPaths:
-    """A container's places on this machine: its code reaches `work` and `home`, not `aside`, `log` and `group`.
+    """A container's places on this machine: its code reaches `work` and `home`, not `log` and `group`.
 
     In `group` is the number of its group of processes, which end with the engine where no namespace ends them.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.work, self.home, self.aside = directory / "data", directory / "home", directory / "aside"
+        self.work, self.home = directory / "data", directory / "home"
         self.log, self.group = directory / "log", directory / "group"
 
     def make(self) -> None:
         """Make the directories, all of them new."""
-        for path in (self.work, self.aside, *(self.home / part for part in ("tmp", "shm", "mpl"))):
+        for path in (self.work, *(self.home / part for part in ("tmp", "shm", "mpl"))):
             path.mkdir(parents=True)
 
 

@@ -140,23 +140,11 @@ def test_every_answer_carries_its_own_x_request_id(engine, client, container):
 
 def test_missing_values_are_left_out_where_the_description_forbids_null(engine, client):
     created, *_, completed = engine.events("1")
-    empty = json.loads(engine.request("GET", "/v1/containers?name=nothing")[2])
+    container = client.containers.create(name="empty").id
+    empty = json.loads(engine.request("GET", f"/v1/containers/{container}/files")[2])
     file = client.files.create(file=("a.csv", b"1"), purpose="user_data")
 
     assert {"user", "usage"}.isdisjoint(created["response"])
     assert completed["response"]["usage"]["total_tokens"] == 0
     assert (empty["data"], empty["first_id"], empty["last_id"]) == ([], "", "")
     assert {"expires_at", "status_details"}.isdisjoint(file.model_dump(exclude_unset=True))
-
-
-@pytest.mark.slow
-def test_a_second_upload_of_a_name_keeps_the_first_one_available(engine, client):
-    container = client.containers.create(name="twice").id
-    upload = client.containers.files.create
-    first, second = [upload(container, file=("a.csv", content)) for content in (b"first", b"second")]
-    content = client.containers.files.content.retrieve
-
-    assert logs(engine.ask("print(open('a.csv').read())", container=container)) == "second\n"
-    assert content(first.id, container_id=container).read() == b"first"
-    assert content(second.id, container_id=container).read() == b"second"
-    assert [row.id for row in client.containers.files.list(container)] == [second.id]

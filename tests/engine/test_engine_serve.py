@@ -117,11 +117,11 @@ def test_the_container_that_was_used_least_recently_makes_room(narrow):
 def test_the_id_of_a_response_leads_to_no_other_file(tmp_path, name):
     (tmp_path / "token").write_text('{"body": {}}')
     stored = StoredResponses(tmp_path / "responses")
-    asyncio.run(stored.put({"id": "resp_1", "output": [{"id": "msg_1"}]}, PastTurn((), None)))
+    asyncio.run(stored.put({"id": "resp_1", "output": [{"id": "msg_1"}]}, PastTurn()))
 
     with pytest.raises(ApiError):
         stored.body(name)
-    assert (stored.previous("resp_1"), stored.item("msg_1")) == (PastTurn((), None), {"id": "msg_1"})
+    assert (stored.previous("resp_1"), stored.item("msg_1")) == (PastTurn(), {"id": "msg_1"})
 
 
 @pytest.mark.slow
