@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import threading
 
 TYPE_CHECKING = False  # typing's own name for it, without importing typing
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Hooks:
         self._directory = directory
         self._traits: AssistantMagics | None = None
         self._session: Session | None = None
+        self._lock = threading.RLock()
         self.warmth: Warmth | None = None
 
     def assistant(self, line: str, cell: str | None = None) -> Answer | None:
@@ -59,23 +61,39 @@ class Hooks:
     @property
     def traits(self) -> AssistantMagics:
         """The settings, made when they are first needed; from then on `%config AssistantMagics` knows them."""
-        if self._traits is None:
-            from ipython_assistant.config import AssistantMagics
+        with self._lock:
+            if self._traits is None:
+                from ipython_assistant.config import AssistantMagics
 
-            self._traits = AssistantMagics(parent=self._shell)
-            self._shell.configurables.append(self._traits)
-        return self._traits
+                self._traits = AssistantMagics(parent=self._shell)
+                self._shell.configurables.append(self._traits)
+            return self._traits
 
     @property
     def session(self) -> Session:
         """This shell's session, made when it is first needed."""
-        if self._session is None:
-            from pathlib import Path
+        with self._lock:
+            if self._session is None:
+                from pathlib import Path
 
-            from ipython_assistant.session import Session
+                from ipython_assistant.session import Session
 
-            self._session = Session(self._shell, self.traits, Path(self._directory))
-        return self._session
+                self._session = Session(self._shell, self.traits, Path(self._directory))
+            return self._session
+
+    def start_engine(self) -> None:
+        """Start the engine, if it would answer, before there is a question, which then waits for no process."""
+        from ipython_assistant.errors import AssistantError
+        from ipython_assistant.who_answers import other_services_recorded
+
+        session = self.session
+        try:
+            settings = session.settings
+            answers = settings.service == "local" and settings.mode != "replay"
+            if answers and not other_services_recorded(settings, session.recordings(settings)):
+                session.connect(settings)
+        except (AssistantError, OSError):
+            return  # the first question says it, where somebody reads it
 
     def keep_lines(self, lines: list[str]) -> list[str]:
         """Input transformer for lines that IPython would refuse or misread before any magic sees them.
@@ -175,7 +193,7 @@ def load(shell: Any) -> None:
     if "cellId" in parent.get("metadata", {}):
         from ipython_assistant.service.background import warm_when_idle
 
-        hooks.warmth = warm_when_idle(shell.events)
+        hooks.warmth = warm_when_idle(shell.events, hooks.start_engine)
 
 
 def unload(shell: Any) -> None:

@@ -149,6 +149,13 @@ engine.stop()
     assert (ran.stdout.strip() in {"bubblewrap", "landlock", "none"}, ran.returncode) == (True, 0), ran.stderr
 
 
+def test_an_engine_that_was_started_before_there_is_a_question_answers_it(shell):
+    hooks_of(shell).start_engine()
+    pid = engine_pid(shell)
+    assert run(shell, python("print(1)"))[0].logs == "1\n"
+    assert engine_pid(shell) == pid
+
+
 @pytest.mark.slow
 def test_the_engine_dying_in_mid_turn_is_two_lines_with_its_last_words_and_the_next_cell_works(shell, when_running):
     run(shell, python("open('first.txt', 'w').write('1')"))

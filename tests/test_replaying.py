@@ -16,6 +16,7 @@ from tests_support.scripted import Answer
 
 from ipython_assistant import config, errors, turn_sources
 from ipython_assistant.core import request
+from ipython_assistant.magics import hooks_of
 from ipython_assistant.service.stream import EventStream
 
 CSV = b"district,coverage\nA,0.5\nB,0.75\n"
@@ -241,6 +242,7 @@ def test_a_hosted_notebook_without_a_key_is_never_answered_without_a_model(noteb
         notebook.ask("B", "Another question.", line)
     assert "openai" in caught.value.message
     assert "OPENAI_API_KEY" in caught.value.hint
+    hooks_of(notebook.shell).start_engine()
     assert all(connection.engine_pid is None for connection in notebook.session.connections)
     if mode == "auto":
         assert "replay  (there is no key" in notebook.cell("S", "%assistant status").printed

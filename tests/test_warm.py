@@ -1,12 +1,20 @@
-"""service.background: imports while nobody waits, and only then."""
+"""service.background: imports while nobody waits, and only then; the engine that would answer is started at last."""
 
 import sys
+import threading
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
+from ipython_assistant.magics import hooks_of
 from ipython_assistant.service import background
 from ipython_assistant.service.background import Warmth
+
+
+@pytest.fixture
+def ended():
+    """Set when everything is imported."""
+    return threading.Event()
 
 
 @pytest.fixture
@@ -29,20 +37,21 @@ def finished(warmth):
     return not warmth._timer.is_alive()
 
 
-def test_it_begins_after_a_cell_ended_and_imports_everything(modules):
+def test_it_begins_after_a_cell_ended_and_imports_everything(modules, ended):
     import gate
 
     gate.go.set()
-    warmth = Warmth(modules, idle_s=0)
+    warmth = Warmth(ended.set, modules, idle_s=0)
     warmth.cell_ended()
 
     assert finished(warmth)
     assert warmth.left == []
     assert set(modules) <= set(sys.modules)
+    assert ended.is_set()
 
 
-def test_it_does_not_begin_while_a_cell_runs(modules):
-    warmth = Warmth(modules, idle_s=60)
+def test_it_does_not_begin_while_a_cell_runs(modules, ended):
+    warmth = Warmth(ended.set, modules, idle_s=60)
     warmth.cell_ended()
     warmth.cell_began()
 
@@ -51,10 +60,10 @@ def test_it_does_not_begin_while_a_cell_runs(modules):
     assert not set(modules) & set(sys.modules)
 
 
-def test_a_cell_that_begins_stops_it_after_the_module_at_hand_and_the_next_pause_goes_on(modules):
+def test_a_cell_that_begins_stops_it_after_the_module_at_hand_and_the_next_pause_goes_on(modules, ended):
     import gate
 
-    warmth = Warmth(modules, idle_s=0)
+    warmth = Warmth(ended.set, modules, idle_s=0)
     warmth.cell_ended()
     assert gate.reached.wait(20)
     warmth.cell_began()
@@ -62,17 +71,19 @@ def test_a_cell_that_begins_stops_it_after_the_module_at_hand_and_the_next_pause
 
     assert finished(warmth)
     assert warmth.left == ["warm_three"]
+    assert not ended.is_set()
     warmth.cell_ended()
     assert finished(warmth)
     assert warmth.left == []
 
 
-def test_a_module_that_cannot_be_imported_ends_it_quietly():
-    warmth = Warmth(("no_such_module_anywhere", "json"), idle_s=0)
+def test_a_module_that_cannot_be_imported_ends_it_quietly(ended):
+    warmth = Warmth(ended.set, ("no_such_module_anywhere", "json"), idle_s=0)
     warmth.cell_ended()
 
     assert finished(warmth)
     assert warmth.left == []
+    assert not ended.is_set()
 
 
 def test_every_module_it_names_is_there():
@@ -99,3 +110,14 @@ def test_only_a_live_front_end_is_warmed_with_a_key_or_without(notebook_dir, mon
         assert not any(isinstance(owner, Warmth) for owner in left)
     finally:
         InteractiveShell.clear_instance()
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{"OPENAI_API_KEY": "sk-0"}, {"IPYTHON_ASSISTANT_MODE": "replay"}, {"IPYTHON_ASSISTANT_SERVICE": "azure"}],
+)
+def test_no_engine_is_started_where_it_would_not_answer(shell, monkeypatch, variables):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    hooks_of(shell).start_engine()
+    assert list(hooks_of(shell).session.connections) == []

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.limit_monitor import ContainerLimits
     from ipython_assistant.engine.sandbox import Sandbox
 
-MAX_CONTAINERS: Final = 64
 MAX_EXPIRED_LISTED: Final = 1000
 """How many expired containers are still known as such."""
 RESERVE_AFTER_S: Final = 5.0
@@ -179,7 +178,7 @@ class ContainerPool:
         environment: Mapping[str, str],
         *,
         mint: IdMint,
-        most: int = MAX_CONTAINERS,
+        most: int,
     ) -> None:
         self._directory = directory
         self._limits = limits

@@ -25,6 +25,7 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from ipython_assistant.engine.container_folder import remove_tree
 from ipython_assistant.engine.kernel_output import CodeFailure, CodeRun, KernelOutput
 from ipython_assistant.engine.limit_monitor import INTERRUPT_GRACE_S, LimitMonitor
+from ipython_assistant.engine.sandbox import inherited
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -33,16 +34,6 @@ if TYPE_CHECKING:
 
     from ipython_assistant.engine.limit_monitor import ContainerLimits
     from ipython_assistant.engine.sandbox import ContainerPaths, Sandbox, VisiblePaths
-
-_INHERITED: Final = frozenset(
-    {
-        "PATH", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME",
-        "VIRTUAL_ENV", "CONDA_PREFIX",
-        "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS",
-        "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "NUMBER_OF_PROCESSORS"
-    }
-)  # fmt: skip
-"""What a kernel inherits of the engine's environment, besides `LC_*`: never a key, a token or a home."""
 
 _OPTIONS: Final = ("--HistoryManager.enabled=False", "--InteractiveShell.colors=NoColor")
 # The debugger is of no use here; it would take a while to load, and listen on a TCP port.
@@ -151,7 +142,7 @@ class KernelLauncher:
         """Start the kernel of this manager; return the process id from which all its processes descend."""
         visible = self.visible
         environment = {
-            **{key: self.environment[key] for key in self.environment if key in _INHERITED or key.startswith("LC_")},
+            **inherited(self.environment),
             **dict.fromkeys(("HOME", "USERPROFILE"), visible.home),
             **dict.fromkeys(("TMPDIR", "TEMP", "TMP", "JUPYTER_RUNTIME_DIR"), visible.temp),
             "IPYTHONDIR": f"{visible.home}/ipython",

@@ -26,7 +26,7 @@ from ipython_assistant.engine import confine
 from ipython_assistant.engine.limit_monitor import ContainerLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 SandboxKind = Literal["bubblewrap", "landlock", "none"]
 SANDBOX_KINDS: Final[tuple[SandboxKind, ...]] = ("bubblewrap", "landlock", "none")
@@ -38,6 +38,16 @@ HOME: Final = "/home/user"
 OPEN_FILES: Final = 1024
 THREAD_HEADROOM: Final = 1024
 """Processes and threads that may be started elsewhere meanwhile: the system's limit counts all of this user's."""
+
+_INHERITED: Final = frozenset(
+    {
+        "PATH", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME",
+        "VIRTUAL_ENV", "CONDA_PREFIX",
+        "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS",
+        "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "NUMBER_OF_PROCESSORS"
+    }
+)  # fmt: skip
+"""What is passed on of the engine's environment, besides `LC_*`: never a key, a token or a home."""
 
 _MOUNTED: Final = re.compile(rf"(?<![\w.~-]){re.escape(MOUNT)}(?![\w.-])")
 _CELL_FILE: Final = re.compile(r"(?:/tmp)?[/\\]ipykernel_\d+[/\\]\d+\.py")
@@ -180,6 +190,11 @@ def strongest(
     return Sandbox("none", "; ".join(reasons) or "it was switched off")
 
 
+def inherited(environment: Mapping[str, str]) -> dict[str, str]:
+    """What code inherits of the engine's environment: never a key, a token or a home."""
+    return {name: value for name, value in environment.items() if name in _INHERITED or name.startswith("LC_")}
+
+
 def attempt(sandbox: Sandbox, directory: Path, *, limits: ContainerLimits | None = None) -> str | None:
     """Why a sandbox does not hold, or None: code is run in it that tries to get out."""
     allowed = replace(limits or ContainerLimits(0), memory_bytes=psutil.virtual_memory().total)
@@ -193,7 +208,12 @@ def attempt(sandbox: Sandbox, directory: Path, *, limits: ContainerLimits | None
             [sys.executable, "-P", "-c", _PROBE, task], paths=paths, sockets=sockets, limits=allowed
         )
         # The end of the sandbox is the end of its group.
-        of_its_own: Any = {"cwd": paths.work, "start_new_session": True, "timeout": PROBE_TIMEOUT_S}
+        of_its_own: Any = {
+            "cwd": paths.work,
+            "start_new_session": True,
+            "timeout": PROBE_TIMEOUT_S,
+            "env": inherited(os.environ),
+        }
         try:
             ran = subprocess.run(command, capture_output=True, text=True, check=False, **of_its_own)
         except (OSError, subprocess.TimeoutExpired) as error:

@@ -21,27 +21,23 @@ import tempfile
 import threading
 import time
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tornado import web
-from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_sockets
-
+from ipython_assistant.core.providers import BASIC
 from ipython_assistant.engine.api import IdMint
-from ipython_assistant.engine.container import MAX_CONTAINERS, ContainerPool
 from ipython_assistant.engine.container_folder import UploadStore, removal, remove_tree
-from ipython_assistant.engine.handlers import ROUTES, JsonHandler
 from ipython_assistant.engine.limit_monitor import GIB, ContainerLimits, default_limits
-from ipython_assistant.engine.models import ModelFailed
-from ipython_assistant.engine.models.chat_models import OfferedModels, add_model_options
-from ipython_assistant.engine.responder import Responder, StoredResponses
+from ipython_assistant.engine.models import SILENCE_S, ModelFailed
 from ipython_assistant.engine.sandbox import SANDBOX_KINDS, SandboxKind, strongest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
+    from ipython_assistant.engine.container import ContainerPool
     from ipython_assistant.engine.models import Model
+    from ipython_assistant.engine.models.chat_models import OfferedModels
 
 ADDRESS: Final = "127.0.0.1"
 PARENT_POLL_S: Final = 0.5
@@ -68,7 +64,7 @@ class EngineOptions:
     token: str = field(default="", repr=False)
     sandboxes: tuple[SandboxKind, ...] = SANDBOX_KINDS
     limits: ContainerLimits = field(default_factory=default_limits)
-    containers: int = MAX_CONTAINERS
+    containers: int = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         token = os.environ.get(TOKEN, "") if given.token_file is None else given.token_file.read_text().strip()
         sandboxes = SANDBOX_KINDS if given.sandbox == "auto" else (given.sandbox,)
         limits = replace(default_limits(), memory_bytes=given.memory, disk_bytes=given.disk)
-        models = OfferedModels(given.models, os.environ, every=given.any_model, silence_s=given.silence)
         options = EngineOptions(given.port, token, sandboxes, limits)
-        asyncio.run(_serve(models, options, standing=given.standing))
+        asyncio.run(_serve(given, options))
     except (ValueError, ModelFailed, OSError) as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
     return 0
@@ -113,7 +108,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--standing", action="store_true", help="go on when standard input ends; stop at a signal")
     add("--port", type=int, default=0, help="port to listen on (default: a free one)")
     add("--token-file", type=Path, metavar="PATH", help=f"file with the token (or set {TOKEN})")
-    add_model_options(parser)
+    add = parser.add_argument_group("who answers").add_argument
+    add(
+        "--model", action="append", default=[], dest="models", metavar="NAME",
+        help="offer this model: ollama/NAME, anthropic/NAME, http://localhost:8080/v1/NAME, a GGUF file, ...; may be "
+        f"given several times. {BASIC} is always offered",
+    )  # fmt: skip
+    add("--silence", type=float, default=SILENCE_S, metavar="S", help="seconds without a byte (default: %(default)g)")
+    add("--any-model", action="store_true", help="answer for any model that a request names, whether offered or not")
     add = parser.add_argument_group("what code may do").add_argument
     kinds, usual = ["auto", *SANDBOX_KINDS], default_limits()
     add("--sandbox", choices=kinds, default="auto", help="how code is confined (default: best)")
@@ -131,8 +133,14 @@ def _size(text: str) -> int:
     return int(float(number) * unit)
 
 
-async def _serve(models: OfferedModels, options: EngineOptions, *, standing: bool) -> None:
-    over, loop = asyncio.Event(), asyncio.get_running_loop()
+async def _serve(given: argparse.Namespace, options: EngineOptions) -> None:
+    over, loop, standing = asyncio.Event(), asyncio.get_running_loop(), given.standing
+
+    @cache
+    def offered() -> OfferedModels:
+        from ipython_assistant.engine.models.chat_models import OfferedModels
+
+        return OfferedModels(given.models, os.environ, every=given.any_model, silence_s=given.silence)
 
     def end(*_: object) -> None:
         loop.call_soon_threadsafe(over.set)
@@ -143,18 +151,18 @@ async def _serve(models: OfferedModels, options: EngineOptions, *, standing: boo
     if not standing:
         for wait in (_await_end_of_input, _await_another_parent):
             threading.Thread(target=wait, args=(end,), daemon=True).start()
-    async with running_engine(models, options=options) as engine:
+    async with running_engine(offered, options=options) as engine:
         sys.stdout.write(json.dumps(asdict(engine)) + "\n")
         sys.stdout.flush()
         if standing:
             sys.stderr.write(_welcome(engine))
         await over.wait()
-    await models.close()
+    await offered().close()
 
 
 @contextlib.asynccontextmanager
 async def running_engine(
-    models: Mapping[str, Model],
+    offered: Callable[[], Mapping[str, Model]],
     *,
     clock: Callable[[], float] = time.time,
     environment: Mapping[str, str] | None = None,
@@ -162,7 +170,8 @@ async def running_engine(
 ) -> AsyncIterator[EngineAddress]:
     """Run an engine. When the block ends, or is cancelled, all its processes have ended and its directory is gone.
 
-    Containers expire by the `clock`, in seconds since the epoch; kernels get a few harmless variables of `environment`.
+    `offered` makes its models, in a thread. Containers expire by the `clock`, in seconds since the epoch; kernels get a
+    few harmless variables of `environment`.
     Raises ValueError for a token that can be guessed, OSError where the port cannot be listened on.
     """
     options = options or EngineOptions()
@@ -170,39 +179,56 @@ async def running_engine(
         raise ValueError(f"The token is too short: {SHORTEST_TOKEN} characters at least.")
     mint = IdMint(clock)
     with _private_directory() as directory:
-        sandbox = await asyncio.to_thread(strongest, directory / "s", options.sandboxes, limits=options.limits)
+        # The first answer waits for all of this, so that modules are imported while another process works: first the
+        # one that tries the sandbox, then the first kernel.
+        trial = asyncio.create_task(
+            asyncio.to_thread(strongest, directory / "s", options.sandboxes, limits=options.limits)
+        )
+        await asyncio.sleep(0)
+        from tornado import web
+        from tornado.httpserver import HTTPServer
+        from tornado.netutil import bind_sockets
+
+        from ipython_assistant.engine.container import ContainerPool
+        from ipython_assistant.engine.handlers import ROUTES, JsonHandler
+        from ipython_assistant.engine.responder import Responder, StoredResponses
+
+        sandbox = await trial
         launch_with = (sandbox, options.limits, os.environ if environment is None else environment)
         containers = ContainerPool(directory / "c", *launch_with, mint=mint, most=options.containers)
-        engine = Responder(
-            models=models,
-            containers=containers,
-            uploads=UploadStore(directory / "files"),
-            stored=StoredResponses(directory / "responses"),
-            mint=mint,
-            sandbox=sandbox,
-            token=options.token or secrets.token_urlsafe(32),
-            upload_bytes=options.limits.disk_bytes,
-            started_at=mint.now(),
-        )
-        application = web.Application(
-            [(path, handler, {"engine": engine, "methods": methods}) for path, handler, methods in ROUTES],
-            default_handler_class=JsonHandler,
-            default_handler_args={"engine": engine, "methods": {}},
-        )
-        server = HTTPServer(application, chunk_size=256 * 1024, max_body_size=MAX_BODY_BYTES)
-        sockets = bind_sockets(options.port, ADDRESS)
-        server.add_sockets(sockets)
         containers.reserve()
         retiring = asyncio.create_task(_retire(containers))
         try:
-            url = f"http://{ADDRESS}:{sockets[0].getsockname()[1]}/v1"
-            shown = "" if options.token else engine.token
-            yield EngineAddress(url, shown, os.getpid(), sandbox.kind, sandbox.reason, tuple(models))
+            models = await asyncio.to_thread(offered)
+            engine = Responder(
+                models=models,
+                containers=containers,
+                uploads=UploadStore(directory / "files"),
+                stored=StoredResponses(directory / "responses"),
+                mint=mint,
+                sandbox=sandbox,
+                token=options.token or secrets.token_urlsafe(32),
+                upload_bytes=options.limits.disk_bytes,
+                started_at=mint.now(),
+            )
+            application = web.Application(
+                [(path, handler, {"engine": engine, "methods": methods}) for path, handler, methods in ROUTES],
+                default_handler_class=JsonHandler,
+                default_handler_args={"engine": engine, "methods": {}},
+            )
+            server = HTTPServer(application, chunk_size=256 * 1024, max_body_size=MAX_BODY_BYTES)
+            sockets = bind_sockets(options.port, ADDRESS)
+            server.add_sockets(sockets)
+            try:
+                url = f"http://{ADDRESS}:{sockets[0].getsockname()[1]}/v1"
+                shown = "" if options.token else engine.token
+                yield EngineAddress(url, shown, os.getpid(), sandbox.kind, sandbox.reason, tuple(models))
+            finally:
+                server.stop()
         finally:
             retiring.cancel()
-            server.stop()
             await containers.stop()
-            await server.close_all_connections()
+        await server.close_all_connections()
 
 
 @contextlib.contextmanager

@@ -75,10 +75,13 @@ MODULES = (
 
 
 class Warmth:
-    """What is `left` to import, module by module, once no cell has run for `idle_s` seconds."""
+    """What is `left` to import, one by one, once no cell has run for `idle_s` seconds; `at_last` is called then."""
 
-    def __init__(self, modules: tuple[str, ...] = MODULES, idle_s: float = IDLE_S) -> None:
+    def __init__(
+        self, at_last: Callable[[], object], modules: tuple[str, ...] = MODULES, idle_s: float = IDLE_S
+    ) -> None:
         self.left = list(modules)
+        self._at_last = at_last
         self._idle_s = idle_s
         self._busy = threading.Event()
         self._timer: threading.Timer | None = None
@@ -116,11 +119,13 @@ class Warmth:
                 self.left.clear()
                 return
             del self.left[:1]
+            if not self.left:
+                self._at_last()
 
 
-def warm_when_idle(events: Any) -> Warmth:
-    """Import once no cell runs; `events` is the shell's `EventManager`."""
-    warmth = Warmth()
+def warm_when_idle(events: Any, at_last: Callable[[], object]) -> Warmth:
+    """Import once no cell runs, and then call `at_last`; `events` is the shell's `EventManager`."""
+    warmth = Warmth(at_last)
     events.register("pre_run_cell", warmth.cell_began)
     events.register("post_run_cell", warmth.cell_ended)
     return warmth

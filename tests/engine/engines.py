@@ -218,7 +218,7 @@ def in_thread(models: Mapping[str, Any] | None = None, **arguments: Any) -> Iter
     over, offered = asyncio.Event(), models or {"basic": Basic()}
 
     async def serve_until_over() -> None:
-        async with running_engine(offered, **arguments) as made:
+        async with running_engine(lambda: offered, **arguments) as made:
             started.append(Running(made.url, made.token, made.pid, made.models, made.sandbox))
             ready.set()
             await over.wait()

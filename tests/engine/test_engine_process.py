@@ -147,7 +147,9 @@ def leave(engine, container, code):
 
 def test_the_engine_imports_nothing_heavy():
     code = (
-        "import sys, ipython_assistant.engine.server\nprint(sorted({name.partition('.')[0] for name in sys.modules}))"
+        "import sys, ipython_assistant.engine.server, ipython_assistant.engine.handlers\n"
+        "import ipython_assistant.engine.container, ipython_assistant.engine.models.chat_models\n"
+        "print(sorted({name.partition('.')[0] for name in sys.modules}))"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 

@@ -25,7 +25,7 @@ from ipython_assistant.core.providers import (
 )
 from ipython_assistant.engine.models import ModelFailed, Refuse, Say
 from ipython_assistant.engine.models.basic import Basic, carry_out, run_as_given
-from ipython_assistant.engine.models.chat_server import SILENCE_S, ChatServer
+from ipython_assistant.engine.models.chat_server import ChatServer
 from ipython_assistant.engine.models.free_python import PDFS, PICTURES, FreePython, files_of, is_about_tables, profiles
 from ipython_assistant.engine.models.gguf import Runtimes
 from ipython_assistant.engine.models.plan.reader import Cannot, PlanReader, Refusal, refusal_text
@@ -33,7 +33,6 @@ from ipython_assistant.engine.models.safe_markdown import fenced, inline_code, l
 from ipython_assistant.engine.models.share import Told
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, MutableMapping, Sequence
 
     from ipython_assistant.engine.models import Ask, Interpreter, Model, Step
@@ -166,15 +165,3 @@ class OfferedModels(Mapping[str, "Model"]):
             happened = f"The key in {MODEL_KEY} is for {self._keyed_host}, and is not sent to {host} as well."
             raise ModelFailed(f"{happened}\nRestart the kernel to use it for another server.")
         return key
-
-
-def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """Teach a parser which models are offered."""
-    add = parser.add_argument_group("who answers").add_argument
-    add(
-        "--model", action="append", default=[], dest="models", metavar="NAME",
-        help="offer this model: ollama/NAME, anthropic/NAME, http://localhost:8080/v1/NAME, a GGUF file, ...; may be "
-        f"given several times. {Basic.name} is always offered",
-    )  # fmt: skip
-    add("--silence", type=float, default=SILENCE_S, metavar="S", help="seconds without a byte (default: %(default)g)")
-    add("--any-model", action="store_true", help="answer for any model that a request names, whether offered or not")

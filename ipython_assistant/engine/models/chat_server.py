@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from ipython_assistant.core.providers import LOOPBACK
-from ipython_assistant.engine.models import ModelFailed, TokensUsed
+from ipython_assistant.engine.models import SILENCE_S, ModelFailed, TokensUsed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-SILENCE_S: Final = 300.0
-"""Seconds without a byte from the server before it is given up, where the request sets no limit."""
 CONNECT_S: Final = 5.0
 MAX_TOKENS: Final = 4_096
 """The longest completion that is asked for, where the caller sets no limit: an endless answer has an end."""
