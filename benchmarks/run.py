@@ -338,6 +338,16 @@ def finding(runs: int) -> bool:
     return report("looking for model servers, once / 0.25 s", silent / 0.25, 1.0, detail)
 
 
+def first_answer(runs: int) -> bool:
+    """The first answer of `basic` in a new kernel: asked at once, and once a person could have typed the question."""
+    rows = in_turn({wait: partial(child, "first_answer_child.py", wait) for wait in ("0", "5")}, min(runs, 3))
+    met = [
+        report(f"first answer of `basic`, asked {when} / 1.5 s", rows[wait]["s"] / 1.5, 1.0, f"{rows[wait]['s']:.2f} s")
+        for wait, when in (("0", "right after %load_ext"), ("5", "5 s after it"))
+    ]
+    return all(met)
+
+
 BENCHMARKS = {
     "finding": finding,
     "load": load,
@@ -347,6 +357,7 @@ BENCHMARKS = {
     "live": live,
     "preview": preview,
     "engine": engine,
+    "first-answer": first_answer,
     "replay": replay,
     "inputs": inputs,
 }
