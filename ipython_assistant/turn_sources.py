@@ -18,7 +18,7 @@ from ipython_assistant.core.conversation import PlacedTurn
 from ipython_assistant.core.fold import TurnFold
 from ipython_assistant.core.recording import RecordedFile, RecordedInput, Recording, stamp, turn_digest
 from ipython_assistant.core.redaction import redacted_turn, secrets_in
-from ipython_assistant.core.turn import without_code_outputs, without_pictures
+from ipython_assistant.core.turn import without_pictures
 from ipython_assistant.display.live import BAR_FROM_BYTES, DOING, transfer_in_words
 from ipython_assistant.errors import AssistantError, Interrupted, ModelUnknown, Refused, TurnNotKept
 from ipython_assistant.service.downloads import DownloadLimits, Downloads
@@ -330,7 +330,7 @@ TurnSource = ServiceSource | RecordingSource
 def _placed(question: Question, answer: Answer, record: Recording, **more: Any) -> PlacedTurn:
     return PlacedTurn(
         prompt=question.prompt,
-        turn=without_code_outputs(answer.turn),
+        turn=answer.turn,
         uploads=question.uploads,
         artifacts=answer.artifacts,
         before=question.parent,

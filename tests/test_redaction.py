@@ -94,7 +94,7 @@ TOOL = {
     },
     "max_tokens": 100,
     "filters": {"type": "eq", "key": "region", "value": "eu"},
-    "parameters": {"type": "object", "properties": {"password": {"type": "string"}}, "primary_key": "id"},
+    "parameters": {"type": "object", "primary_key": "id"},
 }  # fmt: skip
 
 

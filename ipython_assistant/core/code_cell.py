@@ -84,7 +84,7 @@ def _code_of(turns: Iterable[PlacedTurn]) -> str:
     steps = []
     for call in (call for turn in turns for call in turn.turn.calls if call.code.strip()):
         code = call.code.strip("\n")
-        if call.status == "failed":
+        if call.raised:
             code = f"try:\n{textwrap.indent(code, '    ')}\nexcept Exception as error:\n    print(error)"
         steps.append(code)
     return "\n\n".join(steps)

@@ -41,7 +41,7 @@ class Upload:
 class PlacedTurn:
     """A turn that has ended, in its place in a conversation.
 
-    A session keeps every one of them, so each is small: `turn` is without what code printed and showed. `service` names
+    A session keeps every one of them, so each is small: `turn` is without pictures. `service` names
     who answered down to the engine process, since a turn never continues elsewhere by id; `provider` is its short name.
     The key of a turn that continues from this one depends on `digest`. `ended` is when its files were on disk.
     """

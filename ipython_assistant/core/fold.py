@@ -11,6 +11,7 @@ Events and their order: https://platform.openai.com/docs/api-reference/responses
 from __future__ import annotations
 
 from dataclasses import replace
+from io import StringIO
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ipython_assistant.core.turn import (
@@ -90,9 +91,8 @@ class TurnFold:
         unmatched = list(self._items)
         for index, raw in enumerate(objects_in(response.get("output"))):
             # The item of which this is a whole copy: ids may be others in the end, and places may have been missing.
-            alike = [item for item in unmatched if item.kind == text_of(raw.get("type"))]
-            of_this_id = [item for item in alike if item.id and item.id == text_of(raw.get("id"))]
-            item = next(iter([*of_this_id, *(it for it in alike if it.index == index), *alike]), None)
+            item_id, alike = text_of(raw.get("id")), [it for it in unmatched if it.kind == text_of(raw.get("type"))]
+            item = next((it for it in alike if it.id == item_id), alike[0] if alike else None)
             if item is None:
                 self._items.append(item := _OpenItem(raw, index))
             else:
@@ -102,13 +102,11 @@ class TurnFold:
 
     def _item(self, event: Json) -> None:
         raw = event.get("item")
-        if not isinstance(raw, dict):
-            return
-        done = event["type"] == "response.output_item.done"
-        about = {"item_id": raw.get("id"), "output_index": event.get("output_index")}
-        item = self._find(text_of(raw.get("type")), about, begins=not done) or self._begun(raw, event)
-        item.take(raw)
-        item.done = item.done or done
+        if isinstance(raw, dict):
+            begins = event["type"] == "response.output_item.added"
+            about = {"item_id": raw.get("id"), "output_index": event.get("output_index")}
+            item = self._find(text_of(raw.get("type")), about, begins=begins) or self._begun(raw, event)
+            item.take(raw)
 
     def _part(self, event: Json) -> None:
         self._open_part(event).take(event.get("part"))
@@ -116,13 +114,13 @@ class TurnFold:
     def _text(self, event: Json) -> None:
         part, is_refusal = self._open_part(event), event["type"].startswith("response.refusal")
         part.refusal = part.refusal or is_refusal
-        part.text.take(event.get("delta"), event.get("refusal" if is_refusal else "text"))
+        _write(part.text, event.get("delta"), event.get("refusal" if is_refusal else "text"))
 
     def _annotation(self, event: Json) -> None:
         self._open_part(event).annotate(event.get("annotation"), event.get("annotation_index"))
 
     def _code(self, event: Json) -> None:
-        self._open("code_interpreter_call", event).code.take(event.get("delta"), event.get("code"))
+        _write(self._open("code_interpreter_call", event).code, event.get("delta"), event.get("code"))
 
     def _code_status(self, event: Json) -> None:
         self._open("code_interpreter_call", event).raw["status"] = event["type"].rpartition(".")[2]
@@ -132,13 +130,9 @@ class TurnFold:
         self._turn = replace(self._turn, failure=_failure(event.get("error") or event))
 
     def _open_part(self, event: Json) -> _OpenPart:
-        parts = self._open("message", event).parts
-        return parts.setdefault(number_of(event.get("content_index")) or 0, _OpenPart())
+        return self._open("message", event).part(number_of(event.get("content_index")) or 0)
 
     def _open(self, kind: str, event: Json) -> _OpenItem:
-        latest = self._items[-1] if self._items else None
-        if latest is not None and (latest.kind, latest.id) == (kind, event.get("item_id")) and latest.id:
-            return latest  # nearly every event, and there are thousands
         return self._find(kind, event) or self._begun({"id": event.get("item_id"), "type": kind}, event)
 
     def _begun(self, raw: Json, event: Json) -> _OpenItem:
@@ -149,13 +143,13 @@ class TurnFold:
         return item
 
     def _find(self, kind: str, event: Json, *, begins: bool = False) -> _OpenItem | None:
-        """The item of this kind that an event speaks of; the event that `begins` an item speaks of no finished one."""
+        """The item of this kind that an event speaks of; one that an event `begins` is there only if it comes twice."""
         item_id, index = text_of(event.get("item_id")), number_of(event.get("output_index"))
         latest_first = [item for item in reversed(self._items) if item.kind == kind]
-        of_this_id = [item for item in latest_first if item_id and item.id == item_id]
-        others = [] if begins and index is None else [item for item in latest_first if not (begins and item.done)]
-        here = [it for it in others if it.index == index or (index is None and not (item_id and it.id))]
-        return next(iter([*of_this_id, *here]), None)
+        of_this_id = (item for item in latest_first if item_id and item.id == item_id)
+        # Without a place it is the latest one, unless both have ids, which differ.
+        here = (it for it in latest_first if it.index == index or (index is None and not (item_id and it.id)))
+        return next(of_this_id, None) or (None if begins else next(here, None))
 
     _READERS: ClassVar[Mapping[str, Callable[[TurnFold, Json], None]]] = {
         f"response.{name}": reader
@@ -179,25 +173,13 @@ def read_response(response: Json) -> Turn:
     return replace(_without_items(response), items=tuple(item.freeze() for item in items))
 
 
-class _OpenText:
-    """Text that is still being written, in pieces, since joining at each delta would be quadratic."""
-
-    __slots__ = ("_pieces",)
-
-    def __init__(self) -> None:
-        self._pieces: list[str] = []
-
-    def take(self, delta: Any = None, whole: Any = None) -> None:
-        """Take in what is a text of both; a whole copy only if it is not shorter than what came in pieces."""
-        if isinstance(delta, str):
-            self._pieces.append(delta)
-        if isinstance(whole, str) and len(whole) >= sum(map(len, self._pieces)):
-            self._pieces = [whole]
-
-    def freeze(self) -> str:
-        if len(self._pieces) > 1:
-            self._pieces[:] = ["".join(self._pieces)]
-        return text_of("".join(self._pieces))
+def _write(text: StringIO, delta: Any = None, whole: Any = None) -> None:
+    """Take in what is a text of both; a whole copy only if it is not shorter than what came in pieces."""
+    if isinstance(delta, str):
+        text.write(delta)
+    if isinstance(whole, str) and len(whole) >= text.tell():
+        text.seek(0)
+        text.write(whole)
 
 
 class _OpenPart:
@@ -206,7 +188,7 @@ class _OpenPart:
     __slots__ = ("_annotations", "refusal", "text")
 
     def __init__(self) -> None:
-        self.text = _OpenText()
+        self.text = StringIO()
         self.refusal = False
         self._annotations: dict[int, Citation | Source] = {}
 
@@ -214,22 +196,21 @@ class _OpenPart:
         """Take in a whole copy of the part; some servers send the bare text."""
         raw = raw if isinstance(raw, dict) else {"text": raw}
         self.refusal = self.refusal or raw.get("type") == "refusal"
-        self.text.take(whole=raw.get("refusal" if raw.get("type") == "refusal" else "text"))
+        _write(self.text, whole=raw.get("refusal" if raw.get("type") == "refusal" else "text"))
         annotations = raw.get("annotations")
         for index, annotation in enumerate(annotations if isinstance(annotations, list) else []):
             self.annotate(annotation, index)
 
     def annotate(self, raw: Any, index: Any) -> None:
-        annotation = annotation_of(raw)
+        annotation, place = annotation_of(raw), number_of(index)
         if annotation is not None:
-            place = number_of(index)
             self._annotations[len(self._annotations) if place is None else place] = annotation
 
     def freeze(self) -> TextPart:
         # The same annotation comes up to four times.
         annotations = dict.fromkeys(self._annotations[index] for index in sorted(self._annotations))
         return TextPart(
-            text=self.text.freeze(),
+            text=text_of(self.text.getvalue()),
             citations=tuple(annotation for annotation in annotations if isinstance(annotation, Citation)),
             refusal=self.refusal,
             sources=tuple(annotation for annotation in annotations if not isinstance(annotation, Citation)),
@@ -239,15 +220,17 @@ class _OpenPart:
 class _OpenItem:
     """An output item that is still being written."""
 
-    __slots__ = ("code", "done", "id", "index", "kind", "parts", "raw")
+    __slots__ = ("_parts", "code", "id", "index", "kind", "raw")
 
     def __init__(self, raw: Json, index: int) -> None:
         self.raw: Json = {}
         self.index = index
-        self.done = False
-        self.code = _OpenText()
-        self.parts: dict[int, _OpenPart] = {}
+        self.code = StringIO()
+        self._parts: dict[int, _OpenPart] = {}
         self.take(raw)
+
+    def part(self, index: int) -> _OpenPart:
+        return self._parts.setdefault(index, _OpenPart())
 
     def take(self, raw: Json) -> None:
         """Take in a whole copy of the item: what it leaves empty stays as it was.
@@ -258,19 +241,19 @@ class _OpenItem:
         said = {key: value for key, value in raw.items() if value or not self.raw.get(key)}
         self.raw.update(said if raw.get("type") in ("message", "code_interpreter_call") else bounded(said))
         self.kind, self.id = text_of(self.raw.get("type")), text_of(self.raw.get("id"))
-        self.code.take(whole=raw.get("code"))
+        _write(self.code, whole=raw.get("code"))
         content = raw.get("content")
         for index, part in enumerate(content if isinstance(content, list) else [content] if content else []):
-            self.parts.setdefault(index, _OpenPart()).take(part)
+            self.part(index).take(part)
 
     def freeze(self) -> Item:
         if self.kind == "message":
-            return Message(self.id, tuple(self.parts[index].freeze() for index in sorted(self.parts)))
+            return Message(self.id, tuple(self._parts[index].freeze() for index in sorted(self._parts)))
         if self.kind == "code_interpreter_call":
             return CodeCall(
                 id=self.id,
                 container_id=container_id_of(self.raw),
-                code=self.code.freeze().replace("\r\n", "\n"),
+                code=text_of(self.code.getvalue()).replace("\r\n", "\n"),
                 status=text_of(self.raw.get("status")) or "in_progress",
                 outputs=_outputs(self.raw.get("outputs")),
             )
@@ -290,8 +273,7 @@ def _without_items(response: Json) -> Turn:
 
 
 def _failure(raw: Any) -> Failure:
-    if not isinstance(raw, dict):
-        return Failure("", text_of(raw))
+    raw = raw if isinstance(raw, dict) else {"message": raw}
     return Failure(text_of(raw.get("code")), text_of(raw.get("message")) or text_of(raw.get("detail")))
 
 

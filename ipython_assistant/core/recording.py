@@ -17,15 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ipython_assistant.core.artifacts import FailedArtifact
 from ipython_assistant.core.fold import read_response
 from ipython_assistant.core.redaction import redacted_json, redacted_turn, secrets_in, without_secrets
-from ipython_assistant.core.turn import (
-    Citation,
-    CodeCall,
-    Image,
-    Message,
-    Source,
-    TextPart,
-    Turn,
-)
+from ipython_assistant.core.turn import Citation, CodeCall, Image, Message, Source, Turn, number_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,7 +32,6 @@ REPLAYED = ("completed", "refused")
 """The statuses of a turn that is replayed, the better one first."""
 TOOK_PLACE = frozenset({*REPLAYED, "incomplete"})
 """The statuses of a turn that takes the place of the one its cell had before."""
-LARGEST_NUMBER = 2**63
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -126,15 +117,11 @@ class TurnKey:
 class Recording:
     """A turn as it is recorded; `turn` is without pictures, which are among the files.
 
-    Attributes:
-        cell: The cell, as the front end names it; `run 3` where it has no name.
-        service: `openai`, `azure` or `local`; `model` is its own word for the model that answered.
-        status: The answer's: `completed`, `refused`, `incomplete`, `interrupted` or `failed`.
-        began: When the question was asked, `2026-01-15T09:30:00.000Z`; `ended`, when its files were on disk.
-        files: The files on disk, in the answer's order; `missing`, those that are not, with the reason.
-        key: The hash by which the question is found again; empty where nothing is answered from this recording.
-        digest: What the turns below continue from; see `turn_digest`.
-        number: Which of the question's recordings this is: a later one has a larger number, whatever the clock said.
+    `cell` is named by the front end (`run 3` where it has no name), `model` is the service's own word for the one that
+    answered, and `status` the answer's. The question was asked when it `began` (UTC) and its files, in the answer's
+    order, were on disk when it `ended`; `missing` are those that are not. `key` is empty where nothing is answered from
+    this recording, `digest` what the turns below continue from. Of the recordings of one question, a later one has a
+    larger `number`, whatever the clock said.
     """
 
     asked: TurnKey
@@ -165,8 +152,7 @@ class Recording:
 
         That is an answer rather than a refusal, one that lacks no files, a hosted service's, then the later one.
         """
-        hosted = self.service != "local"
-        return self.status == REPLAYED[0], not self.missing, hosted, self.number, self.ended
+        return self.status == REPLAYED[0], not self.missing, self.service != "local", self.number, self.ended
 
     def is_replayed(self, *, with_missing: bool = False) -> bool:
         """Whether a question may be answered from it: the turn came to its end, with all of its files."""
@@ -206,25 +192,31 @@ def sha256_of(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
-# --- the text ---------------------------------------------------------------------------------------------------------
+# --- the text, in which whatever may go over several lines is a list of lines, as in the notebook format --------------
 
 
 def recording_text(recording: Recording) -> str:
-    """The recording as a text that people read and that differs only where the turn did.
-
-    What may go over several lines is a list of lines, as in the notebook format.
-    """
-    asked = {name: part for name, part in recording.asked.body().items() if name != "inputs"}
+    """The recording as a text that people read and that differs only where the turn did."""
+    asked, turn = recording.asked.body(), recording.turn
     plain = ("cell", "notebook", "service", "model", "status", "began", "ended")
     body: Json = {
         "format": FORMAT,
         "key": recording.key,
         "integrity": "",
         "digest": recording.digest,
-        "asked": {**asked, "prompt": _lines(recording.prompt)},
+        "asked": {name: part for name, part in asked.items() if name != "inputs"}
+        | {"prompt": _lines(recording.prompt)},
         **{name: getattr(recording, name) for name in plain},
         "inputs": list(map(asdict, recording.inputs)),
-        "response": _response_of(recording.turn),
+        "response": {
+            "id": turn.response_id,
+            "model": turn.model,
+            "status": turn.status,
+            "error": asdict(turn.failure) if turn.failure is not None else None,
+            "incomplete_details": {"reason": turn.incomplete_reason} if turn.incomplete_reason else None,
+            "usage": turn.usage,
+            "output": list(map(_item_of, turn.items)),
+        },
         "files": list(map(asdict, recording.files)),
         "missing": list(map(asdict, recording.missing)),
         "notes": list(recording.notes),
@@ -234,12 +226,57 @@ def recording_text(recording: Recording) -> str:
     return json.dumps(body, indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace").decode() + "\n"
 
 
+def _item_of(item: Item) -> Json:
+    """An item as the service sends it; `read_response` gives it back."""
+    if isinstance(item, Message):
+        content = [
+            {
+                "type": "refusal" if part.refusal else "output_text",
+                "refusal" if part.refusal else "text": _lines(part.text),
+                "annotations": [*map(_annotation_of, part.citations), *map(_annotation_of, part.sources)],
+            }
+            for part in item.parts
+        ]
+        return {"type": "message", "id": item.id, "content": content}
+    if isinstance(item, CodeCall):
+        outputs = [
+            {"type": "image", "url": it.url} if isinstance(it, Image) else {"type": "logs", "logs": _lines(it)}
+            for it in item.outputs or ()
+        ]
+        return {
+            "type": "code_interpreter_call",
+            "id": item.id,
+            "status": item.status,
+            "container_id": item.container_id,
+            "code": _lines(item.code),
+            "outputs": outputs if item.outputs is not None else None,
+        }
+    return item.raw
+
+
+def _annotation_of(one: Citation | Source) -> Json:
+    span = {"start_index": one.start, "end_index": one.end}
+    if isinstance(one, Citation):
+        file = {"container_id": one.container_id, "file_id": one.file_id, "filename": one.filename}
+        return {"type": "container_file_citation", **file, **span}
+    if one.file_id:
+        return {"type": "file_citation", "file_id": one.file_id, "filename": one.title, "index": one.start}
+    return {"type": "url_citation", "url": one.url, "title": one.title, **span}
+
+
+def _lines(text: str) -> list[str] | str:
+    return text.splitlines(keepends=True) if "\n" in text else text
+
+
+def integrity(body: Json) -> str:
+    """The digest of everything a recording says, but for the digest itself."""
+    return sha256_of({name: part for name, part in body.items() if name != "integrity"})
+
+
 def read_recording(text: str, number: int = 0) -> Recording:
     """The recording a text holds. Raises `ValueError`, with the reason in words, where it holds none."""
     try:
         body = json.loads(text)
-        if not isinstance(body, dict) or "format" not in body:
-            raise ValueError("it is not the recording of a turn")
         if body["format"] != FORMAT:
             raise ValueError(f"its format is {str(body['format'])[:20]}, and this version reads {FORMAT}")
         if body.get("integrity") != integrity(body):
@@ -249,11 +286,6 @@ def read_recording(text: str, number: int = 0) -> Recording:
         raise ValueError("it is not whole JSON") from error
     except (TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         raise ValueError("it is not the recording of a turn") from error
-
-
-def integrity(body: Json) -> str:
-    """The digest of everything a recording says, but for the digest itself."""
-    return sha256_of({name: part for name, part in body.items() if name != "integrity"})
 
 
 def _read(body: Json) -> Recording:
@@ -272,6 +304,13 @@ def _read(body: Json) -> Recording:
     missing = tuple(_read_as(FailedArtifact, item) for item in body["missing"])
     known = {"asked": asked, "turn": turn, "inputs": inputs, "files": files, "missing": missing}
     return cast("Recording", _read_as(Recording, body, **known))
+
+
+def _joined(value: Any, name: str = "") -> Any:
+    """An item with each list of lines joined."""
+    if isinstance(value, list):
+        return "".join(value) if name in {"text", "refusal", "code", "logs"} else list(map(_joined, value))
+    return {name: _joined(part, name) for name, part in value.items()} if isinstance(value, dict) else value
 
 
 def _read_as(kind: type[Any], body: Json, **known: Any) -> Any:
@@ -294,69 +333,7 @@ _FITS: dict[str, Callable[[Any], bool]] = {
     "str": lambda value: isinstance(value, str),
     "Found": lambda value: value in {"cited", "listed", "figure"},
     "bool": lambda value: isinstance(value, bool),
-    "int": lambda value: type(value) is int and 0 <= value < LARGEST_NUMBER,
+    "int": lambda value: number_of(value) is not None,
     "tuple[str, ...]": lambda value: isinstance(value, tuple) and all(isinstance(part, str) for part in value),
     "tuple[Json, ...]": lambda value: isinstance(value, tuple) and all(isinstance(part, dict) for part in value),
 }
-
-
-# --- a turn as the response it was folded from; `core.fold.read_response` gives the turn back -------------------------
-
-
-def _response_of(turn: Turn) -> Json:
-    reason = turn.incomplete_reason
-    return {
-        "id": turn.response_id,
-        "model": turn.model,
-        "status": turn.status,
-        "error": asdict(turn.failure) if turn.failure is not None else None,
-        "incomplete_details": {"reason": reason} if reason else None,
-        "usage": turn.usage,
-        "output": [_item_of(item) for item in turn.items],
-    }
-
-
-def _item_of(item: Item) -> Json:
-    if isinstance(item, Message):
-        return {"type": "message", "id": item.id, "content": [_part_of(part) for part in item.parts]}
-    if isinstance(item, CodeCall):
-        outputs = [
-            {"type": "image", "url": one.url} if isinstance(one, Image) else {"type": "logs", "logs": _lines(one)}
-            for one in item.outputs or ()
-        ]
-        return {
-            "type": "code_interpreter_call",
-            "id": item.id,
-            "status": item.status,
-            "container_id": item.container_id,
-            "code": _lines(item.code),
-            "outputs": outputs if item.outputs is not None else None,
-        }
-    return item.raw
-
-
-def _part_of(part: TextPart) -> Json:
-    kind, name = ("refusal", "refusal") if part.refusal else ("output_text", "text")
-    annotations = [*map(_annotation_of, part.citations), *map(_annotation_of, part.sources)]
-    return {"type": kind, name: _lines(part.text), "annotations": annotations}
-
-
-def _annotation_of(one: Citation | Source) -> Json:
-    span = {"start_index": one.start, "end_index": one.end}
-    if isinstance(one, Citation):
-        file = {"container_id": one.container_id, "file_id": one.file_id, "filename": one.filename}
-        return {"type": "container_file_citation", **file, **span}
-    if one.file_id:
-        return {"type": "file_citation", "file_id": one.file_id, "filename": one.title, "index": one.start}
-    return {"type": "url_citation", "url": one.url, "title": one.title, **span}
-
-
-def _lines(text: str) -> list[str] | str:
-    return text.splitlines(keepends=True) if "\n" in text else text
-
-
-def _joined(value: Any, name: str = "") -> Any:
-    """An item with each list of lines joined."""
-    if isinstance(value, list):
-        return "".join(value) if name in {"text", "refusal", "code", "logs"} else list(map(_joined, value))
-    return {name: _joined(part, name) for name, part in value.items()} if isinstance(value, dict) else value

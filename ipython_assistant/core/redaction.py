@@ -86,8 +86,8 @@ class Redactor:
 def may_be_secret(value: str) -> bool:
     """Whether a value whose name says that it is a secret can be one: an ordinary word cannot, whatever its name.
 
-    >>> [may_be_secret(value) for value in ("production", "by district", "hunter2hunter2", "correct-horse-battery")]
-    [False, False, True, True]
+    >>> [may_be_secret(value) for value in ("production", "by district", "hunter2hunter2")]
+    [False, False, True]
     """
     value = value.strip()
     if _KEY.search(value):
@@ -96,43 +96,6 @@ def may_be_secret(value: str) -> bool:
         return False
     mixed = any(char.isdigit() for char in value) and any(char.isalpha() for char in value)
     return len(value) >= LONG or (len(value) >= SHORTEST_SECRET and mixed)
-
-
-def redacted_json(value: Any, redact: Callable[[str], str]) -> Any:
-    """A JSON value with `redact` applied to every text in it."""
-    if isinstance(value, dict):
-        return {name: redacted_json(part, redact) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [redacted_json(part, redact) for part in value]
-    return redact(value) if isinstance(value, str) else value
-
-
-def redacted_turn(turn: Turn, redact: Callable[[str], str]) -> Turn:
-    """A turn with `redact` applied to all that a model or a program wrote; citations point at the same words."""
-    return replace(turn, items=tuple(_redacted_item(item, redact) for item in turn.items))
-
-
-def _redacted_item(item: Item, redact: Callable[[str], str]) -> Item:
-    if isinstance(item, Message):
-        return replace(item, parts=tuple(_redacted_part(part, redact) for part in item.parts))
-    if isinstance(item, CodeCall):
-        said = None if item.outputs is None else tuple(redact(it) if isinstance(it, str) else it for it in item.outputs)
-        return replace(item, code=redact(item.code), outputs=said)
-    return replace(item, raw=redacted_json(item.raw, redact))
-
-
-def _redacted_part(part: TextPart, redact: Callable[[str], str]) -> TextPart:
-    text = redact(part.text)
-    if text == part.text:
-        return part
-
-    def moved(cited: Any) -> Any:
-        # Where a place is, the text before it says.
-        start, end = (len(redact(part.text[:place])) for place in (cited.start, cited.end))
-        return replace(cited, start=start, end=end)
-
-    citations, sources = tuple(map(moved, part.citations)), tuple(map(moved, part.sources))
-    return replace(part, text=text, citations=citations, sources=sources)
 
 
 def _as_a_word(secret: str) -> str:
@@ -149,6 +112,44 @@ def _written_forms(secret: str) -> frozenset[str]:
     forms = {secret, secret.strip()}
     forms |= {json.dumps(form)[1:-1] for form in forms} | {quote(form, safe="") for form in forms}
     return frozenset(form for form in forms if len(form.strip()) >= SHORTEST_SECRET)
+
+
+def redacted_json(value: Any, redact: Callable[[str], str]) -> Any:
+    """A JSON value with `redact` applied to every text in it."""
+    if isinstance(value, dict):
+        return {name: redacted_json(part, redact) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [redacted_json(part, redact) for part in value]
+    return redact(value) if isinstance(value, str) else value
+
+
+def redacted_turn(turn: Turn, redact: Callable[[str], str]) -> Turn:
+    """A turn with `redact` applied to all that a model or a program wrote; citations point at the same words."""
+
+    def redacted(item: Item) -> Item:
+        if isinstance(item, Message):
+            return replace(item, parts=tuple(_redacted_part(part, redact) for part in item.parts))
+        if isinstance(item, CodeCall):
+            said = item.outputs and tuple(redact(it) if isinstance(it, str) else it for it in item.outputs)
+            return replace(item, code=redact(item.code), outputs=said)
+        return replace(item, raw=redacted_json(item.raw, redact))
+
+    return replace(turn, items=tuple(map(redacted, turn.items)))
+
+
+def _redacted_part(part: TextPart, redact: Callable[[str], str]) -> TextPart:
+    text = redact(part.text)
+    if text == part.text:
+        return part
+
+    def moved(cited: Any) -> Any:
+        # Where a place is, the text before it says.
+        start, end = (len(redact(part.text[:place])) for place in (cited.start, cited.end))
+        return replace(cited, start=start, end=end)
+
+    return replace(
+        part, text=text, citations=tuple(map(moved, part.citations)), sources=tuple(map(moved, part.sources))
+    )
 
 
 def redact_error(error: BaseException | None, secrets: Iterable[str]) -> None:
@@ -170,8 +171,7 @@ _SECRET_NAME = re.compile(
     r"|(^|_)(tokens?|auth|cookies?|bearer|jwt)$"  # at its end alone: `access_token`, and not `token_limit`
     r"|(access|private|subscription|signing|account|shared|encryption|functions|service|admin|master|auth)_keys?$"
 )
-_SECRET_PARAMETER = re.compile(r"(^|_)(key|sig|signature|code)$")
-"""Parameters of an address that are secrets too."""
+_SECRET_PARAMETER = re.compile(rf"{_SECRET_NAME.pattern}|(^|_)(key|sig|signature|code)$")
 _IN_ADDRESS = re.compile(r"(?<=://)(?P<user>[^/?#\s@]+)(?=@)|(?<=[?&;])(?P<parameter>[^=&;#\s]+)=(?P<value>[^&;#\s]+)")
 _BEARER = re.compile(r"\s*bearer\s+\S+\s*", re.IGNORECASE)
 _SCHEME = re.compile(r"\s*(?:bearer|basic|token|apikey)\s+", re.IGNORECASE)
@@ -190,57 +190,44 @@ def secrets_in(value: Any) -> frozenset[str]:
     """The secrets themselves, as far as they are long enough to be known again in a text."""
     taken: list[str] = []
     _masked(value, taken)
-    return frozenset(secret for secret in taken if len(secret) >= SHORTEST_SECRET)
+    # Each as it is, decoded, and without the word that says what kind it is.
+    spellings = {text for it in taken for text in (it, unquote(it), _SCHEME.sub("", it, count=1))}
+    return frozenset(secret for secret in spellings if len(secret) >= SHORTEST_SECRET)
 
 
-def _masked(value: Any, taken: list[str], *, of_arguments: bool = False) -> Any:
-    """The value without its secrets, which go into `taken`; in a JSON schema the names are those `of_arguments`."""
+def _masked(value: Any, taken: list[str], name: str = "") -> Any:
+    """The value of this name without its secrets, which go into `taken`."""
+    # `max_tokens` is named like a secret but is not one.
+    is_plain = not value or isinstance(value, bool) or (isinstance(value, int | float) and "token" in name)
+    if not is_plain and _SECRET_NAME.search(name):
+        taken += _texts(value)
+        return SECRET
     if isinstance(value, dict):
         # In `{"name": "ACCESS_TOKEN", "value": ...}` the name stands beside.
-        names = {name: name for name in value} | {"value": str(value.get("name", value.get("key", "value")))}
-        return {name: _part(names[name], part, taken, of_arguments=of_arguments) for name, part in value.items()}
+        names = {key: key for key in value} | {"value": str(value.get("name", value.get("key", "value")))}
+        masked = {key: _masked(part, taken, _snake(names[key])) for key, part in value.items()}
+        # Any header may be a secret, but what stands in `Accept` is found in many a text, and is not taken out of it.
+        return masked | {key: SECRET for key in value if value[key] and _snake(key).endswith("headers")}
     if isinstance(value, list | tuple):
         return [_masked(part, taken) for part in value]
     if isinstance(value, str) and _BEARER.fullmatch(value):
-        taken += _spellings(value)
+        taken.append(value)
         return SECRET
-    return _without_address_secrets(value, taken) if isinstance(value, str) else value
 
-
-def _part(name: str, part: Any, taken: list[str], *, of_arguments: bool) -> Any:
-    masked = _masked(part, taken, of_arguments=name == "properties")
-    # `max_tokens` is named like a secret but is not one.
-    if of_arguments or not part or isinstance(part, bool) or (isinstance(part, int | float) and "token" in name):
-        return masked
-    if _snake(name).endswith("headers"):
-        # Any header may be one, but what stands in `Accept` is found in many a text, and is not taken out of it.
-        return SECRET
-    if not _SECRET_NAME.search(_snake(name)):
-        return masked
-    waiting = [part]
-    while waiting:
-        inner = waiting.pop()
-        if isinstance(inner, str):
-            taken += _spellings(inner)
-        elif isinstance(inner, dict | list | tuple):
-            waiting += inner.values() if isinstance(inner, dict) else inner
-    return SECRET
-
-
-def _without_address_secrets(text: str, taken: list[str]) -> str:
     def hidden(match: re.Match[str]) -> str:
-        name, secret = match["parameter"], match["value"] or match["user"]
-        if name and not _SECRET_NAME.search(_snake(name)) and not _SECRET_PARAMETER.search(_snake(name)):
+        parameter, secret = match["parameter"], match["value"] or match["user"]
+        if parameter and not _SECRET_PARAMETER.search(_snake(parameter)):
             return match[0]
-        taken.extend([*_spellings(secret), *_spellings(secret.partition(":")[2])])
-        return f"{name}={SECRET}" if name else SECRET
+        taken.extend((secret, secret.partition(":")[2]))
+        return f"{parameter}={SECRET}" if parameter else SECRET
 
-    return _IN_ADDRESS.sub(hidden, text)
+    return _IN_ADDRESS.sub(hidden, value) if isinstance(value, str) else value
 
 
-def _spellings(secret: str) -> tuple[str, ...]:
-    """A secret as it is, decoded, and without the word that says what kind it is."""
-    return secret, unquote(secret), _SCHEME.sub("", secret, count=1)
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, dict | list | tuple):
+        return [text for part in (value.values() if isinstance(value, dict) else value) for text in _texts(part)]
+    return [value] if isinstance(value, str) else []
 
 
 def _snake(name: str) -> str:

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 _LARGEST = 2**63
 _DEEPEST = 50
+_LONGEST_PICTURE = 200
+"""In characters: a base64 text that is longer is replaced by its digest."""
+_BASE64 = frozenset({"result", "image_url", "partial_image_b64", "file_data"})
+"""The fields of output items that hold pictures or files as text."""
+_WAITING = frozenset({"mcp_approval_request", "function_call", "custom_tool_call", "computer_call", "local_shell_call"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,11 @@ class CodeCall:
         return "".join(output for output in self.outputs or () if isinstance(output, str))
 
     @property
+    def raised(self) -> bool:
+        """Whether it ended in an error. A hosted service calls such a call completed; then its logs, if any, tell."""
+        return self.status == "failed" or "Traceback (most recent call last)" in self.logs
+
+    @property
     def figures(self) -> tuple[Image, ...]:
         """The figures the code displayed."""
         return tuple(output for output in self.outputs or () if isinstance(output, Image))
@@ -117,14 +127,13 @@ class OtherItem:
     @property
     def citations(self) -> tuple[Citation, ...]:
         """The container files it cites, wherever in it they stand."""
-        found = (annotation_of(value) for value in _objects(self.raw))
+        found = map(annotation_of, _objects(self.raw))
         return tuple(dict.fromkeys(citation for citation in found if isinstance(citation, Citation)))
 
     @property
     def container_ids(self) -> tuple[str, ...]:
         """The containers it names: a `shell_call` runs in one too."""
-        named = (container_id_of(value) for value in _objects(self.raw))
-        return tuple(dict.fromkeys(name for name in named if name))
+        return tuple(dict.fromkeys(filter(None, map(container_id_of, _objects(self.raw)))))
 
 
 Item = Message | CodeCall | OtherItem
@@ -165,6 +174,11 @@ class Turn:
         return tuple(item for item in self.items if isinstance(item, CodeCall))
 
     @property
+    def others(self) -> tuple[OtherItem, ...]:
+        """The items that are neither messages nor code calls, in order."""
+        return tuple(item for item in self.items if isinstance(item, OtherItem))
+
+    @property
     def steps(self) -> tuple[CodeCall, ...]:
         """The code calls, and the commands of a hosted shell with what they printed, in order.
 
@@ -180,13 +194,7 @@ class Turn:
     @property
     def unanswered(self) -> OtherItem | None:
         """What the service waits for and a cell cannot give: an approval, or the result of the user's function."""
-        waiting = {"mcp_approval_request", "function_call", "custom_tool_call", "computer_call", "local_shell_call"}
-        return next((item for item in self.others if item.type in waiting), None)
-
-    @property
-    def others(self) -> tuple[OtherItem, ...]:
-        """The items that are neither messages nor code calls, in order."""
-        return tuple(item for item in self.items if isinstance(item, OtherItem))
+        return next((item for item in self.others if item.type in _WAITING), None)
 
     @property
     def parts(self) -> tuple[TextPart, ...]:
@@ -217,33 +225,32 @@ class Turn:
 
     @property
     def container_ids(self) -> tuple[str, ...]:
-        """The containers this turn ran in, in order of first use."""
-        named = [call.container_id for call in self.calls]
-        named += [container_id for item in self.others for container_id in item.container_ids]
-        named += [citation.container_id for citation in self.citations]
-        return tuple(dict.fromkeys(name for name in named if name))
+        """The containers this turn ran in, each once: those of code calls first."""
+        of_others = [container_id for item in self.others for container_id in item.container_ids]
+        named = [*(it.container_id for it in self.calls), *of_others, *(it.container_id for it in self.citations)]
+        return tuple(dict.fromkeys(filter(None, named)))
 
 
 def _shell_step(call: OtherItem, printed: Json) -> CodeCall:
-    action, outputs = call.raw.get("action"), objects_in(printed.get("output"))
+    action = call.raw.get("action")
     commands = action.get("commands") if isinstance(action, dict) else None
-    ends = [row["outcome"] for row in outputs if isinstance(row.get("outcome"), dict)]
-    went_wrong = any(end.get("type") == "timeout" or end.get("exit_code") for end in ends)
     return CodeCall(
         id=call.id,
         container_id=next(iter(call.container_ids), ""),
         code="\n".join(map(text_of, commands)) if isinstance(commands, list) else "",
-        status="failed" if went_wrong else text_of(call.raw.get("status")),
-        outputs=tuple(text_of(row.get("stdout")) + text_of(row.get("stderr")) for row in outputs),
+        status=text_of(call.raw.get("status")),
+        outputs=tuple(
+            text_of(it.get("stdout")) + text_of(it.get("stderr")) for it in objects_in(printed.get("output"))
+        ),
         language="bash",
     )
 
 
-def annotation_of(raw: Any) -> Citation | Source | None:
-    """An annotation as a value; None for one of a kind that says nothing to a reader.
+# --- what a service sends, read by type -------------------------------------------------------------------------------
 
-    The kinds: https://platform.openai.com/docs/api-reference/responses/object
-    """
+
+def annotation_of(raw: Any) -> Citation | Source | None:
+    """An annotation as a value; None for one of a kind that says nothing to a reader."""
     if not isinstance(raw, dict):
         return None
     kind = raw.get("type")
@@ -282,14 +289,8 @@ def text_of(raw: Any) -> str:
     """A string that every encoding can write; empty for what is not text. An id or a code may come as a number."""
     if isinstance(raw, int) and not isinstance(raw, bool):
         return str(raw) if number_of(raw) is not None else ""
-    if not isinstance(raw, str):
-        return ""
-    try:
-        raw.encode()
-    except UnicodeEncodeError:
-        # Halves of a character that were sent apart find each other; a half alone becomes U+FFFD.
-        return raw.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return raw
+    # Halves of a character that were sent apart find each other; a half alone becomes U+FFFD.
+    return raw.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if isinstance(raw, str) else ""
 
 
 def number_of(raw: Any) -> int | None:
@@ -308,43 +309,14 @@ def bounded(raw: Any, depth: int = 0) -> Any:
     return [bounded(value, depth + 1) for value in raw] if isinstance(raw, list) else raw
 
 
-LONGEST_PICTURE = 200
-"""In characters: a base64 text that is longer is replaced by its digest."""
-_BASE64 = frozenset({"result", "image_url", "partial_image_b64", "file_data"})
-"""The fields of output items that hold pictures or files as text:
-https://platform.openai.com/docs/api-reference/responses/object."""
-
-
 def without_pictures(turn: Turn) -> Turn:
     """The turn with each picture replaced by `sha256:` and the digest of its text."""
 
     def lighter(item: Item) -> Item:
         if isinstance(item, CodeCall) and item.outputs:
-            outputs = (
-                Image(_digest(it.url)) if isinstance(it, Image) and it.url.startswith("data:") else it
-                for it in item.outputs
-            )
+            outputs = (Image(_lighter(it.url, "")) if isinstance(it, Image) else it for it in item.outputs)
             return replace(item, outputs=tuple(outputs))
         return replace(item, raw=_lighter(item.raw, "")) if isinstance(item, OtherItem) else item
-
-    return replace(turn, items=tuple(map(lighter, turn.items)))
-
-
-def without_code_outputs(turn: Turn) -> Turn:
-    """The turn without what its code printed and showed; of other items only the containers they name are left.
-
-    A call whose code raised has the status `failed`.
-    """
-
-    def lighter(item: Item) -> Item:
-        if isinstance(item, CodeCall):
-            # A hosted service calls a call completed though its code raised; then its logs tell.
-            raised = "Traceback (most recent call last)" in item.logs
-            return replace(item, outputs=None, status="failed" if raised else item.status)
-        if isinstance(item, OtherItem):
-            named = [{"container_id": container_id} for container_id in item.container_ids]
-            return replace(item, raw={"type": item.type, "containers": named})
-        return item
 
     return replace(turn, items=tuple(map(lighter, turn.items)))
 
@@ -355,8 +327,6 @@ def _lighter(value: Any, name: str) -> Any:
     if isinstance(value, list):
         return [_lighter(part, name) for part in value]
     is_picture = isinstance(value, str) and (name in _BASE64 or value.startswith("data:"))
-    return _digest(value) if is_picture and len(value) > LONGEST_PICTURE else value
-
-
-def _digest(text: str) -> str:
-    return f"sha256:{hashlib.sha256(text.encode(errors='replace')).hexdigest()}"
+    if not is_picture or len(value) <= _LONGEST_PICTURE:
+        return value
+    return f"sha256:{hashlib.sha256(value.encode(errors='replace')).hexdigest()}"

@@ -126,8 +126,7 @@ def _folded(output: str, summary: str, html: Iterable[str], plain: Iterable[str]
 
 def _trouble(call: CodeCall) -> str:
     """What went wrong with a call, in words; empty where nothing did."""
-    if call.status == "failed" or "Traceback (most recent call last)" in call.logs:
-        # The hosted service calls a call completed though its code raised; then the logs, if any, tell.
+    if call.raised:
         return "ended in an error"
     return "" if call.status == "completed" else "did not finish"
 
