@@ -283,8 +283,8 @@ class Kernel:
         finally:
             if monitor is not None:
                 monitor.end_run(alive=not self._ended)
-        if failure is not None and monitor is not None and monitor.passed is not None:
-            failure = CodeFailure("Stopped", monitor.passed.message, died=failure.died, stopped=True)
+        if failure is not None and monitor is not None and monitor.passed:
+            failure = CodeFailure("Stopped", monitor.passed, died=failure.died, stopped=True)
         return CodeRun(output.parts(), failure)
 
     async def _published(self, client: AsyncKernelClient, request_id: str) -> AsyncIterator[tuple[object, object]]:

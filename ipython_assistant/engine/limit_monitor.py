@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-_log = logging.getLogger(__name__)
 
 GIB: Final = 1 << 30
 CPU_S: Final = 600.0
@@ -29,17 +26,13 @@ CPU_S: Final = 600.0
 MOST_PROCESSORS: Final = 8
 KEPT_FREE_BYTES: Final = 256_000_000
 """Code is stopped when it leaves less than this of the disk."""
-SAMPLE_EVERY_S: Final = 0.3
-REST_EVERY_S: Final = 3.0
-"""How often what a run has left going on is sampled."""
-COUNTS_A_SAMPLE: Final = 3
-"""How often the processes are counted: a bomb of them doubles several times between two samples."""
+SAMPLE_EVERY_S, REST_EVERY_S = 0.1, 3.0
+"""How often a run is sampled, and what it has left going on: a bomb of processes doubles several times a second."""
+COUNT_EVERY: Final = 8
 SAMPLING_SHARE: Final = 10
-"""A sample is followed by a pause this many times as long, at least."""
+"""The files are sampled again after this many times the seconds that it took, at least."""
 INTERRUPT_GRACE_S: Final = 1.8
 """How long interrupted code may take to stop before its process is ended."""
-
-_CHILDREN_LISTED: Final = Path("/proc/thread-self/children").exists()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +61,8 @@ def default_limits() -> ContainerLimits:
     return ContainerLimits(memory_bytes=min(4 * GIB, most_memory()), cpu_s=processors * CPU_S)
 
 
-class Excess(NamedTuple):
-    """A limit that was passed: which, in words, and whether interrupting the code is worth a try."""
-
-    message: str
-    gentle: bool = False
-
-
-class _Usage(NamedTuple):
+@dataclass(slots=True)
+class _Usage:
     """What a container uses: threads of all processes, bytes of memory, seconds, bytes and number of files."""
 
     threads: int = 0
@@ -97,98 +84,85 @@ class LimitMonitor:
         interrupt: Callable[[], Awaitable[None]],
         kill: Callable[[], Awaitable[None]],
     ) -> None:
-        self.passed: Excess | None = None
-        """The limit that the last code passed."""
+        self.passed = ""
+        """The limit that the last code passed, in words."""
         self._pid = pid
         self._directory = directory
         self._limits = limits
         self._interrupt = interrupt
         self._kill = kill
-        self._before = _Usage()
-        self._passed_processes = Excess(f"it started more than {limits.processes:,} processes and threads")
+        self._too_long = f"it used more than {limits.cpu_s:g} s of processor time"
+        self._before, self._used = _Usage(), _Usage()
+        self._files_due_s = 0.0
         self._watching: asyncio.Task[None] | None = None
 
     def begin_run(self) -> None:
         """Code begins to run: what it uses counts from here."""
-        self.passed = None
-        self._watch(SAMPLE_EVERY_S)
+        self.passed = ""
+        self._watch(begins=True)
 
     def end_run(self, *, alive: bool) -> None:
         """The code has ended: what it left going on is watched from here, if its process is still there."""
-        self._watch(REST_EVERY_S) if alive else self.stop()
+        self._watch(begins=False) if alive else self.stop()
 
     def stop(self) -> None:
         """There is nothing to watch any more."""
         if self._watching is not None:
             self._watching.cancel()
 
-    def _watch(self, every_s: float) -> None:
+    def _watch(self, *, begins: bool) -> None:
         self.stop()
-        self._watching = asyncio.create_task(self._end_excess(every_s))
-        self._watching.add_done_callback(_log_failure)
+        self._watching = asyncio.create_task(self._end_excess(begins=begins))
 
-    async def _end_excess(self, every_s: float) -> None:
-        """End the code when a limit is passed, gently where that helps."""
-        if every_s == SAMPLE_EVERY_S:  # what is there before a run may be what the run clears up
+    async def _end_excess(self, *, begins: bool) -> None:
+        """End the code when a limit is passed; one that used too much processor time is interrupted first."""
+        if begins:  # what is there before a run may be what the run clears up
+            self._files_due_s = 0.0
             self._before = await asyncio.to_thread(self._usage)
-        # Side by side: a sample of processes that double takes seconds, and by then they are too many to be counted.
-        looks = (self._repeated(self._excess, every_s), self._repeated(self._too_many, every_s / COUNTS_A_SAMPLE))
-        tasks = [asyncio.create_task(look) for look in looks]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            self.passed = done.pop().result()
-        finally:
-            for task in tasks:
-                task.cancel()
-        if self.passed.gentle:
+        while not (passed := self._excess(await asyncio.to_thread(self._usage))):
+            await asyncio.sleep(SAMPLE_EVERY_S if begins else REST_EVERY_S)
+        self.passed = passed
+        if passed == self._too_long:
             await self._interrupt()
             await asyncio.sleep(INTERRUPT_GRACE_S)
         await self._kill()
 
-    async def _repeated(self, look: Callable[[], Excess | None], every_s: float) -> Excess:
-        while True:
-            began = time.monotonic()
-            if excess := await asyncio.to_thread(look):
-                return excess
-            await asyncio.sleep(max(every_s, SAMPLING_SHARE * (time.monotonic() - began)))
-
-    def _too_many(self) -> Excess | None:
-        most = self._limits.processes
-        return self._passed_processes if len(_processes_of(self._pid, most)) > most else None
-
-    def _excess(self) -> Excess | None:
-        """The first limit that is passed, or None."""
-        limits, before, used = self._limits, self._before, self._usage()
+    def _excess(self, used: _Usage) -> str:
+        """The first limit that is passed, in words."""
+        limits, before = self._limits, self._before
         if used.threads > limits.processes:
-            return self._passed_processes
+            return f"it started more than {limits.processes:,} processes and threads"
         if used.memory_bytes > limits.memory_bytes:
-            return Excess(f"its processes used more than {_in_words(limits.memory_bytes)} of memory")
+            return f"its processes used more than {_in_words(limits.memory_bytes)} of memory"
         if used.cpu_s - before.cpu_s > limits.cpu_s:
-            return Excess(f"it used more than {limits.cpu_s:g} s of processor time", gentle=True)
+            return self._too_long
         if used.disk_bytes > max(limits.disk_bytes, before.disk_bytes):
-            return Excess(f"its files took more than {_in_words(limits.disk_bytes)}")
+            return f"its files took more than {_in_words(limits.disk_bytes)}"
         if used.files > max(limits.files, before.files):
-            return Excess(f"it made more than {limits.files:,} files")
+            return f"it made more than {limits.files:,} files"
         if used.disk_bytes > KEPT_FREE_BYTES > shutil.disk_usage(self._directory).free:
-            return Excess("the disk was nearly full")
-        return None
+            return "the disk was nearly full"
+        return ""
 
     def _usage(self) -> _Usage:
-        threads, memory_bytes, cpu_s, found = 0, 0, 0.0, list[psutil.Process]()
-        for pid in _processes_of(self._pid, self._limits.processes):
+        most, found = self._limits.processes, list[psutil.Process]()
+        used = self._used = _Usage(disk_bytes=self._used.disk_bytes, files=self._used.files)
+        for place, pid in enumerate(_processes_of(self._pid, most)):
+            # Counted again and again: to look at them all takes seconds while they double.
+            if place % COUNT_EVERY == 0 and (count := len(_processes_of(self._pid, most))) > most:
+                return _Usage(threads=count)
             with contextlib.suppress(psutil.Error):  # it may have just ended
                 found.append(process := psutil.Process(pid))
-                threads += process.num_threads()
-                memory_bytes += process.memory_info().rss
-                cpu_s += sum(process.cpu_times()[:4])  # with that of its children that have ended
-        if memory_bytes > self._limits.memory_bytes:
-            memory_bytes = sum(map(_proportional_memory, found))
-        return _Usage(threads, memory_bytes, cpu_s, *_size_below(self._directory))
-
-
-def _log_failure(watching: asyncio.Task[None]) -> None:
-    if not watching.cancelled() and (error := watching.exception()) is not None:
-        _log.error("The limits of a container are not watched any more: %r", error)
+                used.threads += process.num_threads()
+                used.memory_bytes += process.memory_info().rss
+                used.cpu_s += sum(process.cpu_times()[:4])  # with that of its children that have ended
+        if used.memory_bytes > self._limits.memory_bytes:
+            used.memory_bytes = sum(map(_proportional_memory, found))
+        if time.monotonic() >= self._files_due_s:
+            began_s = time.thread_time()
+            used.disk_bytes, used.files = _size_below(self._directory)
+            self._files_due_s = time.monotonic() + SAMPLING_SHARE * (time.thread_time() - began_s)
+        return used
 
 
 def _processes_of(pid: int, most: int) -> list[int]:
@@ -196,7 +170,7 @@ def _processes_of(pid: int, most: int) -> list[int]:
 
     Looking at all processes of the machine, as psutil does, takes seconds while they double.
     """
-    if not _CHILDREN_LISTED:
+    if not Path("/proc/thread-self/children").exists():
         with contextlib.suppress(psutil.Error):
             return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
     found = [pid]

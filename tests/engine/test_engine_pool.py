@@ -10,7 +10,7 @@ from engines import DEADLINE_S, Clock
 from ipython_assistant.engine import container, server
 from ipython_assistant.engine.api import ApiError, IdMint
 from ipython_assistant.engine.container import ContainerPool
-from ipython_assistant.engine.limit_monitor import LimitMonitor, default_limits
+from ipython_assistant.engine.limit_monitor import default_limits
 from ipython_assistant.engine.sandbox import Sandbox
 
 
@@ -117,20 +117,3 @@ def test_a_container_at_work_makes_no_room(place):
         await place.containers.stop()
 
     run(scene)
-
-
-def test_limits_that_cannot_be_watched_any_more_are_said_in_the_log(tmp_path, monkeypatch, caplog):
-    def fails(_monitor):
-        raise OSError("no such disk")
-
-    async def run():
-        ended = asyncio.Event()
-        monitor = LimitMonitor(0, tmp_path, default_limits(), interrupt=None, kill=None)
-        monitor.begin_run()
-        monitor._watching.add_done_callback(lambda _: ended.set())
-        await asyncio.wait_for(ended.wait(), DEADLINE_S)
-
-    monkeypatch.setattr(LimitMonitor, "_usage", fails)
-    asyncio.run(run())
-
-    assert "not watched any more: OSError('no such disk')" in caplog.text
