@@ -132,7 +132,7 @@ SHAPES = {
     ),
     "one source": ("R,n\nN,1\nS,2\nSource: Ministry\n", {"n": [1, 2]}, ["Below the table 1 line"]),
     "ragged": ("a,b,c\n1,2,3\n4,5\n6,7,8,9\n", {"c": [3, None, 8], "Unnamed: 3": [None, None, 9]}, ["line 3 has 2"]),
-    "twins": ("d,cases,cases\nN,10,100\n", {"cases": [10], "cases.1": [100]}, ["2 columns are called cases"]),
+    "twins": ("d,cases,cases\nN,10,100\n", {"cases": [10], "cases.1": [100]}, ["columns are called cases"]),
     "thousand points": (
         "L;E;F\nB;13.140.183;70.541,57\nT;2.108;16.202,39\n".encode("latin-1"),
         {"E": [13_140_183, 2_108], "F": [70_541.57, 16_202.39]},
@@ -145,7 +145,6 @@ SHAPES = {
     "currency": ('s,n\nA,"$1,200.50"\nB,($3.00)\n', {"n": [1200.5, -3]}, ["$1,200.50 was read as 1200.5"]),
     "per cent": ("d,c\nN,85%\nS,70.5%\n", {"c": [85, 70.5]}, ["c: 85% was read as 85"]),
     "statistical marks": ("d,n\nA,..\nB,3\n", {"n": [None, 3]}, ["n: read as missing: .."]),
-    "flags": ("d,n\n" + "A,1\n" * 9 + "B,3 p\n", {"n": ["1"] * 9 + ["3 p"]}, ["“3 p” is not a number"]),
     "codes": ("fips,n\n01001,1\n48001,2\n", {"fips": ["01001", "48001"]}, []),
     "long identifiers": ("id\n12345678901234567891\n", {"id": ["12345678901234567891"]}, []),
     "day first": ("t\n01/02/2026\n25/02/2026\n", {"t": days("2026-02-01", "2026-02-25")}, ["25/02/2026 occurs"]),
@@ -231,7 +230,7 @@ def test_the_cells_that_the_csv_module_writes_are_those_of_the_head(tmp_path_fac
 
 
 # --- large ones -------------------------------------------------------------------------------------------------------
-def test_the_rows_of_a_very_large_file_are_estimated_to_two_digits(path, monkeypatch):
+def test_the_rows_of_a_very_large_file_are_estimated_by_its_lines(path, monkeypatch):
     monkeypatch.setattr(csv_tables, "EXACT_BYTES", 100_000)
     head = head_of(path, "id,name\n" + "".join(f'{number},"name{number}"\n' for number in range(50_000)))
     assert (head.row_count, head.estimated, head.rows[1]) == (50_000, True, ("1", "name1"))

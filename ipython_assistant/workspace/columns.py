@@ -24,8 +24,8 @@ _WORDS = ("NA", "N/A", "n/a", "NULL", "null", "None")
 """Missing among numbers; in a column of text NA is Namibia, and people are called None."""
 _MARKS = ("-", "–", "—", "..", "...", "…", ":")
 """Missing in the tables of statistical offices, and said where they are taken for it."""
+_GAPS = frozenset((*NO_VALUE, *_WORDS, *_MARKS))
 
-_GAP = "|".join(map(re.escape, sorted((*NO_VALUE, *_WORDS, *_MARKS), key=len, reverse=True)))
 # A longer whole number is an identifier: as a number it would lose its last digits.
 _WHOLE = r"(?:0|[1-9]\d{0,17})"
 _PLAIN = rf"[+-]?(?:{_WHOLE}(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d++)?|[+-]?inf"
@@ -40,7 +40,7 @@ _DAY = (
 )
 # Each matches cells joined by line ends; possessive, so that hostile cells cost no more than others.
 _PATTERNS = {
-    name: re.compile(rf"(?:(?:[ \t]*+(?:{cell})[ \t]*+|{_GAP})\n)*+", re.ASCII)
+    name: re.compile(rf"(?:[ \t]*+(?:{cell})[ \t]*+\n)*+", re.ASCII)
     for name, cell in {
         "integer": rf"[+-]?{_WHOLE}",
         "plain": _PLAIN,
@@ -51,16 +51,11 @@ _PATTERNS = {
         "day": _DAY,
     }.items()
 }
-_GAPS = frozenset((*NO_VALUE, *_WORDS, *_MARKS))
 _NUMBERS = frozenset({"integer", "plain", "point", "comma"})
-_ONE_PLAIN = re.compile(_PLAIN, re.ASCII)
-_ONE_NUMBER = re.compile("|".join((_PLAIN, _DECORATED.format(_POINT), _DECORATED.format(_COMMA))), re.ASCII)
 _OVER_12: dict[Kind, re.Pattern[str]] = {
     "day first": re.compile(r"^[ \t]*((?:1[3-9]|2\d|3[01])[/.-]\d[^\n]*)", re.MULTILINE),
     "month first": re.compile(r"^[ \t]*(\d{1,2}[/.-](?:1[3-9]|2\d|3[01])[/.-][^\n]*)", re.MULTILINE),
 }
-_FEW_ODD = 0.2
-"""Up to this share of other cells, a column of text is said to hold numbers too."""
 _WORDS_FOR_TRUE = frozenset({"true", "yes", "y"})
 _LONGEST_SHOWN = 30
 _KEPT = "so the column was kept as text"
@@ -106,26 +101,21 @@ class ColumnCells:
         self._first = ""
         self._gaps = {""} if has_gaps else set[str]()
         self._unplain = ""
-        self._odd = ""
         self._over_12: dict[Kind, str] = {}
         self._truths: set[str] = set()
 
     def see(self, cells: Sequence[str]) -> None:
         """Take the next cells."""
-        distinct = set(cells)
-        self._gaps |= distinct & _GAPS
-        values = distinct - _GAPS
-        if not self._first and values:
-            self._first = next(cell for cell in cells if cell in values)
-        if not self._fits:
+        distinct = dict.fromkeys(cells)
+        self._gaps |= distinct.keys() & _GAPS
+        values = [cell for cell in distinct if cell not in _GAPS]
+        self._first = self._first or next(iter(values), "")
+        if not self._fits or not values:
             return
-        before, joined = set(self._fits), "\n".join(cells) + "\n"
-        self._fits = {fit for fit in before if _PATTERNS[fit].fullmatch(joined)}
-        if "plain" in before - self._fits:
-            self._unplain = next((cell for cell in cells if cell in values and not _ONE_PLAIN.fullmatch(cell)), "")
-        if before & _NUMBERS and not self._fits & _NUMBERS:
-            odd = [cell for cell in cells if cell in values and not _ONE_NUMBER.fullmatch(cell.strip())]
-            self._odd = odd[0] if odd and len(odd) <= _FEW_ODD * len(cells) else ""
+        joined = "\n".join(values) + "\n"
+        self._fits = {fit for fit in self._fits if _PATTERNS[fit].fullmatch(joined)}
+        if not self._unplain and "plain" not in self._fits and self._fits & _NUMBERS:
+            self._unplain = next((cell for cell in values if not _PATTERNS["plain"].fullmatch(f"{cell}\n")), "")
         if "day" in self._fits:
             for order, pattern in _OVER_12.items():
                 if order not in self._over_12 and (found := pattern.search(joined)):
@@ -171,21 +161,20 @@ class ColumnCells:
             if "plain" in self._fits and sign == ".":
                 return "number", []
             return "amount", [f"{_short(example)} was read as {_number(example, sign)}"]
-        if "truth" in self._fits:
-            return self._truth_kind()
         if "iso" in self._fits:
             return "iso date", []
         if "day" in self._fits:
             return self._date_kind()
-        return ("unclear number", [f"“{_short(self._odd)}” is not a number, {_KEPT}"]) if self._odd else ("text", [])
-
-    def _truth_kind(self) -> tuple[Kind, list[str]]:
+        true = {cell for cell in self._truths if cell.casefold() in _WORDS_FOR_TRUE}
+        false = self._truths - true
+        if "truth" not in self._fits:
+            return "text", []
         if {cell.casefold() for cell in self._truths} <= {"true", "false"}:
             return "truth", []
-        if len(self._truths) <= 2:  # noqa: PLR2004 Yes and No alone are words, a third spelling makes them truth values
-            return "text", []
-        true = {cell for cell in self._truths if cell.casefold() in _WORDS_FOR_TRUE}
-        return "truth", [f"read as True: {_listed(true)}", f"read as False: {_listed(self._truths - true)}"]
+        # Yes and No alone are words, a third spelling makes them truth values.
+        is_truth = len(self._truths) > 2  # noqa: PLR2004
+        said = [f"read as True: {_listed(true)}", f"read as False: {_listed(false)}"]
+        return ("truth", said) if is_truth else ("text", [])
 
     def _date_kind(self) -> tuple[Kind, list[str]]:
         if len(self._over_12) > 1:

@@ -13,7 +13,7 @@ import re
 import zlib
 from collections import Counter
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice, repeat, zip_longest
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from ipython_assistant.core.wording import counted, on_one_line
@@ -37,14 +37,13 @@ MOST_BELOW = 60
 """The most records at the foot that may be notes."""
 _MOST_ABOVE = 30
 _SAMPLE_BYTES = 1 << 16
-_BATCH = 5_000
+_BATCH = 500
+"""One long row makes a batch as wide as itself, so there are not too many rows in it."""
 _TYPED_ROWS = 20_000
 _SHOWN = 3
 _TOTALS = frozenset({"total", "grand total", "sum", "all", "overall", "gesamt", "insgesamt", "summe", "ensemble"})
 _SEPARATORS = (",", ";", "\t", "|")
 _SEPARATOR_LINE = re.compile(r"\ufeff?sep=(.)\s*", re.IGNORECASE)
-_CONTROLS = bytes(set(range(0x20)) - set(b"\t\n\r\f\x1b\b"))
-_MOST_CONTROLS = 0.05
 _MARKUP = re.compile(r"\s*<(?:!doctype|html|\?xml)", re.IGNORECASE)
 # One or two accented letters, or a sign, between bytes of ASCII: so looks Windows-1252, and Big5 or Cyrillic do not.
 _WESTERN = re.compile(
@@ -68,8 +67,8 @@ class CsvTable:
     """A CSV file: how it is written, and what it holds.
 
     `above` lines stand above its header, perhaps a row of HXL `tags` below that, and `below` lines of notes at the
-    foot. It has one column for each cell of its longest row; with `has_index`, the first has no name. `rows` are the
-    first ones as they stand there; the count is about right where it is `estimated`. `notes` name no cell.
+    foot. It has one column for each cell of its longest row. `rows` are the first ones as they stand there; the count
+    is about right where it is `estimated`. `notes` name no cell.
     """
 
     encoding: str
@@ -78,7 +77,6 @@ class CsvTable:
     tags: bool
     below: int
     columns: tuple[CsvColumn, ...]
-    has_index: bool
     rows: tuple[tuple[str, ...], ...]
     row_count: int
     estimated: bool
@@ -136,15 +134,53 @@ def read_csv_table(path: Path, media_type: str, rows: int = 10, *, whole: bool =
         try:
             return _scan(path, encoding, separator, given, rows, whole=whole)
         except UnicodeDecodeError as error:
-            if encoding != "utf-8" or not _is_western(error.object):
+            high = len(error.object) - len(error.object.translate(None, bytes(range(0x80, 0x100))))
+            if encoding != "utf-8" or sum(map(len, _WESTERN.findall(error.object))) < _MOSTLY_WESTERN * high:
                 raise
             return _scan(path, "cp1252", separator, given, rows, whole=whole)
     except UnicodeDecodeError as error:
-        raise NotATable("is neither UTF-8 nor Windows-1252; save it as UTF-8") from error
+        raise NotATable("is not a text file in UTF-8 or Windows-1252; save it as UTF-8") from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise NotATable(f"cannot be unpacked ({on_one_line(error)})") from error
     except csv.Error as error:
         raise NotATable(f"has a cell of over {LONGEST_LINE:,} characters") from error
+
+
+def opened(path: Path) -> BinaryIO:
+    """The file's bytes, unpacked if it is a gzip file. Raises `NotATable` or `OSError`."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start == b"PK\x03\x04":
+        raise NotATable("is a ZIP archive, or a workbook whose name does not say so; unpack or rename it")
+    return cast("BinaryIO", gzip.open(path)) if start.startswith(b"\x1f\x8b") else path.open("rb")
+
+
+def _encoding_of(start: bytes) -> str:
+    """The encoding by a file's first bytes: that of its mark, else UTF-8. Raises `NotATable`."""
+    if not start.strip():
+        raise NotATable("is empty")
+    if _MARKUP.match(start.decode("utf-8", "replace")):
+        raise NotATable("holds a web page")
+    return marked_encoding(start) or "utf-8"
+
+
+def _separator_of(text: str) -> tuple[str, int]:
+    """The separator, and how many lines only name it: one, if the first is `sep=;`, which Excel reads.
+
+    Else it is the one under which most of the lines have the same number of cells, and more than one.
+    """
+    lines = text.splitlines(keepends=True)
+    if lines and (given := _SEPARATOR_LINE.fullmatch(lines[0])):
+        return given[1], 1
+    # The last line may be cut, unless it is one of few.
+    whole = lines[:SAMPLE_RECORDS] if len(lines) > SAMPLE_RECORDS else lines[: max(len(lines) - 1, 2)]
+
+    def regularity(separator: str) -> tuple[int, int]:
+        widths = Counter(len(record) for record in csv.reader(whole, delimiter=separator) if record)
+        count, width = max(((count, width) for width, count in widths.items()), default=(0, 0))
+        return (count, width) if width > 1 else (0, 0)
+
+    return max(_SEPARATORS, key=regularity), 0
 
 
 def _scan(path: Path, encoding: str, separator: str, given: int, rows: int, *, whole: bool) -> CsvTable:
@@ -171,24 +207,17 @@ def _scan(path: Path, encoding: str, separator: str, given: int, rows: int, *, w
         raise NotATable(f"unpacks to over {LARGEST_UNPACKED:,} bytes")
     below = 0 if is_cut else notes_below([record for _, record in held], len(scan.header))
     scan.take(held[: len(held) - below], typed=True)
-    columns = scan.columns(separator)
+    columns, row_count = scan.columns(separator), scan.count
     notes = ["The row of HXL tags below the header was left out."] if tags else []
-    notes += [*notes_around(sample[given:above], below), *scan.notes(columns)]
+    notes += [*notes_around(sample[given:above], below), *scan.notes()]
     if is_cut and size <= EXACT_BYTES:
         notes.append(f"Only the first {EXACT_BYTES // 1_000_000} MB of it were unpacked and counted.")
-    return CsvTable(
-        encoding,
-        separator,
-        above,
-        tags,
-        below,
-        columns,
-        has_index=not scan.header[0],
-        rows=tuple(scan.first),
-        row_count=_estimated_rows(path, size) if is_cut and size > EXACT_BYTES else scan.count,
-        estimated=is_cut,
-        notes=tuple(notes),
-    )
+    elif is_cut:
+        with path.open("rb") as file:
+            lines = sum(piece.count(b"\n") for piece in iter(lambda: file.read(1 << 20), b""))
+        row_count = max(row_count, lines - above - 1 - tags)
+    kept = tuple(scan.first)
+    return CsvTable(encoding, separator, above, tags, below, columns, kept, row_count, is_cut, tuple(notes))
 
 
 def _lines(text: io.TextIOWrapper, most: int) -> Iterator[str]:
@@ -203,18 +232,6 @@ def _lines(text: io.TextIOWrapper, most: int) -> Iterator[str]:
         yield line
 
 
-def _estimated_rows(path: Path, size: int) -> int:
-    """A file's size in bytes by the length of its lines at sixteen places, to two digits."""
-    windows, window_bytes = 16, 1 << 16
-    lines = read = 0
-    with path.open("rb") as file:
-        for window in range(windows):
-            file.seek(window * max(size - window_bytes, 0) // (windows - 1))
-            piece = file.read(window_bytes)
-            lines, read = lines + piece.count(b"\n"), read + len(piece)
-    return int(float(f"{size * lines / max(read, 1):.1e}"))
-
-
 class _RowScan:
     """The rows below a `header`: the `first` of them, how many there are, and what their columns hold."""
 
@@ -223,12 +240,12 @@ class _RowScan:
         # As R writes a table: the column of row names has no name, so that the header is one cell short.
         is_short = len(body) > 1 and all(len(record) == len(header) + 1 and record[-1] for record in body)
         self.header = ["", *header] if is_short else [*header]
-        _check_width(self.header)
         self.count = 0
         self.first: list[tuple[str, ...]] = []
         self._keep = keep
         self._named = max(place for place, name in enumerate(self.header, 1) if name)
-        self._cells = [ColumnCells() for _ in self.header]
+        self._cells: list[ColumnCells] = []
+        self._widen(len(self.header))
         self._uneven: list[str] = []
         self._last = ""
 
@@ -244,17 +261,16 @@ class _RowScan:
             width = len(self.header)
             uneven = ((line, record) for line, record in rows if len(record) < self._named or any(record[width:]))
             self._uneven += [f"line {line} has {len(record)}" for line, record in uneven]
-            # The longest first: cells that are not there are not made, since one long row could ask for millions.
-            longest_first = sorted((record for _, record in rows), key=len, reverse=True)
-            _check_width(longest_first[0])
-            new = len(longest_first[0]) - len(self._cells)
-            self._cells += [ColumnCells(has_gaps=self.count > 0) for _ in range(new)]
-            for place, column in enumerate(self._cells):
-                while longest_first and len(longest_first[-1]) <= place:
-                    longest_first.pop()
-                cells = [record[place] for record in longest_first]
-                column.see(cells if len(cells) == len(rows) else [*cells, ""])
+            self._widen(max(len(record) for _, record in rows))
+            columns = zip_longest(*(record for _, record in rows), fillvalue="")
+            for column, cells in zip(self._cells, chain(columns, repeat(("",))), strict=False):
+                column.see(cells)
         self.count += len(rows)
+
+    def _widen(self, width: int) -> None:
+        if width > MOST_COLUMNS:
+            raise NotATable(f"has over {MOST_COLUMNS:,} columns")
+        self._cells += [ColumnCells(has_gaps=self.count > 0) for _ in range(width - len(self._cells))]
 
     def columns(self, separator: str) -> tuple[CsvColumn, ...]:
         """What each column holds, without those at the end that have neither a name nor a value."""
@@ -267,13 +283,11 @@ class _RowScan:
         named = zip(distinct_names(header), self._cells, strict=False)
         return tuple(cells.column(name, decimal, unsure=unsure) for name, cells in named)
 
-    def notes(self, columns: Sequence[CsvColumn]) -> Iterator[str]:
-        """What is odd about the rows and the columns, in sentences."""
-        alike: dict[str, list[str]] = {}
-        for column, own in zip(columns, self.header, strict=False):
-            alike.setdefault(own, []).append(column.name)
-        for name, named in islice(((own, named) for own, named in alike.items() if own and len(named) > 1), _SHOWN):
-            yield f"{len(named)} columns are called {name}; here they are {_some(named)}."
+    def notes(self) -> Iterator[str]:
+        """What is odd about the header and the rows, in sentences."""
+        twins = [name for name, count in Counter(filter(None, self.header)).items() if count > 1]
+        if twins:
+            yield f"Several columns are called {_some(twins)}; they are numbered here, such as {twins[0]}.1."
         if self._uneven:
             width = counted(len(self.header), "cell")
             yield f"The header has {width}, but {_some(self._uneven)}; what is missing was taken to be at the end."
@@ -281,60 +295,9 @@ class _RowScan:
             yield "The last row is called a total: it may be the sum of the others."
 
 
-def _check_width(record: Sequence[str]) -> None:
-    if len(record) > MOST_COLUMNS:
-        raise NotATable(f"has over {MOST_COLUMNS:,} columns")
-
-
 def _some(items: Sequence[str]) -> str:
     more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
     return f"{', '.join(items[:_SHOWN])}{more}"
-
-
-def opened(path: Path) -> BinaryIO:
-    """The file's bytes, unpacked if it is a gzip file. Raises `NotATable` or `OSError`."""
-    with path.open("rb") as file:
-        start = file.read(4)
-    if start == b"PK\x03\x04":
-        raise NotATable("is a ZIP archive, or a workbook whose name does not say so; unpack or rename it")
-    return cast("BinaryIO", gzip.open(path)) if start.startswith(b"\x1f\x8b") else path.open("rb")
-
-
-def _encoding_of(start: bytes) -> str:
-    """The encoding by a file's first bytes: that of its mark, else UTF-8. Raises `NotATable`."""
-    if not start.strip():
-        raise NotATable("is empty")
-    encoding = marked_encoding(start)
-    if not encoding and len(start) - len(start.translate(None, _CONTROLS)) > _MOST_CONTROLS * len(start):
-        raise NotATable("is not a text file")
-    if _MARKUP.match(start.decode("utf-8", "replace")):
-        raise NotATable("holds a web page")
-    return encoding or "utf-8"
-
-
-def _is_western(sample: bytes) -> bool:
-    """Whether bytes that are not UTF-8 look like Windows-1252, of which Latin-1 is a part."""
-    high = len(sample) - len(sample.translate(None, bytes(range(0x80, 0x100))))
-    return sum(map(len, _WESTERN.findall(sample))) >= _MOSTLY_WESTERN * high
-
-
-def _separator_of(text: str) -> tuple[str, int]:
-    """The separator, and how many lines only name it: one, if the first is `sep=;`, which Excel reads.
-
-    Else it is the one under which most of the lines have the same number of cells, and more than one.
-    """
-    lines = text.splitlines(keepends=True)
-    if lines and (given := _SEPARATOR_LINE.fullmatch(lines[0])):
-        return given[1], 1
-    # The last line may be cut, unless it is one of few.
-    whole = lines[:SAMPLE_RECORDS] if len(lines) > SAMPLE_RECORDS else lines[: max(len(lines) - 1, 2)]
-
-    def regularity(separator: str) -> tuple[int, int]:
-        widths = Counter(len(record) for record in csv.reader(whole, delimiter=separator) if record)
-        count, width = max(((count, width) for width, count in widths.items()), default=(0, 0))
-        return (count, width) if width > 1 else (0, 0)
-
-    return max(_SEPARATORS, key=regularity), 0
 
 
 # --- where a table begins and ends, in a text file or a workbook ----------------------------------------------------

@@ -7,6 +7,7 @@ itself is checked first.
 from __future__ import annotations
 
 import json
+import math
 import zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.core.wording import on_one_line
-from ipython_assistant.workspace.csv_tables import NotATable
+from ipython_assistant.workspace.csv_tables import (
+    SAMPLE_RECORDS,
+    NotATable,
+    distinct_names,
+    header_place,
+    notes_around,
+    notes_below,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,10 +49,9 @@ WHOLE = ReadLimits(2_000_000_000, 2_000_000_000, 100_000_000)
 
 @dataclass(frozen=True, slots=True)
 class TableRows:
-    """Rows of a sheet or a file; it `is_whole` if all were read, and `estimated` says that their count is.
+    """Rows of a sheet or a file, all of one width; it `is_whole` if all were read; else their count may be `estimated`.
 
-    `names` are empty for a workbook's sheet, where they are among its rows; `notes` say how it was read, in sentences;
-    `dtypes` are what the file says that its columns hold.
+    `notes` say how it was read, in sentences; `dtypes` are what the file says that its columns hold.
     """
 
     names: Sequence[str]
@@ -60,7 +67,8 @@ class TableRows:
 def workbook_rows(path: Path, limits: ReadLimits, sheet: str = "") -> TableRows:
     """The rows of a workbook's sheet: of the one that is named, else of the first that is not empty.
 
-    Raises `NotATable` with the reason, such as that openpyxl is not installed, or `OSError`.
+    What stands above the header and below the last row is left out. Raises `NotATable` with the reason, such as that
+    openpyxl is not installed, or `OSError`.
     """
     with _workbook(path, limits) as book:
         sheets = {one.title: one for one in book.worksheets}
@@ -79,12 +87,18 @@ def workbook_rows(path: Path, limits: ReadLimits, sheet: str = "") -> TableRows:
                     rows.append(row)
             if rows:
                 break
-    if not rows:
-        raise NotATable("is empty")
-    notes = (f"There are {len(sheets)} sheets ({', '.join(sheets)}); this is {name}.",) if len(sheets) > 1 else ()
     is_whole = cells <= limits.cells
-    count = len(rows) if is_whole else max(claimed, len(rows))
-    return TableRows((), rows, count, is_whole, not is_whole, tuple(sheets), notes)
+    texts = [[cell_text(cell) or "" for cell in row] for row in rows]
+    place = header_place(texts[:SAMPLE_RECORDS])
+    below = notes_below(texts[place + 1 :], len(texts[place])) if is_whole else 0
+    body = rows[place + 1 : len(rows) - below]
+    width = max(map(len, rows[place : len(rows) - below]))
+    names = distinct_names([*texts[place], *[""] * (width - len(texts[place]))])
+    padded = [[*row, *[None] * (width - len(row))] for row in body]
+    notes = [f"There are {len(sheets)} sheets ({', '.join(sheets)}); this is {name}."] if len(sheets) > 1 else []
+    notes += notes_around(texts[:place], below)
+    count = len(body) if is_whole else max(claimed - place - 1, len(body))
+    return TableRows(names, padded, count, is_whole, not is_whole, tuple(sheets), tuple(notes))
 
 
 def parquet_rows(path: Path, rows: int) -> TableRows:
@@ -105,13 +119,14 @@ def parquet_rows(path: Path, rows: int) -> TableRows:
         return TableRows(flat, [*cells], about.num_rows, is_whole=False, notes=tuple(notes), dtypes=dtypes)
 
 
-def check_parquet(path: Path) -> None:
-    """Check a Parquet file before it is read whole. Raises `NotATable` where it is damaged or too large."""
+def parquet_frame(path: Path) -> Any:
+    """A Parquet file as a pandas DataFrame. Raises `NotATable`, also where it unpacks to far more than its size."""
     with _parquet_file(path) as file:
         groups = map(file.metadata.row_group, range(file.metadata.num_row_groups))
         values = sum(group.column(place).num_values for group in groups for place in range(group.num_columns))
         if values > WHOLE.cells:
             raise NotATable(f"holds {values:,} values, which is too much to read")
+        return file.read().to_pandas()
 
 
 def json_rows(path: Path, limits: ReadLimits, *, is_lines: bool) -> TableRows:
@@ -130,15 +145,22 @@ def json_rows(path: Path, limits: ReadLimits, *, is_lines: bool) -> TableRows:
     if isinstance(value, dict) and value.get("type") == "FeatureCollection" and isinstance(value.get("features"), list):
         value = [one.get("properties") or {} for one in value["features"] if isinstance(one, dict)]
         notes = ("The geometries were left out.",)
-    if isinstance(value, dict):
-        inside = [name for name, item in value.items() if isinstance(item, list) and item]
-        raise NotATable(f"is not a list of records{f', but has one under {inside[0]!r}' if inside else ''}")
     if not isinstance(value, list) or not all(isinstance(record, dict) for record in value):
-        raise NotATable("is not a list of records")
+        lists = (
+            [name for name, item in value.items() if isinstance(item, list) and item] if isinstance(value, dict) else []
+        )
+        raise NotATable(f"is not a list of records{f', but has one under {lists[0]!r}' if lists else ''}")
     names = list({name: None for record in value for name in record})
     if not 0 < len(names) <= MOST_KEYS:
         raise NotATable(f"has over {MOST_KEYS:,} columns" if names else "has no columns")
     return TableRows(names, [[record.get(name) for name in names] for record in value], len(value), notes=notes)
+
+
+def cell_text(value: Any) -> str | None:
+    """A cell of one of these files as text; None where it is missing."""
+    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
+        return None
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | bool) else str(value)
 
 
 @contextmanager

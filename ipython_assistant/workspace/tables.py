@@ -7,8 +7,6 @@ does not grow with the file, without pandas. What was left out, or could be read
 from __future__ import annotations
 
 import contextlib
-import json
-import math
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,19 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.core.artifacts import TABLE_TYPES, WORKBOOK_TYPES, TableHead
 from ipython_assistant.core.naming import folded, stem_of
-from ipython_assistant.core.wording import counted, disk_reason
+from ipython_assistant.core.wording import counted, disk_reason, first_words
 from ipython_assistant.workspace.columns import CsvColumn, typed
-from ipython_assistant.workspace.csv_tables import (
-    SAMPLE_RECORDS,
-    NotATable,
-    distinct_names,
-    header_place,
-    notes_around,
-    notes_below,
-    opened,
-    read_csv_table,
+from ipython_assistant.workspace.csv_tables import NotATable, opened, read_csv_table
+from ipython_assistant.workspace.sheets import (
+    LOOK,
+    WHOLE,
+    cell_text,
+    json_rows,
+    parquet_frame,
+    parquet_rows,
+    workbook_rows,
 )
-from ipython_assistant.workspace.sheets import LOOK, WHOLE, check_parquet, json_rows, parquet_rows, workbook_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -50,7 +47,6 @@ _MOST_SHEETS, _MOST_NOTES = 10, 12
 _OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
 _PREFERRED = ("parquet", "csv", "tsv", "xlsx", "jsonl", "ndjson", "json")
 """Where one name has several formats: first those that keep most of a table's types, then those most often written."""
-_MOST_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +55,14 @@ class TableFrame:
 
     frame: Any
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NoFrame:
+    """A table that did not come: `reason` is a sentence that says what came instead."""
+
+    name: str
+    reason: str
 
 
 def may_be_table(path: Path, media_type: str) -> bool:
@@ -74,13 +78,14 @@ def read_head(path: Path, media_type: str, rows: int = 10, sheet: str = "") -> T
     kind = _format(path, media_type)
     if kind != "csv":
         read = _rows(path, kind, LOOK, rows, sheet)
-        width, size = len(read.names), (read.row_count, read.estimated)
-        cells = tuple(tuple(map(_text, _filled(row, width))) for row in read.rows[:rows])
-        dtypes = read.dtypes or tuple(map(_dtype, zip(*(_filled(row, width) for row in read.rows), strict=True)))
+        cells = tuple(tuple(map(cell_text, row)) for row in read.rows[:rows])
+        dtypes = read.dtypes or tuple(map(_dtype, zip(*read.rows, strict=True)))
+        size = read.row_count, read.estimated
         return TableHead(tuple(read.names), cells, *size, read.notes, dtypes, read.notes, sheets=read.sheets)
     table = read_csv_table(path, media_type, rows)
     names = tuple(column.name for column in table.columns)
-    cells = tuple(tuple(cell or None for cell in _filled(row, len(names))[: len(names)]) for row in table.rows)
+    padding = ("",) * len(names)
+    cells = tuple(tuple(cell or None for cell in (row + padding)[: len(names)]) for row in table.rows)
     dtypes = tuple(column.dtype for column in table.columns)
     notes = _first_notes([*table.notes, *(column.note for column in table.columns if column.note)])
     return TableHead(names, cells, table.row_count, table.estimated, notes, dtypes, table.notes, table.hint())
@@ -114,18 +119,14 @@ def read_table(path: Path, media_type: str, dtypes: Mapping[str, Any] | None = N
 
     kind = _format(path, media_type)
     if kind == "csv":
-        known = dtypes or {}
-        texts = {name for name, dtype in known.items() if isinstance(dtype, pd.StringDtype) or dtype == "str"}
-        return _csv_frame(path, media_type, texts)
+        return _csv_frame(path, media_type, dtypes or {})
     if kind == "parquet":
-        check_parquet(path)
-        return TableFrame(pd.read_parquet(path, engine="pyarrow"))
-    read = _rows(path, kind, WHOLE, None, sheet)
+        return TableFrame(parquet_frame(path))
+    read = _rows(path, kind, WHOLE, 0, sheet)
     if not read.is_whole:
         raise NotATable(f"holds over {WHOLE.cells:,} cells")
-    rows = [_filled(row, len(read.names)) for row in read.rows]
-    frame = pd.DataFrame(rows, columns=list(read.names)).infer_objects()
-    return TableFrame(_with_its_index(frame, unnamed=read.names[0] == "Unnamed: 0"), read.notes)
+    frame = pd.DataFrame(read.rows, columns=list(read.names)).infer_objects()
+    return TableFrame(_with_its_index(frame), read.notes)
 
 
 def read_frame(path: Path, media_type: str, dtypes: Mapping[str, Any] | None = None) -> Any:
@@ -137,26 +138,34 @@ def read_frame(path: Path, media_type: str, dtypes: Mapping[str, Any] | None = N
 
 
 def _format(path: Path, media_type: str) -> str:
-    """The format of a file that may be a table, by its first bytes; empty for any other."""
+    """The format of a file that may be a table, by its first bytes. Raises `NotATable` for any other, or `OSError`."""
     if not may_be_table(path, media_type):
-        return ""
+        raise NotATable("is not a table")
     promised = _FORMATS.get(media_type, "csv")
     with path.open("rb") as file:
-        start = file.read(16)
-    if start.startswith(_OLD_WORKBOOK):
+        start = file.read(4)
+    if start == _OLD_WORKBOOK:
         raise NotATable("is an old Excel workbook; save it as .xlsx")
-    if start.startswith(b"PAR1"):
+    if start == b"PAR1":
         return "parquet"
     # A web page or a text file under a workbook's name is what many sites hand out.
-    is_text = promised == "workbook" and not start.startswith(b"PK\x03\x04")
-    return "csv" if is_text else promised
+    return "csv" if promised == "workbook" and start != b"PK\x03\x04" else promised
 
 
-def _csv_frame(path: Path, media_type: str, texts: set[str]) -> TableFrame:
+def _rows(path: Path, kind: str, limits: ReadLimits, most: int, sheet: str) -> TableRows:
+    if kind == "parquet":
+        return parquet_rows(path, most)
+    if kind == "workbook":
+        return workbook_rows(path, limits, sheet)
+    return json_rows(path, limits, is_lines=kind == "json lines")
+
+
+def _csv_frame(path: Path, media_type: str, dtypes: Mapping[str, Any]) -> TableFrame:
     import pandas as pd
 
     table = read_csv_table(path, media_type, rows=0, whole=True)
-    columns = tuple(CsvColumn(column.name, "text") if column.name in texts else column for column in table.columns)
+    words = {name for name, dtype in dtypes.items() if _holds_words(dtype)}
+    columns = tuple(CsvColumn(column.name, "text") if column.name in words else column for column in table.columns)
     table = replace(table, columns=columns)
     # From 3.1 on pandas reads numbers to their last digit unasked, and warns where it is asked.
     version = tuple(int(part) for part in pd.__version__.split(".")[:2])
@@ -174,7 +183,7 @@ def _csv_frame(path: Path, media_type: str, texts: set[str]) -> TableFrame:
         except ValueError:
             note = f"{column.name}: not every cell is a date of one calendar, so the column was kept as text."
         notes += [note] if note else []
-    return TableFrame(_with_its_index(frame.assign(**new), unnamed=table.has_index), _first_notes(notes))
+    return TableFrame(_with_its_index(frame.assign(**new)), _first_notes(notes))
 
 
 def _first_notes(notes: Sequence[str]) -> tuple[str, ...]:
@@ -182,39 +191,13 @@ def _first_notes(notes: Sequence[str]) -> tuple[str, ...]:
     return (*notes[:_MOST_NOTES], f"{counted(more, 'more note')} of this kind.") if more > 0 else tuple(notes)
 
 
-def _with_its_index(frame: Any, *, unnamed: bool) -> Any:
+def _with_its_index(frame: Any) -> Any:
     """Without a first column that has no name, which becomes the index unless it only counts the rows."""
-    import pandas as pd
-
     labels = frame.iloc[:, 0]
-    if not unnamed or frame.shape[1] == 1 or not labels.is_unique or labels.isna().any():
+    if labels.name != "Unnamed: 0" or frame.shape[1] == 1 or not labels.is_unique or labels.hasnans:
         return frame
-    rest = frame.iloc[:, 1:]
-    if pd.api.types.is_integer_dtype(labels.dtype) and labels.tolist() == list(range(len(labels))):
-        return rest
-    return rest.set_axis(pd.Index(labels).rename(None), axis=0)
-
-
-def _rows(path: Path, kind: str, limits: ReadLimits, most: int | None, sheet: str) -> TableRows:
-    if kind == "parquet":
-        return parquet_rows(path, most or 0)
-    if kind != "workbook":
-        if not kind:
-            raise NotATable("is not a table")
-        return json_rows(path, limits, is_lines=kind == "json lines")
-    read = workbook_rows(path, limits, sheet)
-    # Without what stands above its header and below its last row.
-    rows = [[_text(cell) or "" for cell in row] for row in read.rows]
-    place = header_place(rows[:SAMPLE_RECORDS])
-    below = notes_below(rows[place + 1 :], len(rows[place])) if read.is_whole else 0
-    body = read.rows[place + 1 : len(rows) - below]
-    names = distinct_names(_filled(rows[place], max(map(len, [rows[place], *body])), ""))
-    notes = (*read.notes, *notes_around(rows[:place], below))
-    return replace(read, names=names, rows=body, row_count=read.row_count - place - 1 - below, notes=notes)
-
-
-def _filled(row: Sequence[Any], width: int, value: Any = None) -> list[Any]:
-    return [*row, *[value] * (width - len(row))]
+    rest = frame.set_index(labels.name).rename_axis(None)
+    return rest.reset_index(drop=True) if labels.tolist() == list(range(len(labels))) else rest
 
 
 def _dtype(values: Sequence[Any]) -> str:
@@ -228,21 +211,7 @@ def _dtype(values: Sequence[Any]) -> str:
     return "datetime64" if kinds == {datetime} else "str" if kinds <= {str} else "object"
 
 
-def _text(value: Any) -> str | None:
-    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
-        return None
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | bool) else str(value)
-
-
 # --- tables that were asked for by name -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class NoFrame:
-    """A table that did not come: `reason` is a sentence that says what came instead."""
-
-    name: str
-    reason: str
 
 
 def named_frame(
@@ -253,14 +222,15 @@ def named_frame(
     The model's own name for a file counts, then the one it was saved under; case only if nothing else matches. Of
     several formats the first is taken that can be read, Parquet before CSV.
     """
-    files = list(artifacts)
-    reasons: list[str] = []
+    files, reasons = list(artifacts), list[str]()
     order = {suffix: place for place, suffix in enumerate(_PREFERRED)}
-    found = _of_that_name(files, name)
+    wanted = stem_of(name) if name.rpartition(".")[2].lower() in order else name
+    found = (
+        [it for it in files if stem_of(it.own_name) == wanted]
+        or [it for it in files if stem_of(it.name) == wanted]
+        or [it for it in files if folded(stem_of(it.own_name)) == folded(wanted)]
+    )
     for artifact in sorted(found, key=lambda it: order.get(it.name.rpartition(".")[2].lower(), len(order))):
-        if not may_be_table(artifact.path, artifact.media_type):
-            reasons.append(f"{artifact.own_name} is not a table")
-            continue
         try:
             table = read_table(artifact.path, artifact.media_type, dtypes)
             return replace(table, frame=restored(table.frame, dtypes or {}))
@@ -270,76 +240,45 @@ def named_frame(
             reasons.append(f"{artifact.own_name} cannot be read: {disk_reason(error)}")
     if reasons:
         return NoFrame(name, f"{'; '.join(reasons)}.")
-    if not files:
-        return NoFrame(name, "the answer came without any file.")
-    named = ", ".join(artifact.own_name or artifact.name for artifact in files[:_MOST_NAMED])
-    more = f" and {len(files) - _MOST_NAMED} more" if len(files) > _MOST_NAMED else ""
-    return NoFrame(name, f"the answer's file{'s are' if len(files) > 1 else ' is'} {named}{more}.")
+    named = first_words(", ".join(it.own_name or it.name for it in files), 200)
+    return NoFrame(name, f"the answer came with {named or 'no file'}.")
 
 
 def restored(frame: Any, dtypes: Mapping[str, Any]) -> Any:
     """The frame with each column that an input had too in the input's dtype, if no value changes by it.
 
-    A file of text knows no dtypes: dates, categories and whole numbers with gaps come back as something else. Columns
-    that cannot be what they were stay as they are: a district `Total` is in no category, a mean is no whole number.
+    A file of text knows no dtypes: categories and whole numbers with gaps come back as something else. Columns that
+    cannot be what they were stay as they are: a district `Total` is in no category, a mean is no whole number.
     """
-    if not frame.columns.is_unique:
-        return frame
-    new = {name: _as(frame[name], dtypes[name]) for name in frame.columns if name in dtypes}
-    return frame.assign(**{name: column for name, column in new.items() if column is not None})
+    from pandas.api import types
+
+    new = {}
+    for name in dtypes if frame.columns.is_unique else ():
+        column, wanted = frame.get(name), types.pandas_dtype(dtypes[name])
+        if column is None or column.dtype == wanted or str(dtypes[name]) in {"str", "object"}:
+            continue
+        # How a number or a date was written is not known any more; 0 and 1 are counts more often than truth values.
+        kinds = (_holds_words, types.is_bool_dtype, types.is_datetime64_any_dtype)
+        is_other_kind = wanted.kind != "m" and any(is_kind(column) != is_kind(wanted) for is_kind in kinds)
+        words = getattr(wanted, "categories", None)
+        if is_other_kind or (words is not None and not column.dropna().isin(words).all()):
+            continue
+        if column.hasnans and type(wanted).__module__.startswith("numpy") and wanted.kind in "iu":
+            # pandas' own dtype of the same kind has a place for a missing value.
+            wanted = types.pandas_dtype(str(wanted).title().replace("Ui", "UI"))
+        with contextlib.suppress(ValueError, TypeError, OverflowError):
+            there = column.astype(wanted)
+            are_floats = types.is_float_dtype(wanted) and types.is_float_dtype(column.dtype)
+            if are_floats or there.astype(column.dtype).equals(column):
+                new[name] = there
+    return frame.assign(**new)
 
 
-def _as(column: Any, dtype: Any) -> Any:
-    """The column in that dtype; None where it has it already or cannot have it."""
-    import pandas as pd
+def _holds_words(dtype: Any) -> bool:
+    """Whether a column, or one of this dtype, holds text, if only as categories."""
+    from pandas.api import types
 
-    wanted = pd.api.types.pandas_dtype(dtype)
-    if column.dtype == wanted:
-        return None
-    try:
-        new = _converted(column, dtype, wanted)
-    except (ValueError, TypeError, OverflowError, ArithmeticError):
-        return None
-    return new if new is not None and new.isna().equals(column.isna()) else None
-
-
-def _converted(column: Any, dtype: Any, wanted: Any) -> Any:
-    import pandas as pd
-
-    kinds = pd.api.types
-    is_date, is_text = kinds.is_datetime64_any_dtype(column.dtype), dtype == "str" or isinstance(wanted, pd.StringDtype)
-    if isinstance(wanted, pd.CategoricalDtype):
-        are_words = kinds.infer_dtype(wanted.categories) == "string"
-        values = _as(column, "str" if are_words else wanted.categories.dtype)
-        values = column if values is None else values
-        return values.astype(wanted) if values.dropna().isin(wanted.categories).all() else None
-    if is_text and not is_date and not kinds.is_float_dtype(column.dtype):
-        text = column.astype(object).map(str, "ignore")
-        return text.infer_objects() if dtype == "str" else text.astype(wanted)
-    if kinds.is_timedelta64_dtype(wanted):
-        return pd.to_timedelta(column).astype(wanted)
-    is_truth = kinds.infer_dtype(column, skipna=True) == "boolean"
-    # How a number or a date was written is not known any more.
-    if is_text or str(wanted) == "object" or kinds.is_bool_dtype(wanted) != is_truth:
-        return None
-    if kinds.is_datetime64_any_dtype(wanted):
-        column = column if is_date else pd.to_datetime(column, format="ISO8601")
-        zone = getattr(wanted, "tz", None)
-        new = (column if zone is None else column.dt.tz_convert(zone)).astype(wanted)
-    else:
-        # Where NumPy's dtype has no place for a missing value, pandas' own of the same kind has.
-        roomy = {"b": "boolean", "i": str(wanted).title(), "u": str(wanted).replace("ui", "UI")}
-        is_numpy = type(wanted).__module__.startswith("numpy")
-        new = column.astype(roomy.get(wanted.kind, wanted) if column.hasnans and is_numpy else wanted)
-    both_floats = kinds.is_float_dtype(wanted) and kinds.is_float_dtype(column.dtype)
-    # As Python's numbers, which compare exactly: NumPy would take 2**60 + 1 and its float for the same.
-    return new if both_floats or new.dropna().tolist() == column.dropna().tolist() else None
-
-
-def _of_that_name(files: Sequence[Artifact], name: str) -> list[Artifact]:
-    wanted = stem_of(name) if name.rpartition(".")[2].lower() in _PREFERRED else name
-    return (
-        [artifact for artifact in files if stem_of(artifact.own_name) == wanted]
-        or [artifact for artifact in files if stem_of(artifact.name) == wanted]
-        or [artifact for artifact in files if folded(stem_of(artifact.own_name)) == folded(wanted)]
-    )
+    values = getattr(dtype, "categories", dtype)
+    if hasattr(values, "dtype"):
+        return types.infer_dtype(values, skipna=True) == "string"
+    return types.is_string_dtype(values) and str(values) != "object"
