@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from ipython_assistant.core.artifacts import TableHead
 
 MOST_COLUMNS = 40
-"""The most columns that the model is told by name; the others are counted by dtype."""
+"""The most columns that the model is told by name; the others are counted."""
 LONGEST_NAME = 80
 _KINDS = {
     "text/csv": "CSV",
@@ -40,10 +39,9 @@ _KINDS = {
 }
 _NEEDS_QUOTES = re.compile(r"^\s|\s$|[,;:\"()]|^$")
 _FRAMES = {
-    "pandas": ("DataFrame", "Series"),
-    "polars": ("DataFrame", "LazyFrame", "Series"),
-    "geopandas": ("GeoDataFrame",),
-}
+    ("pandas", "DataFrame"), ("pandas", "Series"), ("geopandas", "GeoDataFrame"),
+    ("polars", "DataFrame"), ("polars", "LazyFrame"), ("polars", "Series"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +59,12 @@ class VariableFile:
 
 def kind_of_frame(value: Any) -> str:
     """The type's name, such as `DataFrame`, of what pandas, polars or geopandas made; empty for anything else."""
-    for base in type(value).__mro__:
-        if base.__name__ in _FRAMES.get(_library(base), ()):
-            return base.__name__
-    return ""
+    return _library_and_kind(value)[1]
+
+
+def _library_and_kind(value: Any) -> tuple[str, str]:
+    types = [(base.__module__.partition(".")[0], base.__name__) for base in type(value).__mro__]
+    return next((pair for pair in types if pair in _FRAMES), ("", ""))
 
 
 def content_of(name: str, value: Any) -> VariableFile:
@@ -82,7 +82,7 @@ def content_of(name: str, value: Any) -> VariableFile:
         written = frame.to_json(default=str, drop_id=True)
         return VariableFile("geojson", described, lambda path: _write_text(path, written))
     if kind:
-        return _of_table(table_of(value, name), f"{kind} {name}")
+        return _of_table(value, name, kind)
     if isinstance(value, dict | list | tuple):
         return _of_container(name, value)
     if isinstance(value, str):
@@ -109,19 +109,24 @@ def table_of(value: Any, name: str) -> Any:
     """
     import pandas as pd
 
-    kind = kind_of_frame(value)
-    if any(_library(base) == "polars" for base in type(value).__mro__):
-        frame = _of_polars(value, kind, name)
+    library, kind = _library_and_kind(value)
+    if library == "polars":
+        polars = value.collect() if kind == "LazyFrame" else value.to_frame() if kind == "Series" else value
+        columns = polars.get_columns()
+        if nested := [column.name for column in columns if column.dtype.is_nested()]:
+            cure = "Unnest the column, or drop it."
+            raise InputError(f"The column {nested[0]} of {name} holds lists or structs.", cure)
+        frame = frame_of_records({column.name or name: column.to_list() for column in columns})
     elif kind == "Series":
         frame = value.to_frame(name=value.name if value.name is not None else name)
     else:
         frame = value
     index, table = frame.index, pd.DataFrame(frame, copy=False)
     names, table.columns = [*map(_column_name, frame.columns)], [*range(frame.shape[1])]
-    for level in reversed([] if _only_counts(index) else range(index.nlevels)):
-        table.insert(0, f"level_{level}", index.get_level_values(level))
-        own = index.names[level]
-        names.insert(0, _column_name(own) if own is not None else "index" if index.nlevels == 1 else f"level_{level}")
+    only_counts = not len(index) or (index.dtype.kind in "iu" and index.equals(pd.RangeIndex(len(index))))
+    if index.nlevels > 1 or index.name is not None or not only_counts:
+        table = table.reset_index(allow_duplicates=True)
+        names = [*map(_column_name, table.columns[: index.nlevels]), *names]
     table.columns = distinct_names(names)
     return table
 
@@ -154,33 +159,18 @@ def frame_of_records(columns: Any) -> Any:
     return frame.astype({name: roomy[kind] for name, kind in kinds.items() if kind in roomy}).infer_objects()
 
 
-def _of_polars(value: Any, kind: str, name: str) -> Any:
-    frame = value.collect() if kind == "LazyFrame" else value.to_frame() if kind == "Series" else value
-    columns = frame.get_columns()
-    if nested := [column.name for column in columns if column.dtype.is_nested()]:
-        raise InputError(f"The column {nested[0]} of {name} holds lists or structs.", "Unnest the column, or drop it.")
-    return frame_of_records({column.name or name: column.to_list() for column in columns})
-
-
-def _only_counts(index: Any) -> bool:
-    """Whether an index only counts the rows."""
-    import pandas as pd
-
-    if index.nlevels > 1 or index.name is not None:
-        return False
-    return not len(index) or (index.dtype.kind in "iu" and index.equals(pd.RangeIndex(len(index))))
-
-
 def _column_name(name: Any) -> str:
     if isinstance(name, tuple):
         return "_".join(text for text in map(_column_name, name) if text)
     return "" if name is None else str(name)
 
 
-def _of_table(table: Any, what: str) -> VariableFile:
+def _of_table(value: Any, name: str, kind: str) -> VariableFile:
     # Half of a surrogate pair is no text; it is shown rather than refused.
     form = {"index": False, "lineterminator": "\n", "encoding": "utf-8", "errors": "backslashreplace"}
-    return VariableFile("csv", f"{what}, {table_in_words(table)}", lambda path: table.to_csv(path, **form), table)
+    table = table_of(value, name)
+    described = f"{kind} {name}, {table_in_words(table)}"
+    return VariableFile("csv", described, lambda path: table.to_csv(path, **form), table)
 
 
 # --- other values -----------------------------------------------------------------------------------------------------
@@ -195,9 +185,9 @@ def _of_container(name: str, value: Any) -> VariableFile:
     if items and kind == "dict" and all(map(_is_column, items)) and len(set(map(len, items))) == 1:
         import pandas as pd
 
-        return _of_table(table_of(pd.DataFrame(value), name), f"dict {name}")
+        return _of_table(pd.DataFrame(value), name, "dict")
     if items and kind == "list" and all(isinstance(it, dict) and it and _is_plain(it.values()) for it in items):
-        return _of_table(table_of(frame_of_records(items), name), f"list {name}")
+        return _of_table(frame_of_records(items), name, "list")
     try:
         written = json.dumps(value, ensure_ascii=False, indent=1, default=_json_value)
     except (TypeError, ValueError, RecursionError) as error:
@@ -212,11 +202,8 @@ def _write_text(path: Path, text: str) -> None:
 
 
 def _is_column(value: Any) -> bool:
-    return (
-        isinstance(value, range)
-        or kind_of_frame(value) == "Series"
-        or (isinstance(value, list | tuple) and _is_plain(value))
-    )
+    is_plain_list = isinstance(value, list | tuple) and _is_plain(value)
+    return is_plain_list or isinstance(value, range) or kind_of_frame(value) == "Series"
 
 
 def _is_plain(cells: Iterable[Any]) -> bool:
@@ -263,15 +250,12 @@ def table_size_in_words(rows: int, columns: int, *, estimated: bool = False) -> 
 
 
 def columns_in_words(names: Sequence[str], dtypes: Sequence[str] = ()) -> str:
-    """The columns with their dtypes, if known; of a wide table the first, and how many more there are of each dtype."""
+    """The columns with their dtypes, if known; of a wide table the first, and how many more there are."""
     shown = [_quoted(name) for name in names[:MOST_COLUMNS]]
     if dtypes:
         shown = [f"{name} ({dtype})" for name, dtype in zip(shown, dtypes, strict=False)]
     more = len(names) - MOST_COLUMNS
-    if more <= 0:
-        return ", ".join(shown)
-    kinds = ", ".join(f"{count:,} {dtype}" for dtype, count in Counter(dtypes[MOST_COLUMNS:]).most_common())
-    return f"{', '.join(shown)} and {more:,} more{f' ({kinds})' if kinds else ''}"
+    return f"{', '.join(shown)}{f' and {more:,} more' if more > 0 else ''}"
 
 
 def _quoted(name: str) -> str:
@@ -281,7 +265,3 @@ def _quoted(name: str) -> str:
         return plain
     inside = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in plain.replace('"', "'"))
     return f'"{inside}"'
-
-
-def _library(kind: type) -> str:
-    return kind.__module__.partition(".")[0]

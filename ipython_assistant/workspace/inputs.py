@@ -11,10 +11,10 @@ import glob
 import hashlib
 import os
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ipython_assistant.core.naming import media_type, safe_name
 from ipython_assistant.core.wording import disk_reason
@@ -38,21 +38,15 @@ _PIECE_BYTES = 1 << 20
 _BYTE_ORDER_MARK = "\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
-class FileContent:
-    r"""What was found in a file: its size in bytes, its hashes in hexadecimal, and the tables in it.
+class FileHashes(NamedTuple):
+    r"""The size of a file in bytes and its hashes in hexadecimal.
 
-    `logical` is the hash of a text with line ends as `\n` and without a byte order mark; of other files `sha256`. While
-    the `fingerprint` is the same, the file need not be read again. The `heads` of tables have no rows; they stand by
-    sheet, of other files than workbooks by "". `reason` says why it is no table although its name says so.
+    `logical` is the hash of a text with line ends as `\n` and without a byte order mark; of other files `sha256`.
     """
 
     size: int
     sha256: str
     logical: str
-    fingerprint: tuple[int, ...] = ()
-    heads: Mapping[str, TableHead] = field(default_factory=dict)
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +55,11 @@ class Input:
 
     Attributes:
         description: What the model is told of it, on one line.
-        logical: The hash of what it says, in hexadecimal: of a table that of its CSV, of a file see `FileContent`.
+        logical: The hash of what it says, in hexadecimal: of a table that of its CSV, of a file see `FileHashes`.
         source: The variable or path it is made of, as the user wrote it (of a glob, the file that matched).
         rows: How many rows its table has, if it is one table; `estimated`, whether about that many.
         dtypes: The columns' names and pandas dtypes, where it was a DataFrame: what `-o` restores them by.
-        content: Of a file of the user's, what was found in it; None where it may change unseen.
+        fingerprint: Of a file of the user's: while it is the same, the file need not be read again.
     """
 
     name: str
@@ -79,25 +73,20 @@ class Input:
     columns: int | None = None
     estimated: bool = False
     dtypes: tuple[tuple[str, Any], ...] = ()
-    content: FileContent | None = None
+    fingerprint: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Around:
-    """The surroundings of a cell's inputs, with `known` files by name and hash and `read` ones by path."""
+class _Around(NamedTuple):
+    """What surrounds a cell's inputs; `known` are those of earlier cells."""
 
     namespace: Mapping[str, Any]
     working_dir: Path
     scratch: Callable[[], Path]
-    known: Mapping[tuple[str, str], Input]
-    read: Mapping[Path, FileContent]
+    known: tuple[Input, ...]
 
     def path(self, name: str) -> Path:
         """Where a file of this name is, with `~` for the home directory."""
-        try:
-            return self.working_dir / Path(name).expanduser()
-        except RuntimeError:
-            return self.working_dir / name  # there is no such user
+        return self.working_dir / os.path.expanduser(name)  # noqa: PTH111 Path's raises where there is no such user
 
 
 def gather(
@@ -114,12 +103,9 @@ def gather(
     paths stands for those files; for other variables see `content_of`: `scratch` makes a directory for theirs. A path
     is relative to `working_dir`. A glob stands for the files it matches, `book.xlsx#Sheet` for one sheet of a
     workbook, which is sent as a table. What has not changed since the cells whose inputs are `known` is neither read
-    nor written again. Raises `InputError` where nothing has that name (the nearest are listed), or it cannot be sent.
+    nor kept again. Raises `InputError` where nothing has that name (the nearest are listed), or it cannot be sent.
     """
-    items = tuple(known)
-    written = {(item.name, item.sha256): item for item in items}
-    read = {item.path: item.content for item in items if item.content is not None}
-    around = _Around(namespace, working_dir, scratch, written, read)
+    around = _Around(namespace, working_dir, scratch, tuple(known))
     seen: dict[str, Input] = {}
     for name in dict.fromkeys(named):
         try:
@@ -152,7 +138,7 @@ def _inputs_of(name: str, around: _Around) -> list[Input]:
     if book and _is_file(around.path(book)):
         return [_of_sheet(around.path(book), sheet, name, around)]
     if glob.has_magic(name):
-        found = glob.glob(str(Path(name).expanduser()), root_dir=around.working_dir, recursive=True)  # noqa: PTH207
+        found = glob.glob(os.path.expanduser(name), root_dir=around.working_dir, recursive=True)  # noqa: PTH111, PTH207
         if files := sorted(one for one in found if _is_file(around.working_dir / one)):
             return [_of_path(around.working_dir / one, one, around) for one in files]
         raise _not_there(f"No file matches {name}", name, (), around)
@@ -167,36 +153,29 @@ def _inputs_of(name: str, around: _Around) -> list[Input]:
 _SENT = (dict, list, tuple, str, PurePath)
 
 
-# --- files ------------------------------------------------------------------------------------------------------------
-
-
 def _of_path(path: Path, source: str, around: _Around, named_by: str = "") -> Input:
-    kind, known, now = media_type(path.name), around.read.get(path), _fingerprint(path)
-    content = known if known is not None and known.fingerprint == now else None
-    if content is None:
-        content = replace(read_hashes(path), fingerprint=now)
+    now = _fingerprint(path)
+    for known in around.known:
+        if (known.path, known.source, known.fingerprint) == (path, source, now):
+            return known
+    kind, hashes, reason = media_type(path.name), read_hashes(path), ""
+    heads: Mapping[str, TableHead] = {}
+    if may_be_table(path, kind):
         try:
-            content = replace(content, heads=read_heads(path, kind) if may_be_table(path, kind) else {})
-        except NotATable as reason:
-            content = replace(content, reason=str(reason))
+            heads = read_heads(path, kind)
+        except NotATable as error:
+            reason = str(error)
     # The next one to write may do so within the same tick of the disk's clock: https://git-scm.com/docs/racy-git
     is_settled = _fingerprint(path) == now and now[0] + COARSEST_CLOCK_NS < time.time_ns()
     # A reserved name of Windows is one in the container too, and was one where it comes from.
     safe = safe_name(path.name)
-    item = Input(
-        path.name if safe == f"_{path.name}" and path.name[0].isalnum() else safe,
-        path,
-        content.size,
-        content.sha256,
-        file_in_words(kind, named_by, content.heads, content.reason),
-        content.logical,
-        source,
-        content=content if content is known or is_settled else None,
-    )
-    if len(content.heads) != 1:
-        return item
-    (table,) = content.heads.values()
-    return replace(item, rows=table.row_count, columns=table.column_count, estimated=table.estimated)
+    name = path.name if safe == f"_{path.name}" and path.name[0].isalnum() else safe
+    description = file_in_words(kind, named_by, heads, reason)
+    item = Input(name, path, hashes.size, hashes.sha256, description, hashes.logical, source)
+    if len(heads) == 1:
+        (table,) = heads.values()
+        item = replace(item, rows=table.row_count, columns=table.column_count, estimated=table.estimated)
+    return replace(item, fingerprint=now) if is_settled else item
 
 
 def _of_sheet(path: Path, sheet: str, source: str, around: _Around) -> Input:
@@ -206,7 +185,27 @@ def _of_sheet(path: Path, sheet: str, source: str, around: _Around) -> Input:
     return replace(item, source=source, description=f"sheet {sheet} of {path.name}, {size_and_columns}")
 
 
-def read_hashes(path: Path) -> FileContent:
+def _written(name: str, value: Any, around: _Around) -> Input:
+    """A variable's value in a file; in that of an earlier cell, if it says the same."""
+    made = content_of(name, value)
+    path = around.scratch() / safe_name(f"{name}.{made.suffix}")
+    made.write(path)
+    hashes, table = read_hashes(path), made.table
+    for known in around.known:
+        if (known.name, known.sha256) == (path.name, hashes.sha256) and _is_file(known.path):
+            path.unlink()
+            with contextlib.suppress(OSError):
+                path.parent.rmdir()
+            path = known.path
+            break
+    item = Input(path.name, path, hashes.size, hashes.sha256, made.description, hashes.logical, name)
+    if table is None:
+        return item
+    rows, columns = table.shape
+    return replace(item, logical=hashes.sha256, rows=rows, columns=columns, dtypes=dtypes_of(table))
+
+
+def read_hashes(path: Path) -> FileHashes:
     """The size and both hashes of a file, in memory that does not grow with it. Raises `OSError`."""
     with path.open("rb") as file:
         exact = logical = hashlib.file_digest(file, "sha256").hexdigest()
@@ -220,7 +219,7 @@ def read_hashes(path: Path) -> FileContent:
                 digest.update(piece.encode("latin-1"))
                 piece = text.read(_PIECE_BYTES)
             logical = digest.hexdigest()
-    return FileContent(size, exact, logical)
+    return FileHashes(size, exact, logical)
 
 
 def _fingerprint(path: Path) -> tuple[int, ...]:
@@ -231,28 +230,6 @@ def _fingerprint(path: Path) -> tuple[int, ...]:
 
 def _is_file(path: Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113 False, too, for what is too long for a name, or no name at all
-
-
-# --- variables --------------------------------------------------------------------------------------------------------
-
-
-def _written(name: str, value: Any, around: _Around) -> Input:
-    """A variable's value in a file; in that of an earlier cell, if it says the same."""
-    made = content_of(name, value)
-    path = around.scratch() / safe_name(f"{name}.{made.suffix}")
-    made.write(path)
-    content, table = read_hashes(path), made.table
-    known = around.known.get((path.name, content.sha256))
-    if known is not None and _is_file(known.path) and known.path.stat().st_size == content.size:
-        path.unlink()
-        with contextlib.suppress(OSError):
-            path.parent.rmdir()
-        path = known.path
-    item = Input(path.name, path, content.size, content.sha256, made.description, content.logical, name)
-    if table is None:
-        return item
-    rows, columns = table.shape
-    return replace(item, logical=content.sha256, rows=rows, columns=columns, dtypes=dtypes_of(table))
 
 
 def _paths(value: Any, around: _Around) -> list[str]:
@@ -271,9 +248,6 @@ def _paths(value: Any, around: _Around) -> list[str]:
     ):
         return [*map(str, value)]
     return []
-
-
-# --- what is wrong ----------------------------------------------------------------------------------------------------
 
 
 def _not_there(what: str, name: str, variables: Sequence[str], around: _Around) -> InputError:
