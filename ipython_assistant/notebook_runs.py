@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from ipython_assistant.core.wording import counted, disk_reason, first_words, on_one_line, printable
 from ipython_assistant.workspace.folder import Folder
-from ipython_assistant.workspace.recordings import Recordings, check_recordings
+from ipython_assistant.workspace.recordings import Recordings
 from ipython_assistant.workspace.safe_dir import write_file
 
 if TYPE_CHECKING:
@@ -51,10 +51,9 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         parser.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK")
         seconds = f"seconds for a cell ({CELL_TIMEOUT_S})"
         parser.add_argument("--timeout", type=float, default=CELL_TIMEOUT_S, metavar="S", help=seconds)
-    recordings = commands.add_parser("recordings", help="list or check the recordings of a folder")
+    recordings = commands.add_parser("recordings", help="list the recordings of a folder; 1 if one was changed")
     where = "a folder, with all below it (default: this)"
     recordings.add_argument("folder", nargs="?", type=Path, default=Path(), help=where)
-    recordings.add_argument("--check", action="store_true", help="read every byte; exit code 1 if anything is damaged")
     recordings.set_defaults(run=look_after)
 
 
@@ -203,7 +202,7 @@ def _shown(outputs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def look_after(options: argparse.Namespace) -> int:
-    """List or check the recordings of a folder, and of all below it: each notebook may have one of its own."""
+    """List the recordings of a folder and of all below it; 1 if one is damaged."""
     asked, code = options.folder.absolute(), 0
     folders = sorted(path.parent for path in asked.rglob(".turns") if path.is_dir())
     if not folders:
@@ -212,21 +211,19 @@ def look_after(options: argparse.Namespace) -> int:
     for folder in folders:
         recordings = Recordings(Folder(asked, folder))
         try:
-            if options.check:
-                faults = [f"{fault.path}: {fault.reason}" for fault in check_recordings(recordings)]
-                code = 1 if faults else code
-                whole = f"{counted(len(recordings.all()), 'recording')} in {recordings.where}, and nothing is damaged."
-                _say("\n".join(faults) or whole)
-            else:
-                lines = [
-                    f"{it.began[:10]}  {it.service:<7} {it.status:<10} {counted(len(it.files), 'file'):>8}"
-                    f"  {first_words(it.prompt, 60)}"
-                    for it in recordings.all()
-                ]
-                _say("\n".join(lines) or f"Nothing is recorded in {recordings.where}.")
+            found, damaged = recordings.all(), recordings.store.summaries()[1]
         except OSError as error:
             _say(f"{folder} cannot be read: {disk_reason(error)}.", to=sys.stderr)
             code = 1
+            continue
+        lines = [
+            f"{it.began[:10]}  {it.service:<7} {it.status:<10} {counted(len(it.files), 'file'):>8}"
+            f"  {first_words(it.prompt, 60)}"
+            for it in found
+        ]
+        lines += [f"{recordings.where}/{name}: {reason}" for name, reason in damaged]
+        code = 1 if damaged else code
+        _say("\n".join(lines) or f"Nothing is recorded in {recordings.where}.")
     return code
 
 

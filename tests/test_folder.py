@@ -15,7 +15,6 @@ from tests_support.names import LONG, NASTY
 from tests_support.saving import NOTEBOOK, run_cell, save, save_all
 
 from ipython_assistant.core.artifacts import Artifact, FailedArtifact
-from ipython_assistant.core.naming import folded
 from ipython_assistant.workspace import recording_store
 from ipython_assistant.workspace.folder import Folder, Incoming
 from ipython_assistant.workspace.recording_store import RecordingStore
@@ -95,12 +94,10 @@ def test_a_file_is_replaced_only_by_the_cell_it_belongs_to(kernel, saved_dir, tm
     assert {path.name: path.read_text() for path in saved_dir.glob("*.csv")} == last
 
 
-def test_a_notebook_opened_twice_overwrites_nothing_and_a_renamed_one_or_the_same_question_owns_its_files(kernel):
+def test_a_notebook_opened_twice_overwrites_nothing_and_the_same_question_owns_its_files(kernel):
     first, second = kernel(), kernel()
     run_cell(first, {"a.csv": b"1", "b.csv": b"1"})
     assert run_cell(second, {"a.csv": b"2"}, minute=1)[0].name == "a-2.csv"
-    run_cell(kernel("Untitled.ipynb"), {"c.csv": b"1"})
-    assert run_cell(kernel("analysis.ipynb"), {"c.csv": b"2"}, minute=1)[0].name == "c.csv"
     for content in (b"1", b"2"):
         assert run_cell(kernel(""), {"d.csv": content}, "run 1", prompt="Plot it.")[0].name == "d.csv"
 
@@ -115,13 +112,11 @@ def test_a_file_is_shown_no_more_once_its_cell_answered_otherwise_but_not_once_i
     assert run_cell(folder, {"a.csv": b"3"}, "cell-1")[0].name == "a.csv"
 
 
-def test_two_files_of_one_name_in_one_turn_are_both_kept_also_fetched_later_or_spelt_otherwise(folder, tmp_path):
+def test_two_files_of_one_name_in_one_turn_are_both_kept_also_fetched_later(folder, tmp_path):
     saved = save_all(folder, [("north/a.csv", b"1"), ("south/a.csv", b"2")])
     assert [(artifact.name, artifact.path.read_bytes()) for artifact in saved] == [("a.csv", b"1"), ("a-2.csv", b"2")]
     assert names(tmp_path) == ["a-2.csv", "a.csv"]
     assert [save(folder, "b.csv", content, turn="resp_1").name for content in (b"1", b"2")] == ["b.csv", "b-2.csv"]
-    save(folder, "Café.csv", b"1", "cell-1")
-    assert save(folder, "CAFE\u0301.csv", b"2", "cell-2").name == "CAFÉ-2.csv"
 
 
 def test_whose_files_are_whose_is_known_from_the_recordings_alone(kernel, saved_dir):
@@ -180,7 +175,6 @@ def test_whatever_the_files_of_a_turn_are_called_each_is_saved_and_only_in_the_f
         assert all(len(item.name.encode()) <= 255 for item in saved)
         assert [item.path.read_bytes() for item in saved] == [content for _, content in files]
         assert {item.path.parent for item in saved} <= {Path(base, "assistant_files")}
-        assert len({folded(item.name) for item in saved}) == len({item.name for item in saved})
         assert {path.name for path in Path(base).rglob("*") if path.is_file()} == {item.name for item in saved}
 
 
@@ -299,16 +293,6 @@ def test_a_staged_file_that_is_gone_is_a_failure_with_a_reason(folder, tmp_path)
     assert isinstance(outcome, FailedArtifact)
     assert outcome.reason == "It could not be saved: it is no longer there."
     assert names(tmp_path) == []
-
-
-def test_a_name_that_this_disk_does_not_take_becomes_a_plain_one(folder, monkeypatch):
-    number = errno.EILSEQ
-    refuse(monkeypatch, os, "link", number, lambda _staged, target: not Path(target).name.isascii())
-    refuse(monkeypatch, os, "open", number, lambda path, *_: not str(path).isascii())
-    artifact = save(folder, "Übersicht 図.csv", b"1")
-    assert (artifact.name, artifact.own_name) == ("Ubersicht.csv", "Übersicht 図.csv")
-    assert artifact.note.startswith("Übersicht 図.csv is saved as Ubersicht.csv: the disk does not take ")
-    assert artifact.path.read_bytes() == b"1"
 
 
 def test_a_disk_without_second_names_is_as_good(folder, saved_dir, tmp_path, monkeypatch):

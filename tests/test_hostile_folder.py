@@ -8,7 +8,6 @@ from tests_support.notebook import Notebook
 from tests_support.replaying import make_recording
 from tests_support.saving import save
 
-from ipython_assistant.cli import main
 from ipython_assistant.core.artifacts import FailedArtifact
 from ipython_assistant.core.recording import TurnKey
 from ipython_assistant.errors import ConfigError
@@ -40,12 +39,6 @@ def link_to(documents, link):
     link.parent.mkdir(parents=True, exist_ok=True)
     link.symlink_to(documents)
     return sorted(documents.iterdir())
-
-
-def test_recordings_are_not_checked_behind_a_link(notebook_dir, documents, capsys):
-    link_to(documents, notebook_dir / "assistant_files" / ".turns" / "bodies")
-    assert main(["recordings", str(notebook_dir), "--check"]) == 1
-    assert "link" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("place", [".turns", ".turns/bodies"])

@@ -10,11 +10,9 @@ from tests_support.names import LONG, NASTY
 
 from ipython_assistant.core.naming import (
     LONGEST_NAME,
-    LONGEST_PLAIN,
     folded,
     media_type,
     numbered,
-    plain_name,
     safe_name,
 )
 
@@ -91,14 +89,6 @@ def test_a_safe_name_is_a_bare_name_that_every_system_takes(name):
     assert safe == unicodedata.normalize("NFC", safe) == safe_name(safe)
 
 
-@given(NASTY | LONG)
-def test_a_plain_name_is_short_ascii_and_safe(name):
-    plain = plain_name(name)
-    assert plain.isascii()
-    assert len(plain) <= LONGEST_PLAIN + 1
-    assert safe_name(plain) == plain
-
-
 @given(st.lists(NASTY | LONG, max_size=20))
 def test_names_planned_for_a_folder_are_distinct_on_every_disk(names):
     planned: list[str] = []
@@ -128,14 +118,6 @@ def test_numbered_names_count_before_the_suffix():
 ])  # fmt: skip
 def test_names_that_some_disk_takes_for_the_same_are_the_same(one, other):
     assert folded(one) == folded(other)
-
-
-@pytest.mark.parametrize(
-    ("name", "plain"),
-    [("Übersicht – Süd.csv", "Ubersicht_Sud.csv"), ("図表.png", "file.png"), ("CON", "_CON"), ("...", "file")],
-)
-def test_a_plain_name_keeps_what_it_can(name, plain):
-    assert plain_name(name) == plain
 
 
 @pytest.mark.parametrize(("name", "expected"), [

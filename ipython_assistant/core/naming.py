@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 LONGEST_NAME = 200
 """In bytes of UTF-8. File systems stop at 255 (some at 255 UTF-16 units); the rest is room for `-2` and the like."""
-LONGEST_PLAIN = 60
-"""Of a plain name: eCryptfs stops at 143 bytes, a Windows path with everything before it at 259 characters."""
 LONGEST_SUFFIX = 50
 
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file
@@ -70,17 +68,6 @@ def safe_name(name: str) -> str:
     if bare.partition(".")[0].rstrip(" ").casefold() in _RESERVED:
         bare = _shorten(f"_{bare}", LONGEST_NAME)
     return bare
-
-
-def plain_name(name: str) -> str:
-    """The name again for a disk that would not take it: short, and of ASCII letters, digits, dots and dashes alone.
-
-    >>> plain_name("Übersicht 2024.csv"), plain_name("图表.png")
-    ('Ubersicht_2024.csv', 'file.png')
-    """
-    parts = (unicodedata.normalize("NFKD", part).encode("ascii", "ignore") for part in _parted(safe_name(name)))
-    stem, suffix = (re.sub(r"[^\w.-]+", "_", part.decode()).strip("_") for part in parts)
-    return safe_name(_shorten(f"{stem or 'file'}{suffix}", LONGEST_PLAIN))
 
 
 def numbered(name: str) -> Iterator[str]:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ipython_assistant.core.artifacts import Artifact, FailedArtifact, Found, MadeFile
-from ipython_assistant.core.naming import folded, media_type, numbered, plain_name, safe_name
+from ipython_assistant.core.naming import media_type, numbered, safe_name
 from ipython_assistant.core.recording import TOOK_PLACE
 from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.errors import ConfigError
@@ -33,14 +33,13 @@ from ipython_assistant.workspace.recording_store import BODIES, TURNS, LocalSecr
 from ipython_assistant.workspace.safe_dir import fingerprint, place_file, real_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterator, Mapping
+    from collections.abc import Callable, Container, Mapping
 
     from ipython_assistant.core.recording import RecordedFile, Recording
 
 LEFT_OVER_AFTER_S = 24 * 3600.0
 """A staging directory that nothing was written to for so long was left by a kernel that has ended."""
 _STAGING = re.compile(r"\.staging-[0-9a-f]{12}")
-_NAME_REFUSED = {errno.EILSEQ, errno.EINVAL, errno.ENAMETOOLONG}
 _IN_USE = {errno.EACCES, errno.EPERM, errno.EBUSY, errno.ETXTBSY}
 
 
@@ -66,7 +65,7 @@ class ManifestEntry:
     """
 
     sha256: str
-    cells: Mapping[str, str | None] = field(default_factory=dict)
+    cells: dict[str, str | None] = field(default_factory=dict)
 
     @property
     def is_left_over(self) -> bool:
@@ -79,7 +78,7 @@ Manifest = dict[str, ManifestEntry]
 
 
 class _Settled(NamedTuple):
-    """A turn of this kernel: its cell, the key of its question, its status and its files by name and hash."""
+    """A turn: its cell, the key of its question, its status and its files by name and hash."""
 
     cell: str
     key: str
@@ -87,18 +86,12 @@ class _Settled(NamedTuple):
     files: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Owner:
-    """The turn for which files are saved: its cell, the key of its question and its id.
-
-    It found this manifest, and the names that are `taken` in the folder, each by what some disk takes it for.
-    """
+class _Owner(NamedTuple):
+    """The turn for which files are saved: its cell, the key of its question and its id."""
 
     cell: str
     key: str
     turn: str
-    manifest: Manifest
-    taken: dict[str, str]
 
 
 class Folder:
@@ -136,7 +129,8 @@ class Folder:
             self._recorded_before = frozenset(self.store.names())
         self._saved: dict[str, str] = {}
         """The name of each file saved, and the turn for which that was."""
-        self._owner: _Owner | None = None
+        self._owner: tuple[_Owner, Manifest] | None = None
+        """The present one, and the manifest that it found."""
         self._swept = False
         self._one_at_a_time = threading.RLock()
         """Several questions may be asked at once."""
@@ -157,7 +151,11 @@ class Folder:
             path = Path(os.path.relpath(path, self.notebook_dir))
         return path.as_posix()
 
-    # --- staging ------------------------------------------------------------------------------------------------------
+    def artifact(self, name: str, file: Incoming | RecordedFile, note: str = "") -> Artifact:
+        """A file that is here under this name."""
+        path, href, kind = self.path / name, self.href(name), media_type(name)
+        where = file.container_id, file.file_id, file.found
+        return Artifact(name, file.own_name, path, href, file.size, file.sha256, kind, *where, note)
 
     def stage(self) -> Path:
         """Make a hidden directory beside the final names, so that a rename puts a file in place whole or not at all.
@@ -193,24 +191,16 @@ class Folder:
         """
         try:
             with self._one_at_a_time:
-                folder, owner, place = self.directory(), self._owner, _cell_in_manifest(self._cells_of, cell, key)
-                if owner is None or (owner.cell, owner.key, owner.turn) != (place, key, turn):
-                    taken = {
-                        folded(name): name for name in sorted((path.name for path in folder.iterdir()), reverse=True)
-                    }
-                    owner = self._owner = _Owner(place, key, turn, self.manifest(), taken)
-                name, note = self._place(incoming, owner)
+                self.directory()
+                owner = _Owner(_cell_in_manifest(self._cells_of, cell, key), key, turn)
+                if self._owner is None or self._owner[0] != owner:
+                    self._owner = owner, self.manifest()
+                name, note = self._place(incoming, *self._owner)
                 self._saved[name] = turn
         except OSError as error:
             reason = f"It could not be saved: {disk_reason(error)}."
             return FailedArtifact(incoming.own_name, reason, incoming.container_id, incoming.file_id)
         return self.artifact(name, incoming, note)
-
-    def artifact(self, name: str, file: Incoming | RecordedFile, note: str = "") -> Artifact:
-        """A file that is here under this name."""
-        path, href, kind = self.path / name, self.href(name), media_type(name)
-        where = file.container_id, file.file_id, file.found
-        return Artifact(name, file.own_name, path, href, file.size, file.sha256, kind, *where, note)
 
     def settle(self, cell: str, key: str, status: str, files: Mapping[str, str]) -> None:
         """Say that a cell's present turn refers to these files, given by name and hash, and to no others.
@@ -243,76 +233,55 @@ class Folder:
                 _refer(manifest, notebook, _Settled(one.cell, one.key, one.status, files), files)
         return manifest
 
-    def _place(self, incoming: Incoming, owner: _Owner) -> tuple[str, str]:
+    def _place(self, incoming: Incoming, owner: _Owner, manifest: Manifest) -> tuple[str, str]:
         """Put a file in place; gives the name it got, and a note on that name."""
-        wanted, plain = safe_name(incoming.own_name), plain_name(incoming.own_name)
-        try:
-            return self._under_one_of(numbered(wanted), incoming, owner)
-        except OSError as error:
-            if error.errno not in _NAME_REFUSED or plain == wanted:
-                raise
-            name, note = self._under_one_of(numbered(plain), incoming, owner)
-            return name, note or f"{incoming.own_name} is saved as {name}: {disk_reason(error)}."
-
-    def _under_one_of(self, names: Iterator[str], incoming: Incoming, owner: _Owner) -> tuple[str, str]:
-        notes = []
+        names, notes = numbered(safe_name(incoming.own_name)), []
         # An empty entry of the path that `import` looks into is the working directory.
-        if incoming.own_name.lower().endswith(tuple(all_suffixes())) and self.path.resolve() in map(
-            Path.resolve, map(Path, sys.path)
-        ):
+        is_module = incoming.own_name.lower().endswith(tuple(all_suffixes()))
+        if is_module and self.path.resolve() in {Path(entry).resolve() for entry in sys.path}:
             notes.append(f"{next(names)} would be what an import finds in this folder")
         for name in names:
-            there = owner.taken.setdefault(folded(name), name)
             try:
-                place_file(incoming.staged, self.path / there, over=False)
-                self._mine[there] = incoming.sha256
-                done = True
+                place_file(incoming.staged, self.path / name, over=False)
+                self._mine[name], done = incoming.sha256, True
             except FileExistsError:
-                done = self._same_or_replaced(there, incoming, owner, notes)
+                done = self._same_or_replaced(name, incoming, self._own_hash(name, owner, manifest), notes)
             if done:
-                return there, "".join(f"{note}, so the new file is {there}." for note in notes[:1])
+                return name, "".join(f"{note}, so the new file is {name}." for note in notes[:1])
         raise AssertionError("unreachable: there is always another number")  # pragma: no cover
 
-    def _same_or_replaced(self, name: str, incoming: Incoming, owner: _Owner, notes: list[str]) -> bool:
+    def _same_or_replaced(self, name: str, incoming: Incoming, own: str | None, notes: list[str]) -> bool:
         """Whether a file that has the name holds the new bytes now: because it did already, or because it may.
 
-        Where another program holds it, the notes say so.
+        It may if it still has the hash `own`. Where another program holds it, the notes say so.
         """
-        path, own = self.path / name, self._own_hash(name, owner)
+        path = self.path / name
         try:
             before = fingerprint(path)
-            if not before.is_regular or (own is None and before.size != incoming.size):
-                return False
-            sha256 = self.store.hash_of(path)
+            sha256 = self.store.hash_of(path) if own is not None or before.size == incoming.size else ""
             if sha256 == incoming.sha256:
                 return True
             if sha256 != own or fingerprint(path) != before:
                 return False
             place_file(incoming.staged, path, over=True)
-        except FileNotFoundError:
-            return False  # it was removed just now
+            self._mine[name] = incoming.sha256
+        except (FileNotFoundError, IsADirectoryError):
+            return False  # it was removed just now, or is no file
         except OSError as error:
             if error.errno not in _IN_USE:
                 raise
             notes.append(f"{name} could not be replaced ({disk_reason(error)}; another program may have it open)")
             return False
-        self._mine[name] = incoming.sha256
         return True
 
-    def _own_hash(self, name: str, owner: _Owner) -> str | None:
+    def _own_hash(self, name: str, owner: _Owner, manifest: Manifest) -> str | None:
         """The hash of a file that is the cell's own and may be replaced; None for any other."""
-        entry = owner.manifest.get(name)
+        entry = manifest.get(name)
         if entry is None or self._saved.get(name) == owner.turn or self._mine.get(name) != entry.sha256:
             return None
-        mine = {cell for cell, key in entry.cells.items() if key == owner.key != "" or self._is_cell(cell, owner.cell)}
+        mine = {cell for cell, key in entry.cells.items() if cell == owner.cell or key == owner.key != ""}
         shown = {cell for cell, key in entry.cells.items() if key is not None}
         return entry.sha256 if mine and shown <= mine else None
-
-    def _is_cell(self, named: str, cell: str) -> bool:
-        """Whether the manifest names this cell, also by an earlier name of its notebook that is free now."""
-        notebook, _, cell_id = named.rpartition("#")
-        renamed = cell_id == cell.rpartition("#")[2] and notebook.endswith(".ipynb")
-        return named == cell or (renamed and not (self.notebook_dir / notebook).exists())
 
 
 def _cell_in_manifest(notebook: str, cell: str, key: str) -> str:
@@ -326,13 +295,12 @@ def _refer(manifest: Manifest, notebook: str, turn: _Settled, wrote: Mapping[str
     `wrote` are the files that this package wrote, as hashes by name.
     """
     cell = _cell_in_manifest(notebook, turn.cell, turn.key)
-    for name, entry in list(manifest.items()):
+    for name, entry in manifest.items():
         if turn.status in TOOK_PLACE and turn.files.get(name) != entry.sha256 and cell in entry.cells:
-            manifest[name] = ManifestEntry(entry.sha256, {**entry.cells, cell: None})
+            entry.cells[cell] = None
     for name, sha256 in turn.files.items():
-        known = manifest.get(name)
-        if known is not None and known.sha256 == sha256:
-            manifest[name] = ManifestEntry(sha256, {**known.cells, cell: turn.key})
+        if (known := manifest.get(name)) is not None and known.sha256 == sha256:
+            known.cells[cell] = turn.key
         elif wrote.get(name) == sha256:
             manifest[name] = ManifestEntry(sha256, {cell: turn.key})
 
@@ -340,17 +308,12 @@ def _refer(manifest: Manifest, notebook: str, turn: _Settled, wrote: Mapping[str
 # --- looking after the folder -----------------------------------------------------------------------------------------
 
 
-def refuse_links(save_dir: Path, notebook_dir: Path) -> None:
-    """Raise `OSError`, with its `filename`, where a link that may have come along leads to one of our folders."""
-    for path in (save_dir, save_dir / TURNS, save_dir / TURNS / BODIES):
-        with contextlib.suppress(FileNotFoundError):
-            real_directory(path, _boundary(save_dir, notebook_dir))
-
-
 def check_folder(save_dir: Path, notebook_dir: Path) -> None:
     """Check that files can go there before anything is asked. Raises `ConfigError`."""
     try:
-        refuse_links(save_dir, notebook_dir)
+        for path in (save_dir, save_dir / TURNS, save_dir / TURNS / BODIES):
+            with contextlib.suppress(FileNotFoundError):
+                real_directory(path, _boundary(save_dir, notebook_dir))
     except OSError as error:
         if error.errno == errno.ELOOP:
             said = f"{error.filename} is a link, and links that may have come with a notebook are not followed."

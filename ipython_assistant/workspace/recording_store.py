@@ -43,7 +43,7 @@ printed), the names of files, and bodies/ (the files that the code made, by hash
 hash alone; keys, cookies, the organisation and absolute paths are not recorded. They also say which files beside this
 folder are whose: a file of a recording that was deleted is taken for yours.
 
-`ipython-assistant recordings` lists them, and with --check verifies them.
+`ipython-assistant recordings` lists them, and names those that were changed.
 """
 _BESIDE = {"README": README, ".gitignore": "*.tmp\n", ".gitattributes": "* -text\n"}
 _NAME = re.compile(r"([a-z0-9-]+?)-([0-9a-f]{16})(?:-(\d{1,6}))?\.json")
@@ -64,13 +64,8 @@ _EVERYBODYS = {Path("/tmp"), Path("/var/tmp")}  # noqa: S108 they are named, not
 class DamagedFile(NamedTuple):
     """A file of the recordings that is not as it was written, and the reason."""
 
-    path: Path
+    name: str
     reason: str
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return self.path.name
 
 
 class RecordingStore:
@@ -138,17 +133,12 @@ class RecordingStore:
                 self._summaries[name] = replace(_without_its_turn(recording), number=_number_of(name))
                 return name
 
-    def forget(self) -> None:
-        """Read everything anew from now on."""
-        self._summaries.clear()
-        self._hashes.clear()
-
     def _summary(self, name: str) -> Recording | DamagedFile:
         if name not in self._summaries:
             try:
                 self._summaries[name] = _without_its_turn(self.read(name))
             except (OSError, ValueError) as error:
-                self._summaries[name] = DamagedFile(self.path / name, reason_of(error))
+                self._summaries[name] = DamagedFile(name, reason_of(error))
         return self._summaries[name]
 
     # --- bodies -------------------------------------------------------------------------------------------------------
@@ -186,8 +176,7 @@ class RecordingStore:
     def holds(self, path: Path, size: int, sha256: str) -> bool:
         """Whether there is a regular file with this content."""
         with contextlib.suppress(OSError):
-            there = fingerprint(path)
-            return there.is_regular and there.size == size and self.hash_of(path) == sha256
+            return fingerprint(path).size == size and self.hash_of(path) == sha256
         return False
 
 

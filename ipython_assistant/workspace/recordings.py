@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from ipython_assistant.core.artifacts import Artifact, FailedArtifact, TurnFiles
 from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.errors import RecordingDamaged
-from ipython_assistant.workspace.folder import Incoming, refuse_links
-from ipython_assistant.workspace.recording_store import BODIES, TURNS, DamagedFile, reason_of
+from ipython_assistant.workspace.folder import Incoming
+from ipython_assistant.workspace.recording_store import BODIES, TURNS, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -135,17 +135,18 @@ class Recordings:
         for file in absent:
             if file.kept:
                 self._check_body(file.sha256)  # before anything is put anywhere
-        outcomes = self._put_back(recording, absent, cell) if absent else {}
-        outcomes |= {file: self.folder.artifact(file.name, file) for file in recording.files if file not in absent}
-        back = [(file, it) for file in recording.files if isinstance(it := outcomes[file], Artifact)]
+        outcomes = [
+            self._put_back(file, recording, cell) if file in absent else self.folder.artifact(file.name, file)
+            for file in recording.files
+        ]
+        back = [(file, it) for file, it in zip(recording.files, outcomes, strict=True) if isinstance(it, Artifact)]
         if absent:
-            now = tuple(replace(file, name=artifact.name) for file, artifact in back)
-            self.settle(replace(recording, files=now), cell)
+            self.settle(replace(recording, files=tuple(replace(file, name=it.name) for file, it in back)), cell)
         others = [(file.name, artifact.name) for file, artifact in back if artifact.name != file.name]
         moved = (f"{name} is another file by now, so the recorded one is saved as {new}." for name, new in others)
         return TurnFiles(
             tuple(artifact for _, artifact in back),
-            (*recording.missing, *(it for it in outcomes.values() if isinstance(it, FailedArtifact))),
+            (*recording.missing, *(it for it in outcomes if isinstance(it, FailedArtifact))),
             tuple(moved),
             frozenset(artifact.name for file, artifact in back if file.repeated),
         )
@@ -171,56 +172,24 @@ class Recordings:
         except (OSError, ValueError) as error:
             raise self._damaged(f"{TURNS}/{BODIES}/{sha256}", error) from error
 
-    def _put_back(
-        self, recording: Recording, absent: list[RecordedFile], cell: str
-    ) -> dict[RecordedFile, Artifact | FailedArtifact]:
-        """Put the absent files in their places; gives their artifacts, or failures."""
-        try:
-            staging = self.folder.stage()
-        except OSError as error:
-            reason = f"It could not be saved: {error.strerror}."
-            return {it: FailedArtifact(it.own_name, reason, it.container_id, it.file_id) for it in absent}
-        try:
-            return {it: self._put(it, staging / "body.part", recording, cell) for it in absent}
-        finally:
-            self.folder.unstage(staging)
-
-    def _put(self, file: RecordedFile, staged: Path, recording: Recording, cell: str) -> Artifact | FailedArtifact:
+    def _put_back(self, file: RecordedFile, recording: Recording, cell: str) -> Artifact | FailedArtifact:
+        """Put a file in its place again, by its body."""
         where = file.container_id, file.file_id
         if not file.kept:
             reason = "It was too large to be recorded, and is no longer among the saved files."
             return FailedArtifact(file.own_name, reason, *where)
         try:
-            with self.store.open_body(file.sha256) as body, staged.open("wb") as copy:
-                shutil.copyfileobj(body, copy, 1 << 20)
+            staging = self.folder.stage()
+            try:
+                staged = staging / "body.part"
+                with self.store.open_body(file.sha256) as body, staged.open("wb") as copy:
+                    shutil.copyfileobj(body, copy, 1 << 20)
+                incoming = Incoming(file.name, staged, file.size, file.sha256, file.found, *where)
+                saved = self.folder.save(incoming, cell, turn=f"recording {recording.ended}", key=recording.key)
+            finally:
+                self.folder.unstage(staging)
         except (OSError, ValueError) as error:
             return FailedArtifact(file.own_name, f"It could not be saved: {reason_of(error)}.", *where)
-        incoming = Incoming(file.name, staged, file.size, file.sha256, file.found, *where)
-        saved = self.folder.save(incoming, cell, turn=f"recording {recording.ended}", key=recording.key)
         if isinstance(saved, FailedArtifact):
-            return FailedArtifact(file.own_name, saved.reason, *where)
+            return replace(saved, name=file.own_name)
         return replace(saved, own_name=file.own_name, note="")
-
-
-# --- looking after them -----------------------------------------------------------------------------------------------
-
-
-def check_recordings(recordings: Recordings) -> list[DamagedFile]:
-    """Everything that is not as it was recorded: recordings, bodies, and large files that are only saved.
-
-    Every byte is read, whatever was read before. Raises `OSError` where the folder cannot be read.
-    """
-    store, folder = recordings.store, recordings.folder
-    store.forget()
-    refuse_links(folder.path, folder.notebook_dir)
-    found, faults = store.summaries()
-    for file in dict.fromkeys(file for _, recording in found for file in recording.files if recording.key):
-        if file.kept:
-            try:
-                store.open_body(file.sha256).close()
-            except (OSError, ValueError) as error:
-                faults.append(DamagedFile(store.path / BODIES / file.sha256, reason_of(error)))
-        elif recordings.path_of(file) is None:
-            reason = "it is not in the recording, and no longer there as it was saved"
-            faults.append(DamagedFile(folder.path / file.name, reason))
-    return list(dict.fromkeys(faults))

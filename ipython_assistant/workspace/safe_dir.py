@@ -24,18 +24,12 @@ _NO_SURPRISES = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | ge
 
 
 class Fingerprint(NamedTuple):
-    """Kind, place, size in bytes and time of a file: another file or content has another one."""
+    """Place, size in bytes and time of a regular file: another file or content has another one."""
 
-    mode: int
     inode: int
     device: int
     size: int
     written_ns: int
-
-    @property
-    def is_regular(self) -> bool:
-        """Whether it is a regular file, not a link to one."""
-        return stat.S_ISREG(self.mode)
 
 
 def real_directory(path: Path, within: Path, *, make: bool = False) -> Path:
@@ -45,10 +39,8 @@ def real_directory(path: Path, within: Path, *, make: bool = False) -> Path:
     below it may have come with the notebook. Raises `OSError` where the directory is not there, or a component below
     `within` is a link; its `filename` says which.
     """
-    below = path.relative_to(within).parts if path.is_relative_to(within) else ()
-    for place in range(1, len(below) + 1):
-        component = within.joinpath(*below[:place])
-        if component.is_symlink():
+    for component in (path, *path.parents):
+        if component != within and component.is_relative_to(within) and component.is_symlink():
             raise OSError(errno.ELOOP, "a link is in its place", str(component))
     if make:
         with contextlib.suppress(FileExistsError):
@@ -59,18 +51,16 @@ def real_directory(path: Path, within: Path, *, make: bool = False) -> Path:
 
 
 def fingerprint(path: Path) -> Fingerprint:
-    """The fingerprint of what is at this path, be it a link. Raises `OSError`."""
+    """The fingerprint of a file. Raises `OSError`; `IsADirectoryError` for all that is no regular file, as a link."""
     there = path.lstat()
-    return Fingerprint(there.st_mode, there.st_ino, there.st_dev, there.st_size, there.st_mtime_ns)
+    if not stat.S_ISREG(there.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a link, or not a file")
+    return Fingerprint(there.st_ino, there.st_dev, there.st_size, there.st_mtime_ns)
 
 
 def open_file(path: Path) -> BufferedReader:
     """Open a file for reading. Raises `OSError`, also if it is a link or not a regular file."""
-    there = fingerprint(path)  # before it is opened, since that alone does something to some devices
-    if stat.S_ISLNK(there.mode):
-        raise OSError(errno.ELOOP, "it is a link")
-    if not there.is_regular:
-        raise OSError(errno.EISDIR, "it is not a file")
+    fingerprint(path)  # before it is opened, since that alone does something to some devices
     return os.fdopen(os.open(path, os.O_RDONLY | _NO_SURPRISES), "rb")
 
 
@@ -100,23 +90,23 @@ def place_file(staged: Path, path: Path, *, over: bool) -> None:
 
     Without `over`, `FileExistsError` for all but the first who tries. Raises `OSError`.
     """
-    if over:
-        os.replace(staged, path)
-        return
-    try:
-        # A second name for the same file is the one thing that every system gives to the first who asks.
-        os.link(staged, path)
-    except FileExistsError:
-        raise
-    except OSError:
-        # FAT, some network disks and some containers have no second names. There an empty file holds the place;
-        # what is really wrong with the disk shows here again.
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    if not over:
         try:
-            os.replace(staged, path)
+            # A second name for the same file is the one thing that every system gives to the first who asks.
+            os.link(staged, path)
+        except FileExistsError:
+            raise
         except OSError:
+            # FAT, some network disks and some containers have no second names. There an empty file holds the place;
+            # what is really wrong with the disk shows here again.
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        else:
+            staged.unlink()
+            return
+    try:
+        os.replace(staged, path)
+    except OSError:
+        if not over:
             with contextlib.suppress(OSError):
                 path.unlink()
-            raise
-    else:
-        staged.unlink()
+        raise

@@ -88,7 +88,7 @@ def workbook_rows(path: Path, limits: ReadLimits, sheet: str = "") -> TableRows:
             if rows:
                 break
     is_whole = cells <= limits.cells
-    texts = [[cell_text(cell) or "" for cell in row] for row in rows]
+    texts = [[value_text(cell) or "" for cell in row] for row in rows]
     place = header_place(texts[:SAMPLE_RECORDS])
     below = notes_below(texts[place + 1 :], len(texts[place])) if is_whole else 0
     body = rows[place + 1 : len(rows) - below]
@@ -156,7 +156,7 @@ def json_rows(path: Path, limits: ReadLimits, *, is_lines: bool) -> TableRows:
     return TableRows(names, [[record.get(name) for name in names] for record in value], len(value), notes=notes)
 
 
-def cell_text(value: Any) -> str | None:
+def value_text(value: Any) -> str | None:
     """A cell of one of these files as text; None where it is missing."""
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return None

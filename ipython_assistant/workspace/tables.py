@@ -20,7 +20,7 @@ from ipython_assistant.workspace.csv_tables import NotATable, opened, read_csv_t
 from ipython_assistant.workspace.sheets import (
     LOOK,
     WHOLE,
-    cell_text,
+    value_text,
     json_rows,
     parquet_frame,
     parquet_rows,
@@ -78,7 +78,7 @@ def read_head(path: Path, media_type: str, rows: int = 10, sheet: str = "") -> T
     kind = _format(path, media_type)
     if kind != "csv":
         read = _rows(path, kind, LOOK, rows, sheet)
-        cells = tuple(tuple(map(cell_text, row)) for row in read.rows[:rows])
+        cells = tuple(tuple(map(value_text, row)) for row in read.rows[:rows])
         dtypes = read.dtypes or tuple(map(_dtype, zip(*read.rows, strict=True)))
         size = read.row_count, read.estimated
         return TableHead(tuple(read.names), cells, *size, read.notes, dtypes, read.notes, sheets=read.sheets)
