@@ -20,10 +20,10 @@ from ipython_assistant.workspace.csv_tables import NotATable, opened, read_csv_t
 from ipython_assistant.workspace.sheets import (
     LOOK,
     WHOLE,
-    value_text,
     json_rows,
     parquet_frame,
     parquet_rows,
+    value_text,
     workbook_rows,
 )
 
