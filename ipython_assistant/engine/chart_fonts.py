@@ -1,22 +1,20 @@
 """Fonts for the scripts that a chart's texts are in, such as Ethiopic or Chinese: matplotlib's own has not all of them.
 
-The text of this module is run in each kernel, before any question: it imports nothing of the package, and it waits for
-matplotlib to be imported, which takes longer than many an answer.
+The text of this module is run in each kernel, before any question: it imports nothing of the package, and matplotlib
+only when a cell is about to draw, since that takes longer than many an answer.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import sys
-import unicodedata
 import warnings
 from functools import wraps
 from typing import Any
 
-_PATCHED = "matplotlib.backend_bases"
-
+_SHELL = get_ipython()  # type: ignore[name-defined] # noqa: F821
 _REGULAR = 400
+_DRAWS = re.compile(r"matplotlib|plot|seaborn|\.hist\b")
 _MISSING = re.compile(r"Glyph (\d+) .*missing from")
 
 
@@ -31,15 +29,9 @@ def fonts_with(characters: set[str]) -> list[str]:
             font = ft2font.FT2Font(entry.fname)
         except (OSError, RuntimeError):  # listed, and gone since or out of reach here
             continue
-        has = {character for character in left if font.get_char_index(ord(character))}
-        if has:
+        if has := {character for character in left if font.get_char_index(ord(character))}:
             found.append(entry.name)
             left -= has
-        if not left:
-            break
-    if left:
-        scripts = ", ".join(sorted({unicodedata.name(each, "other").split()[0].capitalize() for each in left}))
-        print(f"[No font on this machine has these characters ({scripts}): {''.join(sorted(left))}. Install one.]")  # noqa: T201
     return found
 
 
@@ -60,44 +52,30 @@ def install(canvas_class: Any) -> None:
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
             printed = original(canvas, filename, *args, **options)
-        missing = {chr(int(found[1])) for each in told if (found := _MISSING.match(str(each.message)))}
+            fonts = fonts_with({chr(int(found[1])) for each in told if (found := _MISSING.match(str(each.message)))})
+            if fonts:
+                for text in canvas.figure.findobj(Text):
+                    text.set_fontfamily([*text.get_fontfamily(), *fonts])
+                mpl.rcParams["font.family"] = [*mpl.rcParams["font.family"], *fonts]
+                if hasattr(filename, "tell"):
+                    filename.seek(begin)
+                    filename.truncate()
+                told.clear()
+                printed = original(canvas, filename, *args, **options)
         for each in told:
-            if not _MISSING.match(str(each.message)):
-                warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
-        fonts = fonts_with(missing)
-        if not fonts:
-            return printed
-        for text in canvas.figure.findobj(Text):
-            text.set_fontfamily([*text.get_fontfamily(), *fonts])
-        mpl.rcParams["font.family"] = [*mpl.rcParams["font.family"], *fonts]
-        if hasattr(filename, "tell"):
-            filename.seek(begin)
-            filename.truncate()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return original(canvas, filename, *args, **options)
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+        return printed
 
     canvas_class.print_figure = print_figure
 
 
-class AfterImport:
-    """A finder of modules that calls `install` once matplotlib's canvases have been imported."""
+def before_cell(info: Any) -> None:
+    """Called by IPython with a cell that it is about to run: install, once, where it may draw."""
+    if _DRAWS.search(info.raw_cell) or "matplotlib" in sys.modules:
+        _SHELL.events.unregister("pre_run_cell", before_cell)
+        from matplotlib.backend_bases import FigureCanvasBase
 
-    def find_spec(self, name: str, *_where: Any) -> Any:
-        """Find that one module as always, and add to how it is executed."""
-        if name != _PATCHED:
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.loader is not None:
-            execute = spec.loader.exec_module
-
-            def execute_and_install(module: Any) -> None:
-                execute(module)
-                install(module.FigureCanvasBase)
-
-            spec.loader.exec_module = execute_and_install  # type: ignore[method-assign]
-        return spec
+        install(FigureCanvasBase)
 
 
-sys.meta_path.insert(0, AfterImport())
+_SHELL.events.register("pre_run_cell", before_cell)

@@ -31,11 +31,12 @@ if TYPE_CHECKING:
 # Landlock's system calls have the same numbers on every machine.
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _EXECUTE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 2, 1 << 3
-_MAKE_CHARACTER_DEVICE, _MAKE_BLOCK_DEVICE, _IOCTL_DEVICE = 1 << 6, 1 << 11, 1 << 15
+_MAKE_CHARACTER_DEVICE, _MAKE_BLOCK_DEVICE = 1 << 6, 1 << 11
 _WRITE_FILE, _TRUNCATE = 1 << 1, 1 << 14
 _OF_FILES: Final = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE
 _READ: Final = _EXECUTE | _READ_FILE | _READ_DIR
-_FIRST_ABI_WITH: Final = {"refer": 2, "truncate": 3, "ioctl": 5, "scope": 6}
+_RIGHTS_OF_ABI: Final = {1: 13, 2: 14}
+"""How many rights a version of Landlock knows; 15 of version 3 and later are used: those up to `_TRUNCATE`."""
 
 _PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_CHILD_SUBREAPER = 1, 22, 24, 36
 _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 38, 47
@@ -158,15 +159,11 @@ def _give_up_privileges() -> None:
 
 
 def _landlock(plan: dict[str, Any]) -> None:
-    libc, abi = _libc(), plan["landlock"]
-    everything = (1 << 13) - 1
-    for bit, since in ((1 << 13, "refer"), (_TRUNCATE, "truncate"), (_IOCTL_DEVICE, "ioctl")):
-        everything |= bit if abi >= _FIRST_ABI_WITH[since] else 0
-    scope = 3 if abi >= _FIRST_ABI_WITH["scope"] else 0
-    length = 24 if scope else 8
-    attributes = struct.pack("=QQQ", everything, 0, scope)[:length]  # the filter refuses sockets: no rule of networks
-    ruleset = _checked(libc.syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(length), 0))
-    write = everything & ~(_MAKE_CHARACTER_DEVICE | _MAKE_BLOCK_DEVICE | _IOCTL_DEVICE)
+    libc = _libc()
+    everything = (1 << _RIGHTS_OF_ABI.get(plan["landlock"], 15)) - 1
+    # Files only: the filter refuses sockets and signals.
+    ruleset = _checked(libc.syscall(_CREATE_RULESET, struct.pack("=Q", everything), ctypes.c_size_t(8), 0))
+    write = everything & ~(_MAKE_CHARACTER_DEVICE | _MAKE_BLOCK_DEVICE)
     for paths, rights in ((plan["readable"], _READ), (plan["writable"], write)):
         for path in paths:
             with contextlib.suppress(FileNotFoundError):
@@ -235,13 +232,12 @@ def _program(landlock: int, pid: int) -> bytes:
     # A datagram socket sends to a path without connecting.
     made.refuse_argument("socket", 1, errno.EACCES, unless=(_STREAM,), mask=_KIND)
     made.refuse_argument("socketpair", 1, errno.EACCES, unless=(_STREAM, _SEQUENTIAL_PACKETS), mask=_KIND)
-    if landlock < _FIRST_ABI_WITH["truncate"]:
+    if landlock in _RIGHTS_OF_ABI:  # none to truncate
         made.refuse(("truncate",), errno.EACCES)
-    if landlock < _FIRST_ABI_WITH["scope"]:  # then signals to anyone but oneself are refused altogether
-        made.refuse(_SIGNALS, errno.EPERM)
-        made.refuse_argument("kill", 0, errno.EPERM, unless=(0, pid, -pid))
-        made.refuse_argument("tgkill", 0, errno.EPERM, unless=(pid,))
-        made.refuse_argument("fcntl", 1, errno.EPERM, unless=_NO_OWNER)
+    made.refuse(_SIGNALS, errno.EPERM)  # to anyone but oneself
+    made.refuse_argument("kill", 0, errno.EPERM, unless=(0, pid, -pid))
+    made.refuse_argument("tgkill", 0, errno.EPERM, unless=(pid,))
+    made.refuse_argument("fcntl", 1, errno.EPERM, unless=_NO_OWNER)
     return made.program()
 
 

@@ -41,35 +41,27 @@ _log = logging.getLogger(__name__)
 
 
 class KernelContainer:
-    """One directory and one Python process at a time, both kept until they have not been used for a while.
+    """One directory and one Python process at a time, both kept until they have not been used for so many minutes.
 
-    The first process is started at once, in the background.
+    The first process is started at once, in the background. The client gives it a `name`; `memory` is the tier that was
+    asked for and is granted, such as `4g`; code that is `offline` has no network. One response at a time holds `turn`,
+    and notes in `known_files` which files are there at its end.
     """
 
     def __init__(self, launcher: KernelLauncher, mint: IdMint) -> None:
         self.id = mint("cntr_")
-        self.name = ""
-        """What the client called it."""
-        self.minutes = MAX_MINUTES
-        """How long it is kept without use."""
-        self.memory = ""
-        """The tier that was asked for and is granted, such as `4g`."""
+        self.name, self.minutes, self.memory = "", MAX_MINUTES, ""
         self.turn = asyncio.Lock()
-        """Held by the response that works in the container: one at a time."""
         self.known_files: frozenset[str] = frozenset()
-        """Names of the files that were there when the last response ended."""
         self.offline = launcher.sandbox.kind != "none"
-        """Whether its code has no network."""
         self.created_at = mint.now()
         self.used_at = mint.clock()
         self.folder = ContainerFolder(self.id, launcher.paths.work, mint)
         self._launcher = launcher
         self._clock = mint.clock
         self._provided: set[str] = set()
-        self._has_run = False
-        """Whether code has run in the present process, as far as was said."""
-        self._forgotten = False
-        """Whether the present process took the place of one with variables, which the next run says."""
+        self._has_run = False  # in the present process, as far as was said
+        self._forgotten = False  # whether that took the place of one with variables, which the next run says
         self._kernel = Kernel(launcher)
         self._stopping: asyncio.Future[None] | None = None
 
@@ -110,8 +102,7 @@ class KernelContainer:
 
     async def probe(self, code: str) -> str:
         """Run code that leaves no names behind and return what it printed. Raises KernelError if that fails."""
-        kernel = await self._living_kernel()
-        return await kernel.probe(code)
+        return await (await self._living_kernel()).probe(code)
 
     async def names(self) -> tuple[str, ...]:
         """Files that code can read, by their path below `/mnt/data`, oldest first."""

@@ -115,12 +115,11 @@ class JsonHandler(web.RequestHandler):
             super().log_exception(typ, value, tb)
 
     async def _call(self, *ids: str) -> None:
-        asked = f"({self.request.method} {self.request.path})"
-        if not self.methods:
-            raise ApiError(404, f"Invalid URL {asked}", code="unknown_url")
-        if self.request.method not in self.methods:
-            raise ApiError(405, f"Method not allowed {asked}", code="method_not_allowed")
-        answer = self.methods[self.request.method](self, *ids)
+        method = str(self.request.method)
+        if method not in self.methods:
+            message = f"Invalid URL or method ({method} {self.request.path})"
+            raise ApiError(405 if self.methods else 404, message, code="unknown_url")
+        answer = self.methods[method](self, *ids)
         await self.respond(await answer if inspect.isawaitable(answer) else answer)
 
     get = post = delete = _call  # tornado's names
@@ -238,42 +237,30 @@ class DownloadHandler(JsonHandler):
                 await self.flush()
 
 
-def health(handler: JsonHandler) -> Json:
-    """What this engine is."""
-    sandbox, models = handler.engine.sandbox, list(handler.engine.models)
-    return {"status": "ok", "sandbox": sandbox.kind, "reason": sandbox.reason, "models": models}
-
-
-def list_models(handler: JsonHandler) -> Json:
-    """The models that are offered."""
+def _list_models(handler: JsonHandler) -> Json:
     created_at = handler.engine.started_at
-    rows = [
-        {"id": name, "object": "model", "created": created_at, "owned_by": "ipython_assistant"}
-        for name in handler.engine.models
-    ]
-    return {"object": "list", "data": rows}
+    row = {"object": "model", "created": created_at, "owned_by": "ipython_assistant"}
+    return {"object": "list", "data": [{"id": name, **row} for name in handler.engine.models]}
 
 
-def get_model(handler: JsonHandler, name: str) -> Json:
-    """A model."""
-    for row in list_models(handler)["data"]:
+def _get_model(handler: JsonHandler, name: str) -> Json:
+    for row in _list_models(handler)["data"]:
         if row["id"] == name:
             return dict(row)
     raise api.model_not_found(name, handler.engine.models, status=404)
 
 
-def create_response(handler: JsonHandler) -> tuple[bool, AsyncGenerator[Event, None]]:
+def _create_response(handler: JsonHandler) -> tuple[bool, AsyncGenerator[Event, None]]:
     """Answer a question: whether the events are to be streamed, and the events."""
     request = api.response_request(handler.json(), handler.engine.stored.item)
     return request.stream, handler.engine.respond(request)
 
 
-def get_response(handler: JsonHandler, response_id: str) -> Json:
-    """A stored response, whole: with the outputs that were asked for when it was made."""
+def _get_response(handler: JsonHandler, response_id: str) -> Json:
     return handler.engine.stored.body(response_id)
 
 
-def container_row(found: KernelContainer) -> Json:
+def _container_row(found: KernelContainer) -> Json:
     """A container. A limit that is not enforced as it was asked for is not claimed."""
     row = {"id": found.id, "object": "container", "created_at": found.created_at, "name": found.name}
     row |= {"last_active_at": int(found.used_at), "status": "expired" if found.expired else "running"}
@@ -282,58 +269,50 @@ def container_row(found: KernelContainer) -> Json:
     return row | ({"network_policy": {"type": "disabled"}} if found.offline else {})
 
 
-async def create_container(handler: JsonHandler) -> Json:
-    """Make a container."""
+async def _create_container(handler: JsonHandler) -> Json:
     name, minutes, memory = api.container_request(handler.json())
-    return container_row(await handler.engine.containers.create(name, minutes=minutes, memory=memory))
+    return _container_row(await handler.engine.containers.create(name, minutes=minutes, memory=memory))
 
 
-def list_containers(handler: JsonHandler) -> Json:
-    """All containers, expired ones too."""
-    return handler.listing(map(container_row, handler.engine.containers.all()))
+def _list_containers(handler: JsonHandler) -> Json:
+    return handler.listing(map(_container_row, handler.engine.containers.all()))
 
 
-def get_container(handler: JsonHandler, container_id: str) -> Json:
+def _get_container(handler: JsonHandler, container_id: str) -> Json:
     """A container; asking counts as use."""
     container = handler.engine.containers.get(container_id)
     if not container.expired:
         container.touch()
-    return container_row(container)
+    return _container_row(container)
 
 
-async def delete_container(handler: JsonHandler, container_id: str) -> Json:
-    """End a container."""
+async def _delete_container(handler: JsonHandler, container_id: str) -> Json:
     await handler.engine.containers.delete(container_id)
     return {"id": container_id, "object": "container.deleted", "deleted": True}
 
 
-def container_file_row(file: FileVersion) -> Json:
-    """A file of a container."""
+def _container_file_row(file: FileVersion) -> Json:
     row = {"id": file.id, "object": "container.file", "created_at": file.created_at, "source": file.source}
     return row | {"bytes": file.stamp.size_bytes, "container_id": file.container_id, "path": f"{MOUNT}/{file.name}"}
 
 
-async def add_container_file(handler: UploadHandler, container_id: str) -> Json:
-    """Take a file in."""
+async def _add_container_file(handler: UploadHandler, container_id: str) -> Json:
     container = handler.engine.containers.live(container_id)
     staged, name, _ = handler.form()
-    return container_file_row(await container.folder.add(staged, name))
+    return _container_file_row(await container.folder.add(staged, name))
 
 
-async def list_container_files(handler: JsonHandler, container_id: str) -> Json:
-    """The files of a container."""
+async def _list_container_files(handler: JsonHandler, container_id: str) -> Json:
     folder = handler.engine.containers.live(container_id).folder
     await folder.scan()
-    return handler.listing(map(container_file_row, folder.files()))
+    return handler.listing(map(_container_file_row, folder.files()))
 
 
-def container_content(handler: JsonHandler, container_id: str, file_id: str) -> int:
-    """A file of a container, open."""
+def _container_content(handler: JsonHandler, container_id: str, file_id: str) -> int:
     return handler.engine.containers.live(container_id).folder.open(file_id)
 
 
-def add_file(handler: UploadHandler) -> Json:
-    """Take a file into the Files API."""
+def _add_file(handler: UploadHandler) -> Json:
     staged, name, fields = handler.form()
     mint = handler.engine.mint
     row: Json = {"id": mint("file-"), "object": "file", "bytes": staged.stat().st_size, "created_at": mint.now()}
@@ -349,14 +328,13 @@ def _text(value: Any) -> str:
 
 _ONE: Final = "([^/]+)"
 ROUTES: Final[tuple[tuple[str, type[JsonHandler], Json], ...]] = (
-    ("/health", JsonHandler, {"GET": health}),
-    ("/v1/models", JsonHandler, {"GET": list_models}),
-    (f"/v1/models/{_ONE}", JsonHandler, {"GET": get_model}),
-    ("/v1/responses", ResponsesHandler, {"POST": create_response}),
-    (f"/v1/responses/{_ONE}", JsonHandler, {"GET": get_response}),
-    ("/v1/containers", JsonHandler, {"GET": list_containers, "POST": create_container}),
-    (f"/v1/containers/{_ONE}", JsonHandler, {"GET": get_container, "DELETE": delete_container}),
-    (f"/v1/containers/{_ONE}/files", UploadHandler, {"GET": list_container_files, "POST": add_container_file}),
-    (f"/v1/containers/{_ONE}/files/{_ONE}/content", DownloadHandler, {"GET": container_content}),
-    ("/v1/files", UploadHandler, {"POST": add_file}),
+    ("/v1/models", JsonHandler, {"GET": _list_models}),
+    (f"/v1/models/{_ONE}", JsonHandler, {"GET": _get_model}),
+    ("/v1/responses", ResponsesHandler, {"POST": _create_response}),
+    (f"/v1/responses/{_ONE}", JsonHandler, {"GET": _get_response}),
+    ("/v1/containers", JsonHandler, {"GET": _list_containers, "POST": _create_container}),
+    (f"/v1/containers/{_ONE}", JsonHandler, {"GET": _get_container, "DELETE": _delete_container}),
+    (f"/v1/containers/{_ONE}/files", UploadHandler, {"GET": _list_container_files, "POST": _add_container_file}),
+    (f"/v1/containers/{_ONE}/files/{_ONE}/content", DownloadHandler, {"GET": _container_content}),
+    ("/v1/files", UploadHandler, {"POST": _add_file}),
 )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from ipython_assistant.engine.models import RunOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from ipython_assistant.engine.container_folder import FileVersion
     from ipython_assistant.engine.sandbox import VisiblePaths
@@ -51,10 +51,9 @@ class CodeFailure:
 
 @dataclass(frozen=True, slots=True)
 class CodeRun:
-    """What code did: what it showed, in order; and how it failed, if it did.
+    """What code did: what it showed, in order; how it failed, if it did; which files it made or changed, by name.
 
-    Text that was printed is a string, with a traceback last; a figure is the bytes of a PNG. A container adds the files
-    that it made or changed, sorted by name.
+    Text that was printed is a string, with a traceback last; a figure is the bytes of a PNG.
     """
 
     shown: tuple[str | bytes, ...]
@@ -97,17 +96,12 @@ class KernelOutput:
 
     def parts(self) -> tuple[str | bytes, ...]:
         """All of it, with a line for each kind of thing that was left out."""
-        notes = []
         if self._characters_left_out:
-            notes.append(f"[{self._characters_left_out:,} more characters were printed and left out]\n")
-        if self._figures_left_out:
-            notes.append(
-                f"[{self._figures_left_out:,} more figures were shown and left out: of one run at most {MAX_FIGURES} "
-                f"are kept, and {MAX_FIGURE_BYTES >> 20} MB of them; `savefig` keeps as many as you like]\n"
-            )
-        if notes:
             self._end_line()
-            self._text += notes
+            self._text.append(f"[{self._characters_left_out:,} more characters were printed and left out]\n")
+        if self._figures_left_out:
+            self._end_line()
+            self._text.append(f"[{self._figures_left_out:,} more figures were left out; `savefig` keeps each]\n")
         self._flush()
         return tuple(self._parts)
 
@@ -116,8 +110,8 @@ class KernelOutput:
         message = _CELL_FILE.sub(r"(\1)", _plain(str(fields.get("evalue") or ""))[:MAX_MESSAGE])
         self.failure = CodeFailure(name, self._visible.outward(message))
         blocks = fields.get("traceback")
-        listed = [block for block in blocks if isinstance(block, str)] if isinstance(blocks, list) else []
-        self._write(f"{readable_traceback(listed, own=self._visible.work) or self.failure}\n", on_new_line=True)
+        traceback = readable_traceback(map(str, blocks if isinstance(blocks, list) else []), own=self._visible.work)
+        self._write(f"{traceback or self.failure}\n", on_new_line=True)
 
     def _display(self, encoded: object, text: object) -> None:
         """A picture if there is one, else its text."""
@@ -154,22 +148,22 @@ class KernelOutput:
         self._text.clear()
 
 
-def readable_traceback(traceback: Sequence[str], *, own: str) -> str:
-    """A traceback, as the blocks that IPython sends, for the person who wrote the code: no frames of libraries.
+def readable_traceback(traceback: Iterable[str], *, own: str) -> str:
+    """A traceback, as the blocks that IPython sends, without frames of libraries: for who wrote the code.
 
-    `own` is the directory whose files are the person's own, besides the cell itself.
+    `own` is the directory whose files are the person's own, besides the cell itself. Of exceptions in a chain those
+    before the last are shown that have such frames.
     """
     chain: list[list[str]] = [[]]
-    for block in map(_plain, traceback):
-        if block.strip().startswith(_CHAINED):
-            chain.append([block.strip("\n")])
+    for block in (_plain(block).strip("\n") for block in traceback):
+        if block.startswith(_CHAINED):
+            chain.append([block])
         elif not _RULER.fullmatch(block) and (not block.startswith("File ") or own in block.partition("\n")[0]):
-            chain[-1].append(block.strip("\n"))
-    last = chain[-1]
+            chain[-1].append(block)
     kept = [part for part in chain[:-1] if any(block.startswith(("Cell ", "File ")) for block in part)]
-    if not kept and last and last[0].startswith(_CHAINED):
-        last = last[1:]
-    return "\n\n".join("\n".join(part) for part in [*kept, last])
+    if not kept:
+        chain[-1] = [block for block in chain[-1] if not block.startswith(_CHAINED)]
+    return "\n\n".join("\n".join(part) for part in [*kept, chain[-1]])
 
 
 def _plain(text: str) -> str:

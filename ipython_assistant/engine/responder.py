@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.container import ContainerPool, KernelContainer
     from ipython_assistant.engine.container_folder import UploadStore
     from ipython_assistant.engine.models import Model
-    from ipython_assistant.engine.sandbox import Sandbox
 
 NO_INTERPRETER: Final = (
     "This engine answers by running code, and the request gives it no code interpreter. "
@@ -92,7 +91,6 @@ class Responder:
     uploads: UploadStore
     stored: StoredResponses
     mint: IdMint
-    sandbox: Sandbox
     token: str = field(repr=False)
     upload_bytes: int
     started_at: int

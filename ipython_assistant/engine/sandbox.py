@@ -1,7 +1,7 @@
 """Confines what code can reach: bubblewrap where it works, else Landlock with a filter of system calls, else nothing.
 
 Which one works is never assumed: each is tried at the start by running something in it that attempts to get out, and
-what was found is said in the ready line and by `/health`.
+what was found is said in the ready line.
 """
 
 from __future__ import annotations

@@ -206,7 +206,6 @@ async def running_engine(
                 uploads=UploadStore(directory / "files"),
                 stored=StoredResponses(directory / "responses"),
                 mint=mint,
-                sandbox=sandbox,
                 token=options.token or secrets.token_urlsafe(32),
                 upload_bytes=options.limits.disk_bytes,
                 started_at=mint.now(),

@@ -78,7 +78,7 @@ class Running:
     def request(
         self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, Mapping[str, str], bytes]:
-        """A bare request; `path` begins with `/v1` or `/health`."""
+        """A bare request; `path` begins with `/v1`."""
         sent = json.dumps(body).encode() if body is not None and not isinstance(body, bytes) else body
         request = urllib.request.Request(self.url.removesuffix("/v1") + path, data=sent, method=method)
         for name, value in {"Authorization": f"Bearer {self.token}", **(headers or {})}.items():

@@ -155,7 +155,7 @@ def test_code_reaches_no_network_and_no_socket_of_this_machine(confined, place, 
             confined,
             place,
             tcp=f"connected(socket.AF_INET, ('127.0.0.1', {tcp.getsockname()[1]}))",
-            engine=f"urllib.request.urlopen({confined.url.removesuffix('/v1') + '/health'!r}, timeout=2).read()",
+            engine=f"urllib.request.urlopen({confined.url + '/models'!r}, timeout=2).read()",
             udp=f"sent(socket.AF_INET, ('127.0.0.1', {udp.getsockname()[1]}))",
             unix=f"connected(socket.AF_UNIX, {path!r})",
             datagram=f"sent(socket.AF_UNIX, {path + 'd'!r})",
@@ -186,10 +186,11 @@ def test_code_can_signal_its_own_processes_only(confined, place):
         engine=f"os.kill({os.getpid()}, signal.SIGCONT)",
         group=f"os.killpg({os.getpgid(0)}, signal.SIGCONT)",
         trace=f"os.stat('/x') if ctypes.CDLL(None, use_errno=True).ptrace(16, {os.getpid()}, 0, 0) < 0 else 'traced'",
-        own_child="subprocess.run(['sleep', '5'], timeout=0.1)",
+        own_child="subprocess.run(['sleep', '1'], timeout=0.1)",
     )
 
-    assert outcomes.pop("own_child").startswith("TimeoutExpired")
+    stopped = {"bubblewrap": "TimeoutExpired", "landlock": "PermissionError"}
+    assert outcomes.pop("own_child").startswith(stopped[confined.sandbox])
     assert refused(outcomes) == {}
 
 
@@ -380,7 +381,7 @@ def test_a_container_names_its_enforced_limits_and_may_have_more_memory(confined
     client.containers.delete(larger.id)
 
 
-@pytest.mark.parametrize("abi", [1, 3, 4, 5])
+@pytest.mark.parametrize("abi", [1, 3])
 def test_older_versions_of_landlock_hold_too(tmp_path, abi):
     if confine.landlock_abi() < abi or not confine.filterable():
         pytest.skip("this system has no Landlock of this version")
@@ -417,9 +418,8 @@ def test_another_system_is_named_as_the_reason_and_nothing_is_tried_there(tmp_pa
 def test_without_any_sandbox_the_limits_hold_and_the_state_is_said(tmp_path):
     options = EngineOptions(sandboxes=("none",), limits=SMALL)
     with in_thread(options=options) as engine:
-        status = json.loads(engine.request("GET", "/health")[2])
+        assert (engine.sandbox, strongest(tmp_path, ("none",)).reason) == ("none", "it was switched off")
         stopped = engine.ask("while True: pass")
 
-    assert (status["sandbox"], status["reason"]) == ("none", "it was switched off")
     assert "used more than 3 s of processor time" in logs(stopped)
     assert "Variables are kept" in logs(stopped)
