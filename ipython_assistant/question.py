@@ -134,8 +134,7 @@ class Question:
         settings, official = self.settings, self.settings.official
         seen = () if self.is_local or base.shows_nothing else self.seen
         text = [{"type": "input_text", "text": self.prompt}, *map(_seen_part, seen)] if seen else self.prompt
-        files = {"file_ids": list(base.file_ids)} if base.file_ids else {}
-        container = base.container_id or {"type": "auto", **settings.policy.body(), **files}
+        container = base.container_id or {"type": "auto", **settings.policy.body()}
         code = [{"type": "code_interpreter", "container": container}] if settings.code else []
         # Some servers cannot tell a message of the assistant without its type.
         past = [{"type": "message", "role": message.role, "content": message.text} for message in base.history]

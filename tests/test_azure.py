@@ -2,7 +2,6 @@
 
 import sys
 import types
-from pathlib import Path
 
 import pytest
 from tests_support import events as wire
@@ -97,22 +96,6 @@ def test_a_listing_that_azure_gives_up_is_not_helped_by_a_higher_limit(service, 
         connect_azure(azure, 5.0).list_containers(None)
     assert "--timeout" not in caught.value.hint
     assert "again" in caught.value.hint
-
-
-@EACH_VERSION
-def test_inputs_go_as_files_where_azure_makes_no_containers(shell, service, azure, monkeypatch, version):
-    for name, value in {**azure, "OPENAI_API_VERSION": version}.items():
-        monkeypatch.setenv(name, value)
-    Path("cases.csv").write_text("a\n1\n")
-    service.on("^POST /openai/(v1/)?containers", lambda _: refusal("Resource not found", 404))
-    service.on("^POST /openai/(v1/)?files", lambda _: Answer(b'{"id": "assistant-1", "object": "file"}'))
-    shell.run_line_magic("config", "AssistantMagics.service = 'azure'")
-    shell.run_line_magic("config", "AssistantMagics.model = 'our-deployment'")
-    shell.run_cell("%%assistant -i cases.csv\nLook.").raise_error()
-    (sent,), (asked,) = service.asked("^POST .*/files"), service.asked("^POST .*/responses")
-    assert b'name="purpose"\r\n\r\nassistants' in sent.body
-    assert asked.json()["tools"][0]["container"] == {"type": "auto", "file_ids": ["assistant-1"]}
-    assert "/mnt/data/assistant-1-cases.csv" in asked.json()["instructions"]
 
 
 @EACH_VERSION

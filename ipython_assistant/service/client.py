@@ -6,7 +6,6 @@ The SDK is imported by `accounts`, when it is first needed.
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import math
 import socket
@@ -38,7 +37,6 @@ CONNECT_S = 10.0
 LARGEST_JSON_BYTES = 64_000_000
 LARGE_BYTES, PIECE_BYTES = 32_000_000, 1 << 18
 """From this size on a body is read from its socket, in such pieces."""
-OnSent: TypeAlias = "Callable[[int], None]"
 OnProgress: TypeAlias = "Callable[[int, int, int, int], None]"
 QUICK_S = 30.0
 """Seconds without a byte after which a listing, a new container or a deletion is given up."""
@@ -58,38 +56,22 @@ class Reply:
 
     def json(self) -> Any:
         """Read the whole body as a JSON object of at most `LARGEST_JSON_BYTES`, and close. Raises `ServiceError`."""
-        body, value = bytearray(), None
-        with self:
+        body = bytearray()
+        with self, contextlib.suppress(ValueError, RecursionError):
             for chunk in self.chunks:
                 body += chunk
                 if len(body) > LARGEST_JSON_BYTES:
                     break
-        with contextlib.suppress(ValueError, RecursionError):
-            value = json.loads(body) if len(body) <= LARGEST_JSON_BYTES else None
-        if not isinstance(value, dict):
-            says = "The service did not answer with the JSON object that its interface promises."
-            cure = "Check the service's address, and what a proxy does on the way; then ask again."
-            raise ServiceError(says, cure)
-        return value
+            if isinstance(value := json.loads(body), dict):
+                return value
+        says = "The service did not answer with the JSON object that its interface promises."
+        raise ServiceError(says, "Check the service's address, and what a proxy does on the way; then ask again.")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
-
-
-class _CountedFile(io.FileIO):
-    """A file that is sent: it says how far it has been read, also where it is read again from its beginning."""
-
-    def __init__(self, path: Path, on_sent: OnSent) -> None:
-        super().__init__(path)
-        self._on_sent = on_sent
-
-    def read(self, size: int | None = -1) -> bytes:
-        content = super().read(size)
-        self._on_sent(self.tell())
-        return content
 
 
 class Wire:
@@ -138,8 +120,8 @@ class Wire:
                 wait_s = _wait_before_retry(error, attempt)
                 if attempt == QUESTION_TRIES or wait_s is None:
                     raise
-                on_wait(wait_s)
-                self._sleep(wait_s)
+            on_wait(wait_s)
+            self._sleep(wait_s)
         raise AssertionError("unreachable")  # pragma: no cover
 
     def retrieve(self, response_id: str) -> Reply:
@@ -153,22 +135,14 @@ class Wire:
 
     def delete_container(self, container_id: str) -> Reply:
         """Delete a container, by `DELETE /containers/{id}`; tried once."""
-        client = self._quick.with_options(max_retries=0)
-        return self._open("a container to be deleted", client, "containers.delete", container_id)
+        once = self._quick.with_options(max_retries=0)
+        return self._open("a container to be deleted", once, "containers.delete", container_id)
 
-    def upload(self, container_id: str, name: str, path: Path, on_sent: OnSent = lambda _sent: None) -> Reply:
+    def upload(self, container_id: str, name: str, path: Path) -> Reply:
         """Put a file into a container, by `POST /containers/{id}/files`, streamed from disk."""
-        with _CountedFile(path, on_sent) as file:
-            given = (name, file, "application/octet-stream")
-            what = f"the upload of {name}"
+        with path.open("rb") as file:
+            given, what = (name, file, "application/octet-stream"), f"the upload of {name}"
             return self._open(what, self._client, "containers.files.create", container_id, file=given)
-
-    def upload_file(self, name: str, path: Path, on_sent: OnSent = lambda _sent: None) -> Reply:
-        """Make a file of the service, by `POST /files`, streamed from disk; Azure takes it as for its assistants."""
-        purpose = "assistants" if self.service == "azure" else "user_data"
-        with _CountedFile(path, on_sent) as file:
-            given = (name, file, "application/octet-stream")
-            return self._open(f"the upload of {name}", self._client, "files.create", file=given, purpose=purpose)
 
     def list_containers(self, after: str | None) -> Reply:
         """One page of the containers, by `GET /containers`."""
@@ -234,11 +208,6 @@ class Wire:
                 waited_s = _read_limit_s(client)
                 raise TimedOut(f"Nothing came for {waited_s:g} s while waiting for {what}.", cure) from error
             raise faults.connection_error(error, self.address, self.service) from error
-        except RuntimeError as error:
-            if type(error) is RuntimeError and "closed" in str(error):
-                # Another thread was still asking when the session ended.
-                raise Unreachable("The connection to the service was closed.") from error
-            raise
 
     def _from_status(self, error: Any) -> ServiceError:
         # Compatible servers put a text where the service puts an object, or use FastAPI's own `detail`.

@@ -25,13 +25,13 @@ from ipython_assistant.core.turn import text_of
 from ipython_assistant.errors import AssistantError, ContainerExpired, ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from ipython_assistant.core.artifacts import Signature
     from ipython_assistant.core.conversation import PlacedTurn, Upload
     from ipython_assistant.core.request import ContainerPolicy
     from ipython_assistant.core.turn import Json
-    from ipython_assistant.service.client import OnProgress, OnSent, Reply, Wire
+    from ipython_assistant.service.client import OnProgress, Reply, Wire
 
 MAX_PAGES = 100
 MAX_ROWS = MAX_PAGES * 100
@@ -80,12 +80,17 @@ class Containers:
         return container_id
 
     def put(self, container_id: str, uploads: Iterable[Upload], on_progress: OnProgress) -> None:
-        """Send the files that are not in the container yet; see `counted_uploads`. Raises `ServiceError`."""
+        """Send the files that are not in the container yet. Raises `ServiceError`.
+
+        Before each `on_progress` is called with (files done, files in all, bytes so far, bytes in all).
+        """
         known = self.known(container_id)
         new = [upload for upload in uploads if (upload.name, upload.sha256) not in known.paths]
-        for upload, on_sent in counted_uploads(new, on_progress):
+        sizes = [upload.path.stat().st_size for upload in new]
+        for done, upload in enumerate(new):
+            on_progress(done, len(new), sum(sizes[:done]), sum(sizes))
             with self._noting_the_end(container_id):
-                row = self._wire.upload(container_id, upload.name, upload.path, on_sent).json()
+                row = self._wire.upload(container_id, upload.name, upload.path).json()
             known.paths[upload.name, upload.sha256] = text_of(row.get("path")) or f"/mnt/data/{upload.name}"
             known.uploads[signature(row)] = upload.name
 
@@ -194,20 +199,6 @@ class Containers:
         files = tuple(files)
         for known in list(self._known.values()):
             known.saved.difference_update(files)
-
-
-def counted_uploads(uploads: Sequence[Upload], on_progress: OnProgress) -> Iterator[tuple[Upload, OnSent]]:
-    """Each upload with what its bytes are counted by.
-
-    `on_progress` is called with (files done, files in all, bytes so far, bytes in all).
-    """
-    sizes = [upload.path.stat().st_size for upload in uploads]
-    for done, upload in enumerate(uploads):
-
-        def on_sent(sent: int, done: int = done) -> None:
-            on_progress(done, len(sizes), sum(sizes[:done]) + sent, sum(sizes))
-
-        yield upload, on_sent
 
 
 def _same(one: PlacedTurn | None, other: PlacedTurn) -> bool:

@@ -3,7 +3,7 @@
 A turn goes on in the container of the turn before it, and by that turn's id. Where the container is gone, or something
 else has run in it, the turn gets a new one with everything its branch had there, sent again from disk. Where the server
 does not hold the conversation, it is told again as messages. What a server turns out not to be able to do is remembered
-for this connection, worked round, and said once.
+for this connection and said once.
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING
 
 from ipython_assistant.core.conversation import Upload, ancestors, as_messages
 from ipython_assistant.core.request import ContainerPolicy, InputNote, PastMessage
-from ipython_assistant.core.turn import text_of
-from ipython_assistant.errors import ContainerExpired, Refused, ServiceError, ToolNotAllowed, TurnNotKept
-from ipython_assistant.service.containers import counted_uploads
+from ipython_assistant.errors import ContainerExpired, Refused, ToolNotAllowed, TurnNotKept
 from ipython_assistant.service.faults import CODE_HERE, service_error
 
 if TYPE_CHECKING:
@@ -39,13 +37,12 @@ _NOT_THERE = {404, 405, 501}
 class TurnBase:
     """Where a turn runs and what it continues from.
 
-    Without a `container_id` the service makes a container, with the files of `file_ids`, or takes the conversation's.
-    Where the service does not hold the previous response, `history` is the conversation as messages. With
-    `shows_nothing`, pictures and PDFs are left out of the question, since the model cannot see them.
+    Without a `container_id` the service makes a container, or takes the conversation's. Where the service does not hold
+    the previous response, `history` is the conversation as messages. With `shows_nothing`, pictures and PDFs are left
+    out of the question, since the model cannot see them.
     """
 
     container_id: str | None = None
-    file_ids: tuple[str, ...] = ()
     previous_response_id: str | None = None
     history: tuple[PastMessage, ...] = ()
     inputs: tuple[InputNote, ...] = ()
@@ -58,8 +55,8 @@ class ContainerNeeds:
     """What a turn needs of containers and of the conversation: the turn before it, the inputs that it adds, ...
 
     `container_id` is the container that the user named, `held` says that the service is to keep the conversation,
-    `shows` that the question holds pictures or PDFs. `on_progress` is told how far the uploads are, as
-    `containers.counted_uploads` says it.
+    `shows` that the question holds pictures or PDFs. `on_progress` is told how far the uploads are, as `Containers.put`
+    says it.
     """
 
     parent: PlacedTurn | None
@@ -81,45 +78,67 @@ class TurnBases:
 
     def __init__(self, wire: Wire, containers: Containers) -> None:
         self._wire, self._containers = wire, containers
-        self._file_ids: dict[tuple[str, str], str] = {}
         self.keeps_turns = self.names_containers = self.sees_files = True
 
-    def find(self, needs: ContainerNeeds) -> TurnBase:
-        """Make everything ready for a turn.
+    def find(self, needs: ContainerNeeds, told: tuple[str, ...] = ()) -> TurnBase:
+        """Make everything ready for a turn, of which the reader is `told` something already.
 
-        Raises `ServiceError` where the service refused a container or an input.
+        Raises `ServiceError` where a container or an input was refused.
         """
-        parent, uploads = needs.parent, needs.uploads
-        if needs.container_id is not None:
-            self._containers.known(needs.container_id).user_owned = True
-            base = self._filled(needs.container_id, uploads, uploads, needs)
-        elif parent is None or not self._containers.may_continue(parent):
-            return self._afresh(needs)
-        elif not needs.code:
-            base = TurnBase()
-        else:
-            # Instructions do not carry over from one response to the next, so earlier inputs are named again.
-            inputs = {upload.name: upload for turn in ancestors(parent) for upload in turn.uploads}
-            inputs |= {upload.name: upload for upload in uploads}
+        parent, new, container_id, notes = needs.parent, needs.uploads, needs.container_id, told
+        goes_on = container_id is not None or self._containers.may_continue(parent)
+        if container_id is not None:
+            self._containers.known(container_id).user_owned = True
+        elif goes_on and parent is not None:
+            container_id = parent.container_id or None
+        elif needs.code:
+            everything = {upload.name: upload for upload in (*left_behind(parent), *new)}
+            new = tuple(upload for upload in everything.values() if upload.path.is_file())
+            lost = [upload.name for upload in everything.values() if upload not in new]
+            changed = [upload.name for upload in new if upload not in needs.uploads and _is_changed(upload)]
+            notes += (f"No longer on disk, so not sent again: {', '.join(lost)}.",) if lost else ()
+            notes += (f"Changed on disk, so sent again as it is now: {', '.join(changed)}.",) if changed else ()
+        inputs: tuple[InputNote, ...] = ()
+        if not self.names_containers:
+            container_id = None
+            if needs.code and needs.uploads:
+                says = "This server takes no container that a question names, so its code cannot read inputs."
+                raise ToolNotAllowed(says, CODE_HERE)
+        elif needs.code and (container_id or new):
             try:
-                base = self._filled(parent.container_id or None, uploads, tuple(inputs.values()), needs)
-            except ContainerExpired:
-                return self._afresh(needs, (RENEWED,))
-        base = replace(base, shows_nothing=not self.sees_files)
-        held = needs.held and self.keeps_turns and parent is not None and parent.service == self._wire.identity
-        if held and parent is not None and parent.turn.response_id:
-            return replace(base, previous_response_id=parent.turn.response_id)
-        return replace(base, history=as_messages(parent))
+                container_id = container_id or self._containers.create(needs.policy)
+                self._containers.put(container_id, new, needs.on_progress)
+            except Refused as error:
+                if isinstance(error, ContainerExpired) and needs.container_id is None and RENEWED not in told:
+                    return self.find(needs, (*told, RENEWED))
+                if container_id is not None or error.status not in _NOT_THERE:
+                    raise
+                self.names_containers = False
+                return self.find(needs, (*told, NAMES_NO_CONTAINERS))
+            # Instructions do not carry over from one response to the next, so earlier inputs are named again.
+            named = {upload.name: upload for turn in ancestors(parent) for upload in turn.uploads}
+            named |= {upload.name: upload for upload in new}
+            paths = self._containers.known(container_id).paths
+            inputs = tuple(
+                InputNote(paths[it.name, it.sha256], it.description, named=it in needs.uploads)
+                for it in named.values()
+                if (it.name, it.sha256) in paths
+            )
+        previous = None
+        if goes_on and needs.held and self.keeps_turns and parent is not None and parent.service == self._wire.identity:
+            previous = parent.turn.response_id or None
+        history = as_messages(parent) if previous is None else ()
+        return TurnBase(container_id, previous, history, inputs, notes, shows_nothing=not self.sees_files)
 
     def instead(self, needs: ContainerNeeds, base: TurnBase, error: Refused) -> TurnBase:
         """Another base for a turn that the service refused on `base`. Raises the error where every kind was tried."""
         if isinstance(error, TurnNotKept) and base.previous_response_id is not None:
             dropped = error.code == "previous_response_not_found"
             self.keeps_turns = self.keeps_turns and dropped
-            return _noted(self.find(replace(needs, held=False)), RESENT if dropped else KEEPS_NO_TURNS)
+            return self.find(replace(needs, held=False), (*base.notes, RESENT if dropped else KEEPS_NO_TURNS))
         if needs.shows and not base.shows_nothing and re.search(_SEES_NOTHING, error.message, re.IGNORECASE):
             self.sees_files = False
-            return _noted(replace(base, shows_nothing=True), SEES_NO_FILES)
+            return replace(base, shows_nothing=True, notes=(*base.notes, SEES_NO_FILES))
         if not isinstance(error, ContainerExpired) or RENEWED in base.notes:
             raise error
         if needs.container_id is not None:
@@ -128,67 +147,10 @@ class TurnBases:
         if unknown and base.container_id is not None and self._containers.is_there(base.container_id):
             # A gateway may hand out ids of its own making and not know them again in a question.
             self.names_containers = False
-            return _noted(self.find(needs), NAMES_NO_CONTAINERS)
-        gone = base.container_id or (needs.parent.container_id if needs.parent is not None else "")
-        if gone:
+            return self.find(needs, (*base.notes, NAMES_NO_CONTAINERS))
+        if gone := base.container_id or (needs.parent.container_id if needs.parent is not None else ""):
             self._containers.known(gone).gone = True
-        return self._afresh(needs, (RENEWED,))
-
-    def _afresh(self, needs: ContainerNeeds, notes: tuple[str, ...] = ()) -> TurnBase:
-        """A new container with everything the branch had in its own, and the conversation as plain messages."""
-        base = TurnBase()
-        if needs.code:
-            everything = {upload.name: upload for upload in (*left_behind(needs.parent), *needs.uploads)}
-            there = tuple(upload for upload in everything.values() if upload.path.is_file())
-            missing = [upload.name for upload in everything.values() if upload not in there]
-            changed = [it.name for it in there if it not in needs.uploads and _sha256(it) != it.sha256]
-            notes += (f"No longer on disk, so not sent again: {', '.join(missing)}.",) if missing else ()
-            notes += (f"Changed on disk, so sent again as it is now: {', '.join(changed)}.",) if changed else ()
-            base = self._filled(None, there, there, needs)
-        history, shows_nothing = as_messages(needs.parent), not self.sees_files
-        return replace(base, history=history, shows_nothing=shows_nothing, notes=(*notes, *base.notes))
-
-    def _filled(
-        self, container_id: str | None, new: tuple[Upload, ...], inputs: tuple[Upload, ...], needs: ContainerNeeds
-    ) -> TurnBase:
-        """A base with the new files in its container, and a note on each of the `inputs` that are there.
-
-        A container is made only where there is something to put into it.
-        """
-        notes: tuple[str, ...] = ()
-        if self.names_containers:
-            try:
-                if container_id is None and new:
-                    container_id = self._containers.create(needs.policy)
-            except Refused as error:
-                if error.status not in _NOT_THERE:
-                    raise
-                self.names_containers, notes = False, (NAMES_NO_CONTAINERS,)
-            else:
-                if container_id is None:
-                    return TurnBase()
-                self._containers.put(container_id, new, needs.on_progress)
-                paths = self._containers.known(container_id).paths
-                there = [(paths[it.name, it.sha256], it) for it in inputs if (it.name, it.sha256) in paths]
-                return TurnBase(container_id, inputs=_input_notes(there, needs))
-        ids = self._sent_as_files(inputs, needs)
-        # https://platform.openai.com/docs/guides/tools-code-interpreter: such a file is /mnt/data/ID-NAME there.
-        there = [(f"/mnt/data/{file_id}-{it.name}", it) for it, file_id in zip(inputs, ids, strict=True)]
-        return TurnBase(file_ids=ids, inputs=_input_notes(there, needs), notes=notes)
-
-    def _sent_as_files(self, uploads: tuple[Upload, ...], needs: ContainerNeeds) -> tuple[str, ...]:
-        """Send what was not sent yet as files of the service, for a container that it makes itself; gives their ids."""
-        new = [upload for upload in uploads if (upload.name, upload.sha256) not in self._file_ids]
-        for upload, on_sent in counted_uploads(new, needs.on_progress):
-            try:
-                made = self._wire.upload_file(upload.name, upload.path, on_sent).json()
-            except Refused as error:
-                if error.status not in _NOT_THERE:
-                    raise
-                says = "This server has neither containers nor files, so its code cannot read inputs."
-                raise ToolNotAllowed(says, CODE_HERE, status=error.status) from error
-            self._file_ids[upload.name, upload.sha256] = text_of(made.get("id"))
-        return tuple(self._file_ids[upload.name, upload.sha256] for upload in uploads)
+        return self.find(replace(needs, held=False), (*base.notes, RENEWED))
 
 
 def check_kept(request: Json, event: Json) -> None:
@@ -207,7 +169,7 @@ def lost_base(turn: Turn, service: str) -> Refused | None:
     """
     if turn.failure is None or any(step.outputs for step in turn.steps):
         return None
-    error: ServiceError = service_error(turn.failure.code, turn.failure.message, service=service)
+    error = service_error(turn.failure.code, turn.failure.message, service=service)
     return error if isinstance(error, ContainerExpired | TurnNotKept) else None
 
 
@@ -223,14 +185,6 @@ def left_behind(parent: PlacedTurn | None) -> list[Upload]:
     return uploads
 
 
-def _noted(base: TurnBase, note: str) -> TurnBase:
-    return replace(base, notes=(*base.notes, note))
-
-
-def _input_notes(there: list[tuple[str, Upload]], needs: ContainerNeeds) -> tuple[InputNote, ...]:
-    return tuple(InputNote(path, upload.description, named=upload in needs.uploads) for path, upload in there)
-
-
-def _sha256(upload: Upload) -> str:
+def _is_changed(upload: Upload) -> bool:
     with upload.path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest() != upload.sha256

@@ -2,7 +2,7 @@
 
 LiteLLM's proxy stands between the extension and the tests' own service. Without a command it is installed, at the
 version pinned here, into a virtual environment of its own; that needs the package indexes. Four cells are asked: one
-that makes a file, a follow-up, one with an input, one more; each has to save its file.
+that makes a file, and three follow-ups; each has to save its file.
 
 Where `IPYTHON_ASSISTANT_COMPAT_GGUF` names a model file, llama.cpp's server is installed the same way (xllamacpp) and
 asked by its Responses API: it does not hold conversations and has no containers. The exit code is the number of
@@ -119,12 +119,12 @@ def notebook(url: str, model: str, notebook_dir: Path) -> InteractiveShell:
 def ask(service: FaultyService, url: str, notebook_dir: Path) -> int:
     shell = notebook(url, "test-model", notebook_dir)
     stage, failures = Stage(service, "cited", notebook_dir), 0
-    cells = [("one.csv", ""), ("two.csv", ""), ("three.csv", f"-i {stage.input_file()}"), ("four.csv", "")]
-    for name, _ in cells:
+    cells = ("one.csv", "two.csv", "three.csv", "four.csv")
+    for name in cells:
         stage.play(stage.file(name))
-    for name, line in cells:
+    for name in cells:
         with capture_output() as captured:
-            outcome = shell.run_cell(f"%%assistant {line}\nMake {name}.")
+            outcome = shell.run_cell(f"%%assistant\nMake {name}.")
         error = outcome.error_before_exec or outcome.error_in_exec
         saved = (notebook_dir / "assistant_files" / name).is_file()
         failures += error is not None or not saved

@@ -223,7 +223,7 @@ class Asked:
 
 
 _KINDS = {
-    r"POST /v1/responses": "respond", r"POST /v1/containers": "create", r"POST /v1/files": "file",
+    r"POST /v1/responses": "respond", r"POST /v1/containers": "create",
     r"GET /v1/containers": "containers", r"DELETE /v1/containers/([^/]+)": "delete",
     r"POST /v1/containers/([^/]+)/files": "upload", r"GET /v1/containers/([^/]+)/files": "list",
     r"GET /v1/containers/([^/]+)/files/([^/]+)": "metadata",
@@ -317,11 +317,9 @@ class FaultyService(Loopback):
         self.gathers = 0
         """Content is not answered before so many requests for it are under way, or two seconds have passed."""
         self.turns: Literal["kept", "refused as by llama.cpp", "refused as by vLLM", "ignored"] = "kept"
-        self.takes_container_ids = self.makes_containers = self.takes_files = True
+        self.takes_container_ids = self.makes_containers = True
         self.rows_name = ""
         """The container that the rows of every listing claim to be of; empty for the one that was asked."""
-        self.uploaded: dict[str, tuple[str, bytes]] = {}
-        """The files that were sent to the service itself: id → name and bytes."""
         self.compresses: Literal["", "asked", "unasked"] = ""
         self.most_at_once = self.turn = self._at_once = self._running = self._ids = 0
         self._responses: dict[str, str] = {}
@@ -531,11 +529,7 @@ class FaultyService(Loopback):
         if isinstance(wanted, str):
             return wanted
         previous = self._responses.get(question.get("previous_response_id") or "")
-        container_id = previous or self._new_container("auto")
-        for file_id in (wanted or {}).get("file_ids", []):
-            name, content = self.uploaded[file_id]
-            self._put_upload(container_id, f"{file_id}-{name}", content)
-        return container_id
+        return previous or self._new_container("auto")
 
     def _new_container(self, kind: str) -> str:
         with self._changed:
@@ -543,25 +537,11 @@ class FaultyService(Loopback):
             self.containers[container_id] = Container()
             return container_id
 
-    def _put_upload(self, container_id: str, name: str, content: bytes) -> Stored:
-        with self._changed:
-            stored = Stored(self.new_id(), MOUNT + name, content, "user", self._now())
-            self.containers[container_id].files[stored.id] = stored
-            return stored
-
     def _create(self, door: Any, asked: Asked) -> None:
         if not self.makes_containers:
             return door.refuse(asked, Status(404, "Resource not found"))
         container_id = self._new_container("made")
         return door.json(asked, {"id": container_id, "object": "container", "status": "running", **asked.json()})
-
-    def _file(self, door: Any, asked: Asked) -> None:
-        if not self.takes_files:
-            return door.refuse(asked, Status(404, "Not Found"))
-        file_id = self.new_id().replace("cfile_", "file-")
-        name, content = self.uploaded[file_id] = asked.file()
-        made = {"id": file_id, "object": "file", "bytes": len(content), "created_at": self._now()}
-        return door.json(asked, {**made, "filename": name, "purpose": "user_data", "status": "processed"})
 
     def _containers(self, door: Any, asked: Asked) -> None:
         states = {name: "expired" if container.expired else "running" for name, container in self.containers.items()}
@@ -575,9 +555,10 @@ class FaultyService(Loopback):
 
     def _upload(self, door: Any, asked: Asked) -> None:
         name, content = asked.file()
-        stored = self._put_upload(
-            asked.container_id, f"{random.Random(self.new_id()).randbytes(16).hex()}-{name}", content
-        )
+        with self._changed:
+            path = f"{MOUNT}{random.Random(self.new_id()).randbytes(16).hex()}-{name}"
+            stored = Stored(self.new_id(), path, content, "user", self._now())
+            self.containers[asked.container_id].files[stored.id] = stored
         door.json(asked, self._row(asked.container_id, stored))
 
     def _list(self, door: Any, asked: Asked) -> None:

@@ -70,16 +70,6 @@ def test_a_gateway_that_does_not_know_its_own_container_ids_chooses_the_containe
     assert len(asking.service.containers) == 1
 
 
-def test_inputs_reach_a_gateway_that_does_not_know_its_own_container_ids(asking):
-    asking.service.takes_container_ids = False
-    _, questions = three_turns(asking, line=f"-i {asking.stage().input_file()}")
-    (file_id,) = asking.service.uploaded
-
-    assert container(questions[1])["file_ids"] == [file_id]
-    for question in (questions[1], questions[-1]):
-        assert f"/mnt/data/{file_id}-cases.csv" in question["instructions"]
-
-
 def test_rows_that_name_another_container_do_not_double_the_files(asking):
     asking.service.rows_name = "cntr_of_the_backend"
     stage = asking.stage()
@@ -91,33 +81,20 @@ def test_rows_that_name_another_container_do_not_double_the_files(asking):
     assert len(asking.service.of("content")) == 2
 
 
-def test_inputs_reach_a_server_that_makes_no_containers_and_that_is_said_once(asking):
-    asking.service.makes_containers = False
-    stage = asking.turns("one.csv", "two.csv")
-    ran = [asking.run("Ask.", f"-i {stage.input_file(name)}") for name in ("first.csv", "second.csv")]
-
-    assert [each.error for each in ran] == [None, None]
-    assert len(asking.service.of("create")) == 1
-    assert [("takes no container that a question names" in each.html) for each in ran] == [True, False]
-    assert sorted(name for name, _ in asking.service.uploaded.values()) == ["first.csv", "second.csv"]
-
-
 UNKNOWN = "Input tag 'code_interpreter' found using 'type' does not match any of the expected tags: 'function'"
 
 
-@pytest.mark.parametrize(
-    ("refusal", "hints"), [("", ["-m http://HOST/v1/NAME"]), (UNKNOWN, ["-m ollama/NAME", "--no-code"])]
-)
-def test_a_server_without_containers_and_files_or_without_the_tool_names_the_way_that_runs_code_here(
-    asking, refusal, hints
-):
-    asking.service.makes_containers = asking.service.takes_files = False
-    if refusal:
-        asking.service.goes_wrong("respond", Status(400, refusal), times=None)
-    ran = asking.run("Plot it.", "" if refusal else f"-i {asking.stage().input_file()}")
+@pytest.mark.parametrize("lacks", ["containers", "their names", "the tool"])
+def test_a_server_whose_code_cannot_read_inputs_or_without_the_tool_names_the_way_that_runs_code_here(asking, lacks):
+    stage = asking.turns("one.csv")
+    asking.service.makes_containers = lacks != "containers"
+    asking.service.takes_container_ids = lacks != "their names"
+    if lacks == "the tool":
+        asking.service.goes_wrong("respond", Status(400, UNKNOWN), times=None)
+    ran = asking.run("Plot it.", "" if lacks == "the tool" else f"-i {stage.input_file()}")
 
     assert isinstance(ran.error, errors.ToolNotAllowed)
-    assert all(hint in ran.error.hint for hint in hints)
+    assert all(hint in ran.error.hint for hint in ("-m http://HOST/v1/NAME", "-m ollama/NAME", "--no-code"))
     assert len(ran.error._render_traceback_()) == 2
 
 
