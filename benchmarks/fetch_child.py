@@ -36,7 +36,7 @@ def prepare_ours():
     from ipython_assistant.core.fold import read_response
     from ipython_assistant.service.accounts import connect_hosted
     from ipython_assistant.service.connection import Connection
-    from ipython_assistant.service.downloads import DownloadLimits, Downloads
+    from ipython_assistant.service.downloads import Downloads
     from ipython_assistant.workspace.folder import Folder
 
     os.environ.update(OPENAI_API_KEY="test-key", OPENAI_BASE_URL=base_url)
@@ -45,7 +45,7 @@ def prepare_ours():
     save = functools.partial(shelf.save, cell="cell-1", turn=turn.response_id, key="")
 
     def fetch():
-        with Downloads(connection.wire, connection.containers, shelf.stage, DownloadLimits()) as downloads:
+        with Downloads(connection.wire, connection.containers, shelf.stage) as downloads:
             collected = collect(connection.containers, downloads, turn, save, lambda *_: None)
         shelf.unstage(downloads.staged)
         assert not collected.failed, collected.failed[:3]

@@ -1,19 +1,20 @@
 """The functions that code calls: `ask`, `aask`, `ask_each` for the same question about forty districts, and `show`.
 
-The options are those of `%%assistant`. A question stands alone, outside the notebook's conversation, unless it names
-one. Without IPython, the process has one session of its own. Below them stand the tools of agents in JupyterLab.
+A question stands alone, outside the notebook's conversation, unless it names one. Without IPython, the process has one
+session of its own. Below them stands the tool of agents in JupyterLab.
 """
 
 from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import functools
 import os
 import threading
 from collections import UserDict
 from collections.abc import Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
@@ -28,10 +29,9 @@ from ipython_assistant.options import Options, checked
 from ipython_assistant.service.background import Threads
 from ipython_assistant.session import AT_ONCE, Session, process_session
 from ipython_assistant.turn_run import Viewer
-from ipython_assistant.workspace.folder import made_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from ipython_assistant.answer import Answer
     from ipython_assistant.display.outputs import Bundle
@@ -45,7 +45,6 @@ STOPS_WITHIN_S = 5.0
 
 _OF_A_CELL = {"help", "help_all", "dry_run", "no_code", "timeout_s"}
 ASK_OPTIONS = sorted(Options.__dataclass_fields__.keys() - _OF_A_CELL | {"code", "timeout", "show"})
-"""The options of `ask`, `aask` and `ask_each`; the docstring of `ask` explains each."""
 
 
 def ask(prompt: str, **options: Any) -> Answer:
@@ -56,32 +55,23 @@ def ask(prompt: str, **options: Any) -> Answer:
 
     Args:
         prompt: The question. Braces are not filled in: use an f-string.
-        **options: Any of the options of `%%assistant`:
+        **options: model, conversation, new, fresh, assistant, instructions, effort, container, memory and yes are those
+            of `%%assistant`, which `%assistant help` explains. Besides:
 
             inputs: What to work on: `{"name": variable}`, or one or more paths and globs.
             outputs: Names of the tables the answer must bring back, as `answer.frames`.
-            model: The model to ask.
-            conversation: The conversation to continue or to begin; without it the question stands alone.
-            new: Begin that conversation anew.
-            fresh: Ask again though the answer is recorded.
             directory: Where the files are saved.
-            assistant: A saved assistant: `assistants/NAME.toml`.
-            instructions: Your own instructions, added after the built-in ones.
             tools: More tools: `"web_search"`, `"file_search:vs_1"`, or a tool as JSON.
             code: False to get an answer in words: no code runs and no file is made.
-            effort: How long a reasoning model may think, such as `"low"`.
-            container: The id of the container to run in.
-            memory: The memory of a new container: `"1g"`, `"4g"`, `"16g"` or `"64g"`.
             timeout: Seconds without a byte from the service after which it is given up.
-            yes: Send inputs larger than the setting `ask_above`.
             show: Show the answer as a cell would.
 
     Raises:
         AssistantError: The error a cell would end in; `.answer` holds what arrived.
     """
     session = _session()
-    read, shows = _reader(session, prompt, options), options.get("show")
-    return turn_run.answer_question(session, read(), Viewer(front_end(session.shell) if shows else None))
+    front = front_end(session.shell) if options.get("show") else None
+    return turn_run.answer_question(session, _read(session, prompt, options, session.cell_of_ask()), Viewer(front))
 
 
 async def aask(prompt: str, **options: Any) -> Answer:
@@ -90,10 +80,14 @@ async def aask(prompt: str, **options: Any) -> Answer:
     Cancelling it ends the question. At most four are under way at a time.
     """
     session, stop = _session(), threading.Event()
-    read = _reader(session, prompt, options)
-    try:
+    cell = session.cell_of_ask()
+
+    def answered() -> Answer:
         # Reading and hashing the inputs takes time too, so all of it is done in the thread.
-        future = session.threads.submit(lambda: turn_run.answer_question(session, read(), Viewer(stop=stop)))
+        return turn_run.answer_question(session, _read(session, prompt, options, cell), Viewer(stop=stop))
+
+    try:
+        future = session.threads.submit(answered)
         return await asyncio.wrap_future(future)
     except asyncio.CancelledError:
         stop.set()
@@ -101,12 +95,10 @@ async def aask(prompt: str, **options: Any) -> Answer:
 
 
 def ask_each(prompts: Mapping[Any, str] | Iterable[str], *, at_once: int = AT_ONCE, **options: Any) -> Answers:
-    """Ask several questions, some at the same time; gives one outcome for each, in order: an answer, or an error.
+    """Ask several questions, `at_once` at the same time; gives an answer or an error for each, in order.
 
-    Args:
-        prompts: The questions, or labels and their questions: `{name: f"Plot {name}" for name in names}`.
-        at_once: How many at the same time.
-        **options: The options of `ask`, except `show`; they hold for every question.
+    `prompts` are the questions, or labels and their questions: `{name: f"Plot {name}" for name in names}`. The options
+    of `ask`, except `show`, hold for every question.
 
     Raises:
         Interrupted: Ctrl-C; `.answer` holds the outcomes so far.
@@ -116,18 +108,18 @@ def ask_each(prompts: Mapping[Any, str] | Iterable[str], *, at_once: int = AT_ON
         raise OptionError("ask_each takes several questions, and this is one.", "Write ask(...), or pass a list.")
     session = _session()
     labelled = dict(prompts) if isinstance(prompts, Mapping) else dict(enumerate(prompts))
-    readers = {label: _reader(session, prompt, options) for label, prompt in labelled.items()}
     # All are read before one is asked: a missing input must not be found after half of them have been paid for.
-    questions = {label: read() for label, read in readers.items()}
+    questions = {label: _read(session, prompt, options, session.cell_of_ask()) for label, prompt in labelled.items()}
     stop, outcomes = threading.Event(), dict[Any, "Outcome"]()
     pool, line = Threads(at_once, "ipython_assistant ask"), ""
     # A notebook that nobody watches is saved with the same line as one that was watched; a script has none.
     live = LiveOutput(front_end(session.shell) if session.shell is not None else FrontEnd())
-    waiting = {pool.submit(_outcome, session, question, stop): label for label, question in questions.items()}
+    ask_one, viewer = turn_run.answer_question, Viewer(stop=stop)
+    waiting = {pool.submit(ask_one, session, question, viewer): label for label, question in questions.items()}
     try:
         while waiting:
             done, _ = wait(waiting, timeout=0.1, return_when=FIRST_COMPLETED)
-            outcomes |= {waiting.pop(future): future.result() for future in done}
+            outcomes |= {waiting.pop(future): _outcome(future) for future in done}
             line = _so_far(outcomes, len(questions))
             live.update(None, line)
     except KeyboardInterrupt:
@@ -135,7 +127,7 @@ def ask_each(prompts: Mapping[Any, str] | Iterable[str], *, at_once: int = AT_ON
         pool.close()
         # A question that the service has not begun to answer cannot be stopped, so it is not waited for.
         done, _ = wait([future for future in waiting if not future.cancelled()], timeout=STOPS_WITHIN_S)
-        outcomes |= {waiting[future]: future.result() for future in done}
+        outcomes |= {waiting[future]: _outcome(future) for future in done}
         raise Interrupted(
             f"The questions were interrupted; {len(outcomes)} of {len(questions)} had ended.",
             "The error's .answer holds their outcomes.",
@@ -214,23 +206,19 @@ class Answers(UserDict[Any, Outcome]):
         return overview(("", "status", "answer", "files"), cells, [f"{words}."])
 
 
-def _outcome(session: Session, question: Question, stop: threading.Event) -> Outcome:
-    """The answer, or the error that the question ends in: one of several never ends the others, whatever is wrong."""
-    try:
-        return turn_run.answer_question(session, question, Viewer(stop=stop))
-    except Exception as error:  # noqa: BLE001 the other questions go on, and their answers were paid for
-        return error
+def _outcome(future: Future[Answer]) -> Outcome:
+    """The answer, or the error that a question ended in, whatever it is: the others go on."""
+    error = future.exception()
+    return error if isinstance(error, Exception) else future.result()
 
 
-def _reader(session: Session, prompt: str, given: Mapping[str, Any]) -> Callable[[], Question]:
-    """A function that reads the question, whose options are checked at once: hashing its inputs takes time."""
+def _read(session: Session, prompt: str, given: Mapping[str, Any], cell: str) -> Question:
     if not prompt.strip():
         raise OptionError("There is no question.", "Write it as text: ask('Plot coverage by year', ...).")
     options, namespace = _options(given)
     if session.shell is not None:
         namespace = {**session.shell.user_ns, **namespace}
-    cell = session.cell_of_ask()
-    return lambda: turn_run.read(session, options, prompt, cell, namespace, from_code=True)
+    return turn_run.read(session, options, prompt, cell, namespace, from_code=True)
 
 
 def _options(given: Mapping[str, Any]) -> tuple[Options, Mapping[str, Any]]:
@@ -273,7 +261,7 @@ def _session_of_process() -> Session:
 
 # --- what an agent in JupyterLab can do -------------------------------------------------------------------------------
 
-TOOLS = [f"{__name__}:{name}" for name in ("ask_about_data", "files_of_answers")]
+TOOLS = [f"{__name__}:ask_about_data"]
 """Found by `jupyter-server-mcp`: they run in the Jupyter server, whose environment counts."""
 
 
@@ -284,39 +272,19 @@ async def ask_about_data(question: str, directory: str, inputs: list[str] | None
     saved files, or the error, which says what to do. A question that was asked before is answered from its recording.
     """
 
-    def answered(session: Session) -> dict[str, Any]:
-        folder = session.notebook_dir.resolve()
+    def answered() -> dict[str, Any]:
+        folder = Path(directory).resolve()
         paths = [(folder / name).resolve() for name in inputs or ()]
         if outside := [path for path in paths if not path.is_relative_to(folder)]:
             raise InputError(f"{outside[0]} is outside the directory.", "Copy it there first.")
-        options = Options(inputs=tuple(map(str, paths)))
-        asked = turn_run.read(session, options, question, session.next_run(), {}, from_code=True)
-        answer = turn_run.answer_question(session, asked, Viewer())
+        with contextlib.closing(Session(None, AssistantMagics(), folder)) as session:
+            options = Options(inputs=tuple(map(str, paths)))
+            asked = turn_run.read(session, options, question, session.next_run(), {}, from_code=True)
+            answer = turn_run.answer_question(session, asked, Viewer())
         files = {name: str(file.path) for name, file in answer.files.items()}
         return {"text": answer.text, "status": answer.status, "code": answer.code, "files": files}
 
-    return await _in_session(directory, answered)
-
-
-async def files_of_answers(directory: str) -> dict[str, Any]:
-    """List the recorded questions of a notebook's directory (absolute), and the files of their answers."""
-
-    def look(session: Session) -> dict[str, Any]:
-        recorded = session.recordings(session.settings).all()
-        made = made_files(session.folder(session.settings))
-        files = [
-            {"path": it.href, "state": it.state, "question": it.recording.prompt if it.recording else ""} for it in made
-        ]
-        return {"questions": [it.prompt for it in recorded], "files": files}
-
-    return await _in_session(directory, look)
-
-
-async def _in_session(directory: str, do: Callable[[Session], dict[str, Any]]) -> dict[str, Any]:
-    session = Session(None, AssistantMagics(), Path(directory))
     try:
-        return await asyncio.to_thread(do, session)
+        return await asyncio.to_thread(answered)
     except (AssistantError, OSError) as error:
         return {"error": str(error)}
-    finally:
-        await asyncio.to_thread(session.close)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ipython_assistant.core.turn import Turn
     from ipython_assistant.service.client import OnProgress
     from ipython_assistant.service.containers import Containers
-    from ipython_assistant.service.downloads import Downloads, StagedFile
+    from ipython_assistant.service.downloads import Downloads, FileDownload
 
 MAY_BE_MISSING = "files the answer does not link may be missing."
 
@@ -130,7 +130,7 @@ def _closing_listing(containers: Containers, downloads: Downloads, turn: Turn) -
 
 def _to_save(
     wanted: Sequence[ContainerFile],
-    fetched: Sequence[StagedFile | FailedArtifact],
+    fetched: Sequence[FileDownload | FailedArtifact],
     figures: Sequence[Figure],
     downloads: Downloads,
 ) -> Iterator[Incoming | FailedArtifact]:
@@ -147,7 +147,7 @@ def _to_save(
                 yield outcome
             continue
         hashes.add(outcome.sha256)
-        name, came = _figure_name(number) if is_figure else file.name, (outcome.path, outcome.size, outcome.sha256)
+        name, came = _figure_name(number) if is_figure else file.name, (outcome.path, outcome.received, outcome.sha256)
         yield Incoming(name, *came, file.found, file.container_id, file.file_id)
     for figure in figures:
         if figure.sha256 in hashes:

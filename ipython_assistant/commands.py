@@ -339,7 +339,7 @@ COMMANDS: Mapping[str, Command] = {
     "show": Command(_show, "Show the last answer, or a response of the service, with its files.", "[RESPONSE_ID]"),
     "code": Command(_code, "Insert the code of the last answer as a new cell below, with the inputs it needs."),
     "fix": Command(_fix, "Explain the error of the last cell and insert the corrected cell.", "[--dry-run]"),
-    "report": Command(write_report, "Write all answers into one file.", "NAME.html|.md|.ipynb [-c CONVERSATION]"),
+    "report": Command(write_report, "Write all answers into one file.", "NAME.html|.ipynb"),
     "history": Command(_history, "List the turns of each conversation: cell, question, files, tokens and cost."),
     "conversations": Command(_conversations, "List the conversations; -c NAME goes on with one."),
     "new": Command(_new, "Let the next question continue from nothing, as --new does."),

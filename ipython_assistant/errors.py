@@ -119,11 +119,7 @@ class KeyRefused(Refused):
 
 
 class ModelUnknown(Refused):
-    """The service has no model (or deployment) of that name."""
-
-
-class ModelNotAllowed(Refused):
-    """The model exists, but this key may not use it."""
+    """The service has no model (or deployment) of that name, or this key may not use it."""
 
 
 class ToolNotAllowed(Refused):

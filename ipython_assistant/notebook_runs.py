@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -69,9 +68,6 @@ def run_notebooks(options: argparse.Namespace) -> int:
     if is_record:
         environment.pop("CI", None)
     compare = not is_record and not options.no_compare
-    if importlib.util.find_spec("nbclient") is None:
-        _say("nbclient is not installed here.\nRun: python -m pip install nbclient", to=sys.stderr)
-        return 1
     code = 0
     for path in options.notebooks:
         _say(f"{path} …", to=sys.stderr)
@@ -90,23 +86,21 @@ def run_notebook(
     path: Path, environment: Mapping[str, str], timeout_s: float, *, compare: bool = False, save: bool = False
 ) -> str:
     """Run one notebook; says in a few words what came of it. Raises `RunError`."""
-    import nbformat
-    from nbclient import NotebookClient
-
+    try:
+        import nbformat
+        from nbclient import NotebookClient
+    except ImportError as error:
+        raise RunError("nbclient is not installed here\nRun: python -m pip install nbclient") from error
     try:
         notebook = nbformat.read(path, as_version=4)
         code = {at: cell for at, cell in enumerate(notebook.cells, start=1) if cell.cell_type == "code"}
-        before = {
-            at: _shown(cell.get("outputs", []))
-            for at, cell in code.items()
-            if cell.source.lstrip().startswith(QUESTION)
-        }
+        asking = [at for at, cell in code.items() if cell.source.lstrip().startswith(QUESTION)]
+        before = {at: _shown(code[at].get("outputs", [])) for at in asking}
         for cell in code.values():
             cell.outputs, cell.execution_count = [], None
         kernel_name = str(notebook.metadata.get("kernelspec", {}).get("name") or "python3")
     except Exception as error:  # nbformat looks for the parts of a notebook in whatever JSON it is given
-        why = _words(error) if isinstance(error, OSError | ValueError) else "its JSON has another form"
-        raise RunError(f"no notebook\nIt cannot be read as a notebook: {why}.") from error
+        raise RunError(f"no notebook\nIt cannot be read as a notebook: {on_one_line(error)}.") from error
     client = NotebookClient(
         notebook,
         timeout=timeout_s,
@@ -117,7 +111,7 @@ def run_notebook(
     )
     _execute(client, environment)
     if compare and any(before.values()):
-        differs = [str(at) for at, shown in before.items() if shown != _shown(code[at].outputs)]
+        differs = [str(at) for at in asking if before[at] != _shown(code[at].outputs)]
         if differs:
             raise RunError(f"differs in cell{'s' * (len(differs) > 1)} {', '.join(differs)}")
         return "same outputs"
@@ -132,12 +126,9 @@ def run_notebook(
 
 def _execute(client: NotebookClient, environment: Mapping[str, str]) -> None:
     """Run all cells. Raises `RunError`."""
-    from jupyter_client.kernelspec import NoSuchKernel
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
     from nbclient.util import run_sync
 
-    name, kernel = on_one_line(client.kernel_name), None
-    listed = "`jupyter kernelspec list` shows the installed ones, and where they are."
     try:
         # Started apart from the run: `execute` would leave a kernel that did not come up to be ended at exit, when
         # it is gone already.
@@ -161,11 +152,10 @@ def _execute(client: NotebookClient, environment: Mapping[str, str]) -> None:
         raise RunError(f"too slow\nA cell took longer than {client.timeout:g} s: see --timeout.") from error
     except DeadKernelError as error:
         raise RunError("kernel died") from error
-    except NoSuchKernel as error:
-        raise RunError(f"no such kernel\nThere is no kernel named {name} here.\n{listed}") from error
-    except (OSError, RuntimeError, ValueError) as error:
-        why = f"The kernel {name} did not start: {_words(error)}."
-        raise RunError(f"kernel did not start\n{why}\n{listed}") from error
+    except (OSError, RuntimeError, ValueError, KeyError) as error:  # NoSuchKernel is a KeyError
+        says = f"The kernel {on_one_line(client.kernel_name)} did not start: {on_one_line(error)}."
+        listed = "`jupyter kernelspec list` shows the installed ones, and where they are."
+        raise RunError(f"kernel did not start\n{says}\n{listed}") from error
 
 
 async def _end_kernel(kernel: Any, client: Any) -> None:
@@ -179,11 +169,6 @@ async def _end_kernel(kernel: Any, client: Any) -> None:
         client.shell_channel.send(client.session.msg("shutdown_request", {"restart": False}))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(kernel.provisioner.wait(), END_WAIT_S)
-
-
-def _words(error: Exception) -> str:
-    says = f"{error.strerror}: {error.filename or ''}" if isinstance(error, OSError) and error.strerror else str(error)
-    return on_one_line(says).rstrip(".: ")
 
 
 def _shown(outputs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """`%assistant report NAME.html`: the recorded questions with their answers, figures and tables, in one file.
 
-It is made of the recordings alone: no model is asked, and nothing is put into the folder of files. All three formats
-are one notebook: it is written as it is, exported by nbconvert, or read out as Markdown.
+It is made of the recordings alone: no model is asked, and nothing is put into the folder of files. It is a notebook,
+written as it is or exported by nbconvert.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ from ipython_assistant.answer import answer_of
 from ipython_assistant.config import working_directory
 from ipython_assistant.core.artifacts import FailedArtifact, TurnFiles
 from ipython_assistant.core.recording import TOOK_PLACE
-from ipython_assistant.core.wording import counted, did_you_mean, disk_reason, printable, size_in_words
+from ipython_assistant.core.wording import counted, disk_reason, printable, size_in_words
 from ipython_assistant.display.grid import overview
-from ipython_assistant.display.outputs import KEY
 from ipython_assistant.errors import OptionError
 from ipython_assistant.workspace.safe_dir import write_file
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Sequence
 
     from ipython_assistant.answer import Answer
     from ipython_assistant.core.recording import Recording
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from ipython_assistant.workspace.recordings import Recordings
 
 _Recorded: TypeAlias = "tuple[Recording, Answer]"
-FORMATS = (".html", ".md", ".ipynb")
+USAGE = "Write: %assistant report NAME.html (or .ipynb)"
 MARK = "ipython_assistant-report"
 """Stands in every report: only a report is ever replaced by another."""
 PAGE = """<!doctype html>
@@ -46,39 +45,32 @@ table {{ border-collapse: collapse }} td, th {{ padding: .15em .6em }}
 
 
 def write_report(session: Session, words: Sequence[str]) -> None:
-    """Write the report and say what is in it; `words` name the file, and with `-c` one conversation.
+    """Write the report and say what is in it; `words` is the name of the file.
 
-    Raises `OptionError` where the name, the conversation or the folder does not do, or nothing is recorded.
+    Raises `OptionError` where the name or the folder does not do, or nothing is recorded.
     """
-    usage = "Write: %assistant report NAME.html [-c CONVERSATION]"
-    if len(words) not in {1, 3} or (len(words) == 3 and words[1] != "-c"):  # noqa: PLR2004 see the usage
-        raise OptionError("A report needs the name of a file.", usage)
-    path = working_directory() / Path(words[0]).expanduser()
-    if path.suffix.casefold() not in FORMATS:
-        raise OptionError(f"{words[0]} does not end in {', '.join(FORMATS)}.", usage)
+    import nbformat
+
+    path = working_directory() / Path(" ".join(words)).expanduser()
+    if len(words) != 1 or path.suffix not in {".html", ".ipynb"}:
+        raise OptionError("A report needs the name of a file, ending in .html or .ipynb.", USAGE)
     if path.exists() and (not path.is_file() or MARK.encode() not in path.read_bytes()):
         raise OptionError(f"{path} exists, and it is no report.", "Choose another name: nothing is overwritten.")
-    digests, named = None, words[2] if len(words) > 1 else None
-    if named is not None:
-        conversations = session.conversations.by_name
-        if named not in conversations:
-            raise OptionError(f"There is no conversation {named!r}.", did_you_mean(named, conversations) + usage)
-        digests = {turn.digest for _, turn in conversations[named]}
     recordings = session.recordings(session.settings)
-    chosen, damaged = _recorded(recordings, digests)
+    chosen, said = _recorded(recordings)
     if not chosen:
         raise OptionError(f"Nothing is recorded in {recordings.where}.", "Ask with %%assistant first.")
     notebook = _notebook(path.stem, chosen, recordings)
     try:
-        write_file(path, _exported(notebook, path).encode())
+        write_file(path, (_page(notebook, path.stem) if path.suffix == ".html" else nbformat.writes(notebook)).encode())
     except OSError as error:
         raise OptionError(f"{path} cannot be written: {disk_reason(error)}.", "Choose another name.") from error
-    said = [f"Wrote {path}: {counted(len(chosen), 'question')}, {size_in_words(path.stat().st_size)}.", *damaged]
-    said += [f"Missing: {file.name}: {file.reason}" for _, answer in chosen for file in answer.failed]
-    print(printable("\n".join(said)))  # noqa: T201 plain text is what was asked for
+    wrote = f"Wrote {path}: {counted(len(chosen), 'question')}, {size_in_words(path.stat().st_size)}."
+    missing = [f"Missing: {file.name}: {file.reason}" for _, answer in chosen for file in answer.failed]
+    print(printable("\n".join([wrote, *said, *missing])))  # noqa: T201 plain text is what was asked for
 
 
-def _recorded(recordings: Recordings, digests: Container[str] | None) -> tuple[list[_Recorded], list[str]]:
+def _recorded(recordings: Recordings) -> tuple[list[_Recorded], list[str]]:
     """The present turn of each cell with its answer, in the order in which they were asked; and what cannot be read."""
     try:
         summaries, damaged = recordings.store.summaries()
@@ -87,9 +79,7 @@ def _recorded(recordings: Recordings, digests: Container[str] | None) -> tuple[l
     own = recordings.folder.notebook
     present: dict[str, str] = {}
     for name, one in summaries:
-        if one.status not in TOOK_PLACE or (own and one.notebook not in {"", own}):
-            continue
-        if digests is None or one.digest in digests:
+        if one.status in TOOK_PLACE and (not own or one.notebook in {"", own}):
             # Where the front end gives cells no id, only the question tells them apart.
             owner = one.key if re.fullmatch(r"run \d+", one.cell) or not one.cell else one.cell
             present.pop(owner, None)
@@ -112,9 +102,8 @@ def _answer(recording: Recording, recordings: Recordings) -> Answer:
 
 
 def _notebook(title: str, chosen: Sequence[_Recorded], recordings: Recordings) -> Any:
-    import nbformat
+    from nbformat import v4
 
-    v4 = nbformat.v4
     notebook = v4.new_notebook(metadata={MARK: {"recordings": recordings.where}})
     heading = re.sub(r"[^\w .,-]", " ", title)
     notebook.cells.append(v4.new_markdown_cell(f"# {heading}", id="title"))
@@ -132,40 +121,11 @@ def _notebook(title: str, chosen: Sequence[_Recorded], recordings: Recordings) -
     return notebook
 
 
-def _exported(notebook: Any, path: Path) -> str:
-    import nbformat
-
-    suffix = path.suffix.casefold()
-    if suffix == ".ipynb":
-        return str(nbformat.writes(notebook))
-    if suffix == ".md":
-        return _markdown(notebook)
+def _page(notebook: Any, title: str) -> str:
     try:
         from nbconvert import HTMLExporter
     except ImportError as error:
-        raise OptionError("nbconvert is not installed here.", "Run: pip install nbconvert, or write .md.") from error
+        raise OptionError("nbconvert is not installed here.", "Run: pip install nbconvert, or write .ipynb.") from error
     # The template without a page: the others fetch scripts from elsewhere.
     body, _ = HTMLExporter(template_name="basic").from_notebook_node(notebook)  # type: ignore[no-untyped-call] # nbconvert's own
-    return PAGE.format(mark=MARK, title=html.escape(path.stem), body=body)
-
-
-def _markdown(notebook: Any) -> str:
-    parts = [f"<!-- {MARK} -->", notebook.cells[0].source]
-    for cell in notebook.cells[1:]:
-        parts.append(_fenced(cell.source))
-        for output in cell.outputs:
-            data, kind = output.data, output.metadata.get(KEY, {}).get("output")
-            picture = next((name for name in data if name.startswith("image/")), None)
-            if picture is not None:
-                parts.append(f"![](data:{picture};base64,{data[picture]})")
-            elif kind == "answer":
-                # What a model wrote is no HTML, and fetches no picture.
-                parts.append(data["text/plain"].replace("<", "&lt;").replace("![", "["))
-            else:
-                parts.append(_fenced(data["text/plain"]))
-    return "\n\n".join(parts) + "\n"
-
-
-def _fenced(text: str) -> str:
-    fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", text))])
-    return f"{fence}\n{text.rstrip()}\n{fence}"
+    return PAGE.format(mark=MARK, title=html.escape(title), body=body)

@@ -21,7 +21,7 @@ from ipython_assistant.core.redaction import redacted_turn, secrets_in
 from ipython_assistant.core.turn import without_pictures
 from ipython_assistant.display.live import BAR_FROM_BYTES, DOING, transfer_in_words
 from ipython_assistant.errors import AssistantError, Interrupted, ModelUnknown, Refused, TurnNotKept
-from ipython_assistant.service.downloads import DownloadLimits, Downloads
+from ipython_assistant.service.downloads import Downloads
 from ipython_assistant.service.stream import EventStream, broken
 from ipython_assistant.service.turn_base import TurnBase, check_kept, lost_base
 from ipython_assistant.who_answers import unknown_model
@@ -107,8 +107,14 @@ class ServiceSource:
             return self._arrival  # without files to fetch, no connection is needed
         settings, connection = self.question.settings, self.connection
         folder = self.session.folder(settings)
-        limits = DownloadLimits(settings.downloads, settings.files_timeout_s, settings.prefetch_bytes)
-        self._downloads = Downloads(connection.wire, connection.containers, folder.stage, limits)
+        self._downloads = Downloads(
+            connection.wire,
+            connection.containers,
+            folder.stage,
+            at_once=settings.downloads,
+            timeout_s=settings.files_timeout_s,
+            ahead_bytes=settings.prefetch_bytes,
+        )
         try:
             with self._downloads:
                 self._arrival = self._arrival or self._ask(live)

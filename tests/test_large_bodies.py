@@ -19,7 +19,7 @@ from ipython_assistant import errors
 from ipython_assistant.core.artifacts import ContainerFile
 from ipython_assistant.service import client
 from ipython_assistant.service.accounts import connect_hosted
-from ipython_assistant.service.downloads import DownloadLimits, Downloads, StagedFile
+from ipython_assistant.service.downloads import Downloads
 
 BIG = Pattern(40_000_000)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
@@ -156,9 +156,8 @@ def test_closing_a_reply_ends_a_read_that_waits_for_its_bytes(large, monkeypatch
 def test_a_large_file_that_broke_on_the_way_is_whole_and_hashed_right(faulty, tmp_path, size):
     file_id = hold(faulty, Pattern(size))
     faulty.goes_wrong("content", Reset(20_000_000))
-    with connected(faulty.url) as wire, Downloads(wire, None, lambda: tmp_path, DownloadLimits(4)) as downloads:
+    with connected(faulty.url) as wire, Downloads(wire, None, lambda: tmp_path, at_once=4) as downloads:
         (staged,) = downloads.fetch([ContainerFile(CONTAINER, file_id, "big.bin", "listed", size)])
-    assert isinstance(staged, StagedFile), staged
-    assert staged.size == size
+    assert (staged.state, staged.received) == ("verified", size)
     with staged.path.open("rb") as file:
         assert staged.sha256 == Pattern(size).sha256() == hashlib.file_digest(file, "sha256").hexdigest()

@@ -26,17 +26,12 @@ def test_the_entry_point_names_tools_that_there_are():
     assert all(function.__doc__ and asyncio.iscoroutinefunction(function) for function in functions)
 
 
-def test_an_agent_asks_and_sees_the_files_and_the_recorded_question(answered, hosted):
+def test_an_agent_asks_and_sees_the_files_and_a_question_asked_before_is_answered_from_its_recording(answered, hosted):
     first = asyncio.run(batch.ask_about_data("Mean?", answered, ["cases.csv"]))
     again = asyncio.run(batch.ask_about_data("Mean?", answered, ["cases.csv"]))
-    listed = asyncio.run(batch.files_of_answers(answered))
     assert (first["text"], first["status"], list(first["files"])) == ("Done.", "completed", ["out.csv"])
     assert again == first
     assert len(hosted.questions()) == 1
-    assert listed == {
-        "questions": ["Mean?"],
-        "files": [{"path": "assistant_files/out.csv", "state": "present", "question": "Mean?"}],
-    }
 
 
 def test_nothing_outside_the_directory_is_read_or_sent(answered, hosted, notebook_dir):
@@ -51,7 +46,7 @@ def test_the_server_offers_the_tools_and_calls_them(answered):
     from fastmcp import Client
 
     mcp = server.MCPServer(name="test")
-    mcp.register_tools([batch.ask_about_data, batch.files_of_answers])
+    mcp.register_tools([batch.ask_about_data])
 
     async def call():
         async with Client(mcp.mcp) as client:
@@ -60,5 +55,5 @@ def test_the_server_offers_the_tools_and_calls_them(answered):
             return names, (await client.call_tool("ask_about_data", about)).data
 
     names, answer = asyncio.run(call())
-    assert names == ["ask_about_data", "files_of_answers"]
+    assert names == ["ask_about_data"]
     assert answer["text"] == "Done."

@@ -156,8 +156,8 @@ def test_a_kernel_that_is_not_there_or_does_not_start_is_said_and_the_next_noteb
     run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     outcomes = [line.partition(".ipynb: ")[2] for line in run.stdout.splitlines() if ".ipynb: " in line]
-    assert outcomes == ["no such kernel", "kernel did not start", "kernel did not start", "ran"]
-    assert "There is no kernel named nowhere here." in run.stdout
+    assert outcomes == ["kernel did not start", "kernel did not start", "kernel did not start", "ran"]
+    assert "The kernel nowhere did not start: No such kernel named nowhere." in run.stdout
     assert "There is no module x." in run.stderr
     assert "Traceback" not in run.stdout + run.stderr
     assert run.returncode == 1

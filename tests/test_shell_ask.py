@@ -38,7 +38,10 @@ def test_inputs_over_5_mb_show_a_bar_on_their_way(answering, notebook_dir, monke
         (notebook_dir / name).write_bytes(name.encode() * 630_000)
     main(["ask", "Count per district", "-i", "*.bin"])
     bars = [line for line in said if line and "%" in line]
-    assert [bar.split(" (")[0] for bar in bars] == ["sending 0 of 2 files ░░░░░░░░░░ 0%", "sending 1 of 2 files █████░░░░░ 50%"]
+    assert [bar.split(" (")[0] for bar in bars] == [
+        "sending 0 of 2 files ░░░░░░░░░░ 0%",
+        "sending 1 of 2 files █████░░░░░ 50%",
+    ]
 
 
 @pytest.mark.parametrize(("name", "read"), [("by_district.csv", pd.read_csv), ("by_district.xlsx", pd.read_excel)])

@@ -41,7 +41,7 @@ def ollama(server, monkeypatch):
     server.forget()
     server.plan = '{"cannot": "needs statistics, forecasting or several steps"}'
     server.loaded = ["qwen3.5:27b"]
-    monkeypatch.setattr(model_servers, "_SHAPES", {"ollama": model_servers._SHAPES["ollama"]})
+    monkeypatch.setattr(model_servers, "SERVERS", ("ollama",))
     monkeypatch.setenv("OLLAMA_HOST", f"127.0.0.1:{server.port}")
     monkeypatch.setenv("IPYTHON_ASSISTANT_FIND_MODELS", "1")
     return server

@@ -61,7 +61,7 @@ class Reply:
             for chunk in self.chunks:
                 body += chunk
                 if len(body) > LARGEST_JSON_BYTES:
-                    break
+                    raise ValueError
             if isinstance(value := json.loads(body), dict):
                 return value
         says = "The service did not answer with the JSON object that its interface promises."
@@ -78,8 +78,8 @@ class Wire:
     """The seam between this package and a service. Every call raises its own errors: `Refused`, `TimedOut`, ...
 
     `identity` names the service down to the process: response and container ids mean nothing to any other. `service`
-    is `openai` (also for compatible servers), `azure` or `local`, and decides what cures speak of. `clock` gives
-    seconds since the epoch. A body is read past the client's transport only if that is the SDK's own (`plain`).
+    is `openai` (also for compatible servers), `azure` or `local`, and decides what cures speak of. A body is read past
+    the client's transport only if that is the SDK's own (`plain`).
     """
 
     def __init__(
@@ -89,7 +89,6 @@ class Wire:
         service: str = "openai",
         *,
         sleep: Callable[[float], None] = time.sleep,
-        clock: Callable[[], float] = time.time,
         plain: bool = True,
     ) -> None:
         self._client = client
@@ -103,13 +102,12 @@ class Wire:
         self._is_compatible = service == "openai" and client.base_url.host != "api.openai.com"
         self.service = service
         self._sleep = sleep
-        self._clock = clock
         # A service, or a proxy, may repeat what it was sent.
         self._redact = Redactor([client.api_key, getattr(client, "_azure_ad_token", None) or ""])
 
     def once(self) -> Wire:
         """A wire to this service without the SDK's retries, to learn whether it answers at all."""
-        return Wire(self._once, self.identity, self.service, sleep=self._sleep, clock=self._clock, plain=self._plain)
+        return Wire(self._once, self.identity, self.service, sleep=self._sleep, plain=self._plain)
 
     def respond(self, request: Json, on_wait: Callable[[float], None] = lambda _seconds: None) -> Reply:
         """Ask; tried again only where nothing can have run: 429 and refused connections."""
@@ -208,6 +206,10 @@ class Wire:
                 waited_s = _read_limit_s(client)
                 raise TimedOut(f"Nothing came for {waited_s:g} s while waiting for {what}.", cure) from error
             raise faults.connection_error(error, self.address, self.service) from error
+        except RuntimeError as error:
+            if "client has been closed" not in str(error):
+                raise
+            raise Unreachable("The connection to the service was closed.") from error  # a thread outlived the session
 
     def _from_status(self, error: Any) -> ServiceError:
         # Compatible servers put a text where the service puts an object, or use FastAPI's own `detail`.
@@ -221,7 +223,7 @@ class Wire:
             parameter=str(said.get("param") or ""),
             service="compatible" if self._is_compatible else self.service,
             request_id=error.request_id,
-            retry_after_s=faults.retry_after_s(error.response.headers, self._clock()),
+            retry_after_s=faults.retry_after_s(error.response.headers),
         )
 
 

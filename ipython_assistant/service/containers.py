@@ -1,15 +1,7 @@
 """The containers of one service: made, filled, listed, deleted; and whether a turn may go on in one.
 
-Each container is in one of these states:
-
-        made for a turn that has inputs, made by the service, or named by the user
-         │
-         ▼        a turn ends, the next one begins                         the turn was replaced,
-        open ◄────────────────────────────────────► left by its last turn ────► or the session ended: deleted
-         │                                                  │
-         │ the service says so                              │ another turn ran in between: what wants to
-         ▼                                                  ▼ continue from an earlier one gets a new one
-        gone ───────────────────────────────────► made anew, once, and filled with all that its branch had
+A turn goes on in a container that its parent left last and that is not gone; otherwise it gets a new one, filled with
+all that its branch had. Containers are deleted when the session ends, or when their last turn was replaced.
 """
 
 from __future__ import annotations
@@ -25,7 +17,7 @@ from ipython_assistant.core.turn import text_of
 from ipython_assistant.errors import AssistantError, ContainerExpired, ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from ipython_assistant.core.artifacts import Signature
     from ipython_assistant.core.conversation import PlacedTurn, Upload
@@ -44,8 +36,8 @@ NAME = "ipython_assistant"
 class KnownContainer:
     """What is known of one container: the turn that ran there last (None: it did not end), files that turns have saved.
 
-    `paths` are those of uploads by their name and sha256, `uploads` their names by what they were when they were sent.
-    One that is `user_owned` is deleted only where the user names it.
+    `paths` and `uploads` are those of what was sent, by name and sha256, and by what the listing says. One that is
+    `user_owned` is deleted only where the user names it.
     """
 
     last_turn: PlacedTurn | None = None
@@ -64,10 +56,8 @@ class Containers:
         self._known: dict[str, KnownContainer] = {}
 
     def known(self, container_id: str) -> KnownContainer:
-        """What is known of a container; it is kept from here on."""
+        """What is known of a container, which is kept from here on."""
         return self._known.setdefault(container_id, KnownContainer())
-
-    # --- asking the service -------------------------------------------------------------------------------------------
 
     def create(self, policy: ContainerPolicy) -> str:
         """Make a container; gives its id. Raises `ServiceError`."""
@@ -89,15 +79,17 @@ class Containers:
         sizes = [upload.path.stat().st_size for upload in new]
         for done, upload in enumerate(new):
             on_progress(done, len(new), sum(sizes[:done]), sum(sizes))
-            with self._noting_the_end(container_id):
-                row = self._wire.upload(container_id, upload.name, upload.path).json()
+            row = self._wire.upload(container_id, upload.name, upload.path).json()
             known.paths[upload.name, upload.sha256] = text_of(row.get("path")) or f"/mnt/data/{upload.name}"
             known.uploads[signature(row)] = upload.name
 
     def file_rows(self, container_id: str) -> list[Json]:
         """The listing, all pages (at most `MAX_PAGES`, the newest files), oldest first. Raises `ServiceError`."""
-        with self._noting_the_end(container_id):
+        try:
             rows = _pages(lambda after: self._wire.list_files(container_id, after))
+        except ContainerExpired:
+            self.known(container_id).gone = True
+            raise
         # A gateway may put another id of the same container into the rows: the one that was asked for counts.
         return [{**row, "container_id": container_id} for row in reversed(rows)]
 
@@ -118,16 +110,6 @@ class Containers:
         made = [(text_of(row.get("id")), row) for row in rows if row.get("name") == NAME or row.get("id") in ours]
         return [(container_id, text_of(row.get("status")), container_id in ours) for container_id, row in made]
 
-    @contextlib.contextmanager
-    def _noting_the_end(self, container_id: str) -> Iterator[None]:
-        try:
-            yield
-        except ContainerExpired:
-            self.known(container_id).gone = True
-            raise
-
-    # --- deleting -----------------------------------------------------------------------------------------------------
-
     def delete(self, container_id: str) -> None:
         """Delete a container: its files and variables are gone. Raises `ServiceError`."""
         self._wire.delete_container(container_id).close()
@@ -143,8 +125,7 @@ class Containers:
     def delete_if_unused(self, turn: PlacedTurn | None) -> None:
         """Begin to delete the container of a turn that was replaced, if no other turn goes on in it.
 
-        A container that no turn needs costs money at a hosted service and memory here. That it could not be deleted is
-        not said: it expires by itself.
+        One that no turn needs costs money, or memory here; where it cannot be deleted it expires by itself.
         """
         known = self._known.get(turn.container_id) if turn is not None and turn.service == self._wire.identity else None
         if turn is not None and known is not None and not known.user_owned and _same(known.last_turn, turn):
@@ -164,8 +145,6 @@ class Containers:
         thread = threading.Thread(target=delete, name="ipython_assistant delete", daemon=True)
         thread.start()
         return thread
-
-    # --- what ran there -----------------------------------------------------------------------------------------------
 
     def may_continue(self, parent: PlacedTurn | None) -> bool:
         """Whether a turn may go on where `parent` ended: in its container, if nothing else has run there since.

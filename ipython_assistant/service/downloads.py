@@ -16,7 +16,7 @@ Each download is in one of four states:
 
 Fetching ahead: when a code call ends, its container is listed and what is new is fetched while the model still writes.
 Such a copy counts only if no code ran since, or the closing listing still shows the same id, size and time of creation;
-its failure says nothing. Listings and files have one deadline; waiting that the service asked for is not counted.
+its failure says nothing. Listings and files have one deadline.
 
 Between here and the service stand proxies and caches that resume wrongly, send an older version, cut a body short or
 answer with a page of their own. So the bytes count only if the length that was announced came, if a resumed part begins
@@ -30,20 +30,11 @@ import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Literal, Self
 
+from ipython_assistant import errors
 from ipython_assistant.core.artifacts import ContainerFile, FailedArtifact, listed_files
-from ipython_assistant.core.wording import counted
-from ipython_assistant.errors import (
-    AssistantError,
-    Interrupted,
-    RateLimited,
-    ServiceError,
-    StreamBroken,
-    TimedOut,
-    Unreachable,
-)
+from ipython_assistant.core.wording import counted, disk_reason
 from ipython_assistant.service.background import Threads
 
 if TYPE_CHECKING:
@@ -55,53 +46,42 @@ if TYPE_CHECKING:
 
 MAX_FRUITLESS_TRIES = 4
 """A file is given up after so many tries that brought nothing new."""
-MAX_RATE_LIMIT_WAITS = 30
-"""A file is given up after the service asked to wait so many times."""
-LONGEST_WAIT_S = 120.0
-"""A service that asks to wait longer than this is not waited for."""
 POLL_S = 0.1
 """How often a wait looks whether it was stopped, in seconds."""
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.25, 8.0
+MAY_PASS = (errors.Unreachable, errors.TimedOut, errors.StreamBroken)
 PARTIAL, NOT_FOUND, RANGE_NOT_SATISFIABLE, SERVER_FAULT = 206, 404, 416, 500
 
 
-@dataclass(frozen=True, slots=True)
-class StagedFile:
-    """A container file whose bytes are verified and in a temporary file, not yet under its own name."""
-
-    file: ContainerFile
-    path: Path
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class DownloadLimits:
-    """Connections at once; seconds for all files once the answer has ended; bytes that may be fetched ahead of that."""
-
-    at_once: int = 32
-    timeout_s: float = 300.0
-    ahead_bytes: int = 256_000_000
-
-
 class Downloads:
-    """The downloads of one turn. Used in a `with`; leaving it ends those that are still under way.
+    """The downloads of one turn, so many `at_once`. Used in a `with`; leaving it ends those that are still under way.
 
+    Once the answer has ended all files have `timeout_s` seconds; before, up to `ahead_bytes` bytes are fetched ahead.
     `stage` makes the directory for temporary files, which is `staged` from then on; `interruption` is what to raise in
     the end where Ctrl-C ended the fetching.
     """
 
-    def __init__(self, wire: Wire, containers: Containers, stage: Callable[[], Path], limits: DownloadLimits) -> None:
-        self._wire, self._containers, self._stage, self._limits = wire, containers, stage, limits
-        self._pool = Threads(limits.at_once, "ipython_assistant fetch")
+    def __init__(
+        self,
+        wire: Wire,
+        containers: Containers,
+        stage: Callable[[], Path],
+        *,
+        at_once: int = 32,
+        timeout_s: float = 300.0,
+        ahead_bytes: int = 256_000_000,
+    ) -> None:
+        self._wire, self._containers, self._stage = wire, containers, stage
+        self._timeout_s, self._ahead_left = timeout_s, ahead_bytes
+        self._pool = Threads(at_once, "ipython_assistant fetch")
         self._changed = threading.Condition(threading.RLock())
         self._copies: dict[tuple[str, str], FileDownload] = {}
-        self._ahead_bytes = self._code_calls = self._count = 0
+        self._code_calls = self._count = 0
         self.staged: Path | None = None
         self._answer_ended = self._closed = False
         self._not_before = 0.0
         self._deadline: float | None = None
-        self.interruption: Interrupted | None = None
+        self.interruption: errors.Interrupted | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -125,10 +105,9 @@ class Downloads:
     def left_s(self) -> float:
         """Seconds until the deadline, which is set when this is asked first, or when the answer ends."""
         with self._changed:
-            now = time.monotonic()
             if self._deadline is None:
-                self._deadline = max(now, self._not_before) + self._limits.timeout_s
-            return self._deadline - now
+                self._deadline = time.monotonic() + self._timeout_s
+            return self._deadline - time.monotonic()
 
     def code_ended(self, container_id: str) -> None:
         """A code call ended: what it left may be fetched ahead, and copies made before it may be stale."""
@@ -136,7 +115,7 @@ class Downloads:
             self._code_calls += 1
             for copy in self._copies.values():
                 copy.before_code = True
-        if container_id and self._limits.ahead_bytes and not self._closed:
+        if container_id and self._ahead_left and not self._closed:
             self._pool.submit(self._fetch_ahead, container_id)
 
     def answer_ended(self, cited: Iterable[ContainerFile]) -> None:
@@ -155,7 +134,7 @@ class Downloads:
 
     def interrupt(self) -> None:
         """End it as Ctrl-C does: nothing is waited for any more."""
-        self.interruption = Interrupted(
+        self.interruption = errors.Interrupted(
             "The cell was interrupted while fetching files.", "%assistant retry fetches the rest."
         )
 
@@ -164,8 +143,8 @@ class Downloads:
         files: Sequence[ContainerFile],
         listed: Iterable[ContainerFile] = (),
         on_progress: OnProgress = lambda *_: None,
-    ) -> tuple[StagedFile | FailedArtifact, ...]:
-        """Fetch these files; one that fails, or had not come at Ctrl-C, is a value with a reason.
+    ) -> tuple[FileDownload | FailedArtifact, ...]:
+        """Fetch these files: each is on disk at its `path`, or a value with the reason why not.
 
         `listed` are the files as the closing listing shows them. `on_progress` is called now and then, in this thread,
         with (files done, files in all, bytes so far, bytes in all; 0 while the size of a file is not known).
@@ -178,12 +157,8 @@ class Downloads:
             if not download.done:
                 download.stop()
         # A copy begun early knows its file as it was found then; what is wanted says more: that it is cited, its name.
-        return tuple(
-            StagedFile(file, download.path, download.received, download.sha256)
-            if download.state == "verified"
-            else download.failure(file, why)
-            for file, download in zip(files, downloads, strict=True)
-        )
+        pairs = zip(files, downloads, strict=True)
+        return tuple(it if it.state == "verified" else it.failure(file, why) for file, it in pairs)
 
     def _await(self, downloads: Sequence[FileDownload], on_progress: OnProgress) -> str:
         """Wait for all of them; says what ended the waiting, if that was not their end."""
@@ -192,8 +167,8 @@ class Downloads:
                 if self.interruption is not None:
                     return "Interrupted"
                 if self.left_s <= 0:
-                    return f"Not fetched within {self._limits.timeout_s:g} s"
-                sizes = [download.size for download in downloads]
+                    return f"Not fetched within {self._timeout_s:g} s"
+                sizes = [download.total or download.file.size for download in downloads]
                 received = sum(download.received for download in downloads)
                 on_progress(done, len(downloads), received, sum(filter(None, sizes)) if all(sizes) else 0)
                 with self._changed:
@@ -220,9 +195,7 @@ class Downloads:
         code_calls = self._code_calls
         try:
             rows = self._containers.file_rows(container_id) if time.monotonic() >= self._not_before else []
-        except AssistantError as error:
-            if isinstance(error, RateLimited):
-                self._slow_down(error.retry_after_s or FIRST_BACKOFF_S)
+        except errors.AssistantError:
             return
         for file in listed_files(rows, frozenset(self._containers.known(container_id).saved)):
             with self._changed:
@@ -230,10 +203,9 @@ class Downloads:
                 if self._closed or self._answer_ended or code_calls != self._code_calls:
                     return
                 copy = self._copies.get(_key(file))
-                if file.size is None or self._ahead_bytes + file.size > self._limits.ahead_bytes:
-                    continue
-                if copy is None or not _same(copy.file, file):
-                    self._ahead_bytes += file.size
+                is_new = copy is None or not _same(copy.file, file)
+                if is_new and file.size is not None and file.size <= self._ahead_left:
+                    self._ahead_left -= file.size
                     self._begin(file, wanted=False)
 
     def _begin(self, file: ContainerFile, *, wanted: bool) -> FileDownload:
@@ -255,52 +227,41 @@ class Downloads:
                 download.path = self.staging() / f"{self._count}.part"
             with download.path.open("w+b") as target:
                 while not download.done:
-                    while (left_s := self._not_before - time.monotonic()) > 0:
-                        if download.stopped.wait(min(left_s, POLL_S)):
-                            break
-                    self._attempt(download, target)
-        except OSError as error:
-            download.fail(f"It could not be written: {error.strerror or type(error).__name__}.")
+                    wait_s = self._not_before - time.monotonic()
+                    if wait_s <= 0 or download.stopped.wait(wait_s):
+                        self._attempt(download, target)
         except Exception as error:  # noqa: BLE001 whatever goes wrong with one file must not cost the others
-            download.fail(f"It could not be fetched: {type(error).__name__}: {error}.")
+            says = disk_reason(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+            download.fail(f"It could not be saved: {says}.")
         finally:
             with self._changed:
                 self._changed.notify_all()
-
-    def _slow_down(self, seconds: float) -> None:
-        """Let every request wait so many seconds from now; the deadline moves by as much."""
-        with self._changed:
-            now = time.monotonic()
-            until = max(self._not_before, now + seconds)
-            if self._deadline is not None:
-                self._deadline += until - max(self._not_before, now)
-            self._not_before = until
 
     def _attempt(self, download: FileDownload, target: IO[bytes]) -> None:
         download.state = "fetching"
         try:
             download.attempt(target)
-            download.state = "verified"
-        except RateLimited as error:
-            download.waits += 1
-            asked_s = error.retry_after_s or min(FIRST_BACKOFF_S * 2**download.waits, LONGEST_BACKOFF_S)
-            self._slow_down(asked_s)
-            with self._changed:
-                if not download.wanted or download.waits > MAX_RATE_LIMIT_WAITS or asked_s > LONGEST_WAIT_S:
-                    download.fail(error.message)
-                else:
-                    download.state = "queued"
-        except ServiceError as error:
-            download.fruitless = 0 if download.received > download.furthest else download.fruitless + 1
+        except errors.ServiceError as error:
+            download.tries = 1 if download.received > download.furthest else download.tries + 1
             download.furthest = max(download.furthest, download.received)
-            gives_up = download.fruitless >= MAX_FRUITLESS_TRIES or download.stopped.is_set()
-            status = error.status or 0
-            may_pass = isinstance(error, Unreachable | TimedOut | StreamBroken)
-            if gives_up or not (may_pass or status >= SERVER_FAULT or status == RANGE_NOT_SATISFIABLE):
-                download.fail(error.message, gone=status == NOT_FOUND)
-            else:
-                download.state = "queued"
-                download.stopped.wait(min(FIRST_BACKOFF_S * 2 ** max(0, download.fruitless - 1), LONGEST_BACKOFF_S))
+            wait_s = min(FIRST_BACKOFF_S * 2 ** (download.tries - 1), LONGEST_BACKOFF_S)
+            with self._changed:
+                if isinstance(error, errors.RateLimited):
+                    wait_s = error.retry_after_s or wait_s
+                    self._not_before = max(self._not_before, time.monotonic() + wait_s)  # all files wait
+                    goes_on = download.wanted and wait_s < self.left_s
+                else:
+                    status = error.status or 0
+                    may_pass = isinstance(error, MAY_PASS) or status >= SERVER_FAULT or status == RANGE_NOT_SATISFIABLE
+                    goes_on = may_pass and download.tries < MAX_FRUITLESS_TRIES
+                if goes_on and not download.stopped.is_set():
+                    download.state = "queued"
+                else:
+                    download.fail(error.message, gone=error.status == NOT_FOUND)
+            if not download.done:
+                download.stopped.wait(wait_s)
+        else:
+            download.state = "verified"
 
 
 class FileDownload:
@@ -316,9 +277,8 @@ class FileDownload:
         self.state: Literal["queued", "fetching", "verified", "failed"] = "queued"
         self.total: int | None = None
         self.stopped = threading.Event()
-        self.received = self.waits = self.fruitless = self.furthest = 0
+        self.received = self.tries = self.furthest = 0
         self._wire = wire
-        self._target: IO[bytes]
         self._digest = hashlib.sha256()
         self._etag, self._resumable = "", True
         self._reply: Reply | None = None
@@ -328,11 +288,6 @@ class FileDownload:
     def done(self) -> bool:
         """Whether it came to its end."""
         return self.state in {"verified", "failed"}
-
-    @property
-    def size(self) -> int | None:
-        """Bytes in all, as the service states them; None while it has not."""
-        return self.total or self.file.size
 
     @property
     def sha256(self) -> str:
@@ -362,28 +317,35 @@ class FileDownload:
         Raises `ServiceError` where it is not whole (a `StreamBroken` may go better the next time), `OSError` where
         the local file cannot be written.
         """
-        self._target = target
-        self._go_on()
         if not self._resumable:
-            self._begin_again()
+            self._begin_again(target)
+        self._check_stopped()
         try:
-            reply = self._wire.content(self.file.container_id, self.file.file_id, self.received, self._etag)
-        except ServiceError as error:
+            self._reply = reply = self._wire.content(
+                self.file.container_id, self.file.file_id, self.received, self._etag
+            )
+        except errors.ServiceError as error:
             self._resumable = error.status != RANGE_NOT_SATISFIABLE
             raise
-        self._reply = reply
         with reply:
-            self._go_on()  # it may have been stopped before there was a reply to cut
             page = "text/html" in reply.headers.get("content-type", "")
             if page and not self.file.name.casefold().endswith((".html", ".htm", ".xhtml")):
-                raise StreamBroken("A web page came instead of the file: a proxy or a login page may have answered.")
+                raise errors.StreamBroken("A web page came instead of the file: a proxy may have answered.")
+            is_plain = not reply.headers.get("content-encoding")
             if not self._continues(reply):
-                self._begin_again()
-                self._etag, self.total = reply.headers.get("etag", ""), _length(reply)
-            self._resumable = not reply.headers.get("content-encoding")
-            self._read(reply)
-        self._target.flush()
-        self._check_size()
+                self._begin_again(target)
+                stated = reply.headers.get("content-length", "")
+                self._etag = reply.headers.get("etag", "")
+                self.total = int(stated) if is_plain and stated.isascii() and stated.isdigit() else None
+            self._resumable = is_plain
+            self._read(reply, target)
+        listed = self.file.size
+        expected = self.total if self.total is not None else listed
+        if expected is not None and self.received < expected:
+            raise errors.StreamBroken(f"Only {self.received:,} of {counted(expected, 'byte')} came.")
+        if listed and self.received != listed:  # some servers list every file with 0 bytes
+            self._resumable = False
+            raise errors.StreamBroken(f"{counted(self.received, 'byte')} came where the container lists {listed:,}.")
 
     def _continues(self, reply: Reply) -> bool:
         """Whether a reply goes on where the last one broke; False where it is the whole file.
@@ -393,54 +355,41 @@ class FileDownload:
         if reply.status != PARTIAL:
             return False
         found = re.fullmatch(r"bytes ([0-9]+)-([0-9]+)/([0-9]+)", reply.headers.get("content-range", ""))
-        if found is not None and int(found[2]) + 1 == (total := int(found[3])):
-            if int(found[1]) == 0:
-                return False
-            same_version = self.total in {None, total} and reply.headers.get("etag", "") in {"", self._etag}
-            if int(found[1]) == self.received and same_version:
-                self.total = total
-                return True
+        first, last, total = map(int, found.groups()) if found is not None else (-1, -1, -1)
+        if first == 0 and last + 1 == total:
+            return False
+        same_version = self.total in {None, total} and reply.headers.get("etag", "") in {"", self._etag}
+        if first == self.received and last + 1 == total and same_version:
+            self.total = total
+            return True
         # A cache, or a proxy that does not understand ranges: it is not asked for one again.
         self._resumable = False
-        raise StreamBroken("Another part of the file came than was asked for.")
+        raise errors.StreamBroken("Another part of the file came than was asked for.")
 
-    def _read(self, reply: Reply) -> None:
+    def _read(self, reply: Reply, target: IO[bytes]) -> None:
         """Write what comes, and hash it in a thread of its own meanwhile: both leave the interpreter to others."""
         with ThreadPoolExecutor(1, thread_name_prefix="ipython_assistant hash") as hasher:
             hashing = None
+            self._check_stopped()  # it may have been stopped before there was a reply to cut
             for chunk in reply.chunks:
-                self._go_on()
-                self._target.write(chunk)
+                self._check_stopped()
+                target.write(chunk)
                 if hashing is not None:
                     hashing.result()
                 hashing = hasher.submit(self._digest.update, chunk)
                 self.received += len(chunk)
+        target.flush()
 
-    def _check_size(self) -> None:
-        listed = self.file.size
-        expected = self.total if self.total is not None else listed
-        if expected is not None and self.received < expected:
-            raise StreamBroken(f"Only {self.received:,} of {counted(expected, 'byte')} came.")
-        if listed and self.received != listed:  # some servers list every file with 0 bytes
-            self._resumable = False
-            raise StreamBroken(f"{counted(self.received, 'byte')} came where the container lists {listed:,}.")
-
-    def _begin_again(self) -> None:
-        self._target.seek(0)
-        self._target.truncate()
+    def _begin_again(self, target: IO[bytes]) -> None:
+        target.seek(0)
+        target.truncate()
         self._digest = hashlib.sha256()
         self.received = 0
         self._etag, self.total, self._resumable = "", None, True
 
-    def _go_on(self) -> None:
+    def _check_stopped(self) -> None:
         if self.stopped.is_set():
-            raise StreamBroken("It was interrupted.")
-
-
-def _length(reply: Reply) -> int | None:
-    """The length of the body in bytes, where it is stated and the body is not encoded."""
-    stated = reply.headers.get("content-length", "")
-    return int(stated) if stated.isascii() and stated.isdigit() and not reply.headers.get("content-encoding") else None
+            raise errors.StreamBroken("It was interrupted.")
 
 
 def _key(file: ContainerFile) -> tuple[str, str]:

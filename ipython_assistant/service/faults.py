@@ -6,7 +6,6 @@ The codes and words are those of https://platform.openai.com/docs/guides/error-c
 
 from __future__ import annotations
 
-import email.utils
 import re
 import ssl
 from dataclasses import dataclass
@@ -21,14 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-UNAUTHORIZED, NOT_FOUND, SERVER_FAULT = 401, 404, 500
-_CLIENT_FAULT = 400
+UNAUTHORIZED, NOT_FOUND, SERVER_FAULT, _CLIENT_FAULT = 401, 404, 500, 400
 LONGEST_MESSAGE = 400
 # A service that asks for a longer wait is taken to ask for a day: nobody here waits so long, and clocks have an end.
 _A_DAY_S = 86_400.0
 
 AGAIN_LATER = "The fault is on the service's side: ask again in a while."
-WAIT_A_LITTLE = "Wait a little, then ask again."
 RAISE_THE_LIMIT = "Ask again, or with a longer limit, in seconds: --timeout 900."
 CHECK_THE_PROXY = "Check HTTPS_PROXY and what the proxy asks for, then ask again."
 CHECK_THE_WAY = "Check the network and {address}, then ask again."
@@ -124,20 +121,15 @@ _RULES = (
         r"|(not allowed|disabled|zero data retention).*(\btools?\b|code[ _]interpreter|\bcontainers\b)",
         parameter=r"tools(\[\d+\]|\.\d+)\.type$",
     ),
-    # https://github.com/Aider-AI/aider/issues/604
-    _Rule(
-        errors.ModelNotAllowed,
-        "Choose another model with -m NAME, or ask the account's administrator for this one.",
-        words="does not have access to model|must be verified to",
-    ),
-    # https://github.com/Aider-AI/aider/issues/2030
+    # https://github.com/Aider-AI/aider/issues/604, https://github.com/Aider-AI/aider/issues/2030
     _Rule(
         errors.ModelUnknown,
         "Choose another with -m NAME.",
         "model_not_found DeploymentNotFound",
-        words=r"deployment .*does not exist|model ['`\"][^'`\"]*['`\"] (does not exist|not found)",
+        words=r"deployment .*does not exist|model ['`\"][^'`\"]*['`\"] (does not exist|not found)"
+        r"|does not have access to model|must be verified to",
     ),
-    _Rule(errors.RateLimited, WAIT_A_LITTLE, "rate_limit_exceeded too_many_requests", (429,)),
+    _Rule(errors.RateLimited, "Wait a little, then ask again.", "rate_limit_exceeded too_many_requests", (429,)),
     _Rule(errors.TimedOut, AGAIN_LATER, "Timeout", (408,)),
 )
 
@@ -164,12 +156,14 @@ def service_error(
     page, which does not belong in an error; `about` is what else the error is to hold.
     """
     happened, cure = map(in_one_line, message.partition("\n")[::2])
-    if service == "local" and status is None and happened and cure:
+    is_the_engines = service == "local" and status is None and bool(happened and cure)
+    words = happened if is_the_engines else "" if page else in_one_line(message)
+    rules = _RULES if status is None or status < SERVER_FAULT else ()
+    rule = next((rule for rule in rules if rule.fits(status, code, words, parameter)), _other(status, code))
+    if is_the_engines:
         # The engine's own error about a model: what happened, and what to do.
-        return _kind(None, code, happened, parameter)[0](happened, cure, code=code or None)
-    words = "" if page else in_one_line(message)
-    kind, cure = _kind(status, code, words, parameter)
-    cure = _CURES_AT.get((service, kind), cure)
+        return rule.kind(happened, cure, code=code or None)
+    kind, cure = rule.kind, _CURES_AT.get((service, rule.kind), rule.cure)
     if kind is errors.KeyRefused:
         # Services repeat the key here, in whole or in part, and an output is no place for either.
         scopes = re.search(r"missing scopes?:\s*([a-z][a-z_.]+(?:,\s*[a-z][a-z_.]+)*)", words, re.IGNORECASE)
@@ -181,6 +175,15 @@ def service_error(
     subject = "The service gave up" if status is None else f"The service answered {status}"
     says = f"{subject} with a web page." if page and not words else f"{subject}: {words or 'no reason was given'}."
     return kind(says, cure.format(**_settings(service)), status=status, code=code or None, **about)
+
+
+def _other(status: int | None, code: str) -> _Rule:
+    """What stands for an error that no rule knows."""
+    if status is None:
+        return _Rule(errors.TurnFailed, "What arrived is above. Run the cell again, or change the question.")
+    if _CLIENT_FAULT <= status < SERVER_FAULT:
+        return _Rule(errors.Refused, "Change what the message names, then run the cell again.")
+    return _Rule(errors.TimedOut if code == "Timeout" else ServiceError, AGAIN_LATER)
 
 
 def incomplete_error(reason: str) -> ServiceError:
@@ -195,36 +198,31 @@ def connection_error(error: BaseException, address: str, service: str = "openai"
     """The error for a connection to `address` that could not be made, or broke: what the SDK's transport raised."""
     import httpx2
 
+    names = _settings(service)
     for cause in causes(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return errors.CertificateRefused(
-                f"The service's certificate is not trusted: {in_one_line(cause.verify_message)}.",
-                "Behind an intercepting proxy, set SSL_CERT_FILE to a file of your organisation's certificates (PEM).",
-            )
         if isinstance(cause, ssl.SSLError):
-            cure = "Check whether {address} has to begin with https:// or http://, and what a proxy does on the way."
-            says = f"No secure connection could be made: {in_one_line(cause.reason or cause)}."
-            return errors.CertificateRefused(says, cure.format(**_settings(service)))
+            why = getattr(cause, "verify_message", "") or cause.reason or cause
+            cure = (
+                f"Check whether {names['address']} begins with https:// or http://. Behind an intercepting proxy, set"
+            )
+            cure += " SSL_CERT_FILE to a file of your organisation's certificates (PEM)."
+            return errors.CertificateRefused(f"No secure connection could be made: {in_one_line(why)}.", cure)
         if isinstance(cause, httpx2.ProxyError):
             says = f"The proxy did not let the request through: {in_one_line(cause)}."
-            return errors.ProxyRefused(says, "Check HTTPS_PROXY (and NO_PROXY), then run the cell again.")
+            return errors.ProxyRefused(says, CHECK_THE_PROXY)
     made = not any(isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout) for cause in causes(error))
     what = f"The connection to {address} broke" if made else f"No connection to {address}"
-    return Unreachable(f"{what}: {in_one_line(error.__cause__ or error)}.", CHECK_THE_WAY.format(**_settings(service)))
+    return Unreachable(f"{what}: {in_one_line(error.__cause__ or error)}.", CHECK_THE_WAY.format(**names))
 
 
-def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds a service asked to wait, in either form of `Retry-After` (RFC 9110, section 10.2.3); None for none.
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Seconds a service asked to wait (RFC 9110, section 10.2.3); None for none, or for a date.
 
-    `headers` have names in lower case; `now` is in seconds since the epoch.
+    `headers` have names in lower case.
     """
     wanted = headers.get("retry-after", "").strip()
-    if (digits := wanted.replace(".", "", 1)).isascii() and digits.isdecimal():
-        return min(float(wanted), _A_DAY_S)
-    try:
-        return min(max(0.0, email.utils.parsedate_to_datetime(wanted).timestamp() - now), _A_DAY_S)
-    except (ValueError, OverflowError):
-        return None
+    is_number = (digits := wanted.replace(".", "", 1)).isascii() and digits.isdecimal()
+    return min(float(wanted), _A_DAY_S) if is_number else None
 
 
 def in_one_line(what: object) -> str:
@@ -236,11 +234,9 @@ def in_one_line(what: object) -> str:
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and those that led to it, each once."""
-    seen: set[int] = set()
+    """An error and those that led to it."""
     cause: BaseException | None = error
-    while cause is not None and id(cause) not in seen:
-        seen.add(id(cause))
+    while cause is not None:
         yield cause
         cause = cause.__cause__ or cause.__context__
 
@@ -250,15 +246,3 @@ def _settings(service: str) -> dict[str, str]:
     if service == "azure":
         return {"key": "AZURE_OPENAI_API_KEY", "address": "AZURE_OPENAI_ENDPOINT"}
     return {"key": "OPENAI_API_KEY", "address": "OPENAI_BASE_URL"}
-
-
-def _kind(status: int | None, code: str, message: str, parameter: str) -> tuple[type[ServiceError], str]:
-    if status is None or status < SERVER_FAULT:
-        for rule in _RULES:
-            if rule.fits(status, code, message, parameter):
-                return rule.kind, rule.cure
-    if status is None:
-        return errors.TurnFailed, "What arrived is above. Run the cell again, or change the question."
-    if _CLIENT_FAULT <= status < SERVER_FAULT:
-        return errors.Refused, "Change what the message names, then run the cell again."
-    return errors.TimedOut if code == "Timeout" else ServiceError, AGAIN_LATER

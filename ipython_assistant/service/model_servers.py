@@ -32,14 +32,10 @@ WITHIN_S = 0.2
 MAX_ANSWER_BYTES = 4_000_000
 SMALLEST, LARGEST = 1.4, 40.0
 """In billions of parameters: smaller models rarely write code that is right; larger ones may not fit this machine."""
+SERVERS = ("ollama", "lmstudio", "llamacpp", "vllm")
 
 _SIZE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s*[bB]\b|[-:_](\d+(?:\.\d+)?)b\b")
 _NO_CHAT = re.compile(r"embed|rerank|whisper|tts|guard|moderation|clip|ocr|bge-|nomic|-cloud$|:cloud$", re.IGNORECASE)
-_FAMILIES = re.compile(
-    r"coder|codestral|devstral|qwen-?[3-9]|qwen2\.5|gemma-?[3-9]|llama-?[3-9]|mistral|ministral|gpt-oss|phi-?[4-9]|granite"
-    r"|deepseek|quelmap|glm|instruct",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +83,11 @@ def find_servers(environment: Mapping[str, str], within_s: float = WITHIN_S) -> 
 
     def look(word: str, address: str) -> None:
         with contextlib.suppress(OSError, http.client.HTTPException, ValueError, KeyError, TypeError, AttributeError):
-            offered = _SHAPES[word](partial(_ask, address, deadline))
-            models = tuple(LocalModel(f"{word}/{name}", _billions(size), loaded) for name, size, loaded in offered)
-            if models:
+            offered = _offered(word, partial(_ask, address, deadline))
+            if models := tuple(LocalModel(f"{word}/{name}", _billions(size), loaded) for name, size, loaded in offered):
                 found[word] = LocalServer(providers()[word].title, address, models)
 
-    addresses = {word: providers()[word].address_in(environment) for word in _SHAPES}
+    addresses = {word: providers()[word].address_in(environment) for word in SERVERS}
     threads = [
         threading.Thread(target=look, args=(word, address), daemon=True, name=f"ipython_assistant looks for {word}")
         for word, address in addresses.items()
@@ -102,21 +97,20 @@ def find_servers(environment: Mapping[str, str], within_s: float = WITHIN_S) -> 
         thread.start()
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
-    return tuple(found[word] for word in _SHAPES if word in found)
+    return tuple(found[word] for word in SERVERS if word in found)
 
 
 def best_model(servers: Iterable[LocalServer]) -> LocalModel | None:
     """The model that suits best; None where no server has one that can chat.
 
     The rule, in this order: it is not for embeddings, speech or the like, and does not run in a cloud; it has between
-    1.4 and 40 billion parameters, or does not tell; it is in memory already; it is of a family that is known for code
-    or instructions; it is the largest; it comes first.
+    1.4 and 40 billion parameters, or does not tell; it is in memory already; it is the largest; it comes first.
     """
 
-    def suits(model: LocalModel) -> tuple[bool, bool, bool, float]:
+    def suits(model: LocalModel) -> tuple[bool, bool, float]:
         size = model.billions
         fits = size is None or SMALLEST <= size <= LARGEST
-        return fits, model.loaded, bool(_FAMILIES.search(model.name)), (size or 0.0) * (1 if fits else -1)
+        return fits, model.loaded, (size or 0.0) * (1 if fits else -1)
 
     models = [model for server in servers for model in server.models if not _NO_CHAT.search(model.name)]
     return max(models, key=suits, default=None)
@@ -149,46 +143,26 @@ def _ask(address: str, deadline: float, path: str) -> Any:
         return json.loads(answer.read(MAX_ANSWER_BYTES))
 
 
-def _ollama(ask: Ask) -> list[tuple[str, object, bool]]:
-    if list(ask("/api/version")) != ["version"]:
-        return []
-    rows, loaded = ask("/api/tags")["models"], set()
-    with contextlib.suppress(OSError, http.client.HTTPException, ValueError):  # a busy one may be too slow for it
-        loaded = {row["name"] for row in ask("/api/ps")["models"]}
-    here = [row for row in rows if not row.get("remote_host")]
-    return [(row["name"], row["details"].get("parameter_size") or row["name"], row["name"] in loaded) for row in here]
+def _offered(word: str, ask: Ask) -> list[tuple[str, str, bool]]:
+    """The models of a server that answers in this one's shape: name, text with the size, whether it is in memory."""
+    if word == "ollama":
+        if list(ask("/api/version")) != ["version"]:
+            return []
+        rows, loaded = ask("/api/tags")["models"], set()
+        with contextlib.suppress(OSError, http.client.HTTPException, ValueError):  # a busy one may be too slow for it
+            loaded = {row["name"] for row in ask("/api/ps")["models"]}
+        here = [(row["name"], row["details"].get("parameter_size")) for row in rows if not row.get("remote_host")]
+        return [(name, size or name, name in loaded) for name, size in here]
+    if word == "lmstudio":
+        rows = [row for row in ask("/api/v1/models")["models"] if row["type"] == "llm"]
+        return [(row["key"], row.get("params_string") or row["key"], bool(row["loaded_instances"])) for row in rows]
+    # The others list their one model as OpenAI does, under their own name as its owner; llama-server calls it by the
+    # path of its file, and answers to any name.
+    ids = [row["id"] for row in ask("/v1/models")["data"] if row["owned_by"] == word]
+    return [(re.split(r"[/\\]", name)[-1] if word == "llamacpp" else name, name, True) for name in ids]
 
 
-def _lm_studio(ask: Ask) -> list[tuple[str, object, bool]]:
-    rows = [row for row in ask("/api/v1/models")["models"] if row["type"] == "llm"]
-    return [(row["key"], row.get("params_string") or row["key"], bool(row["loaded_instances"])) for row in rows]
-
-
-def _openai_like(owner: str) -> Callable[[Ask], list[tuple[str, object, bool]]]:
-    """The shape of a server that lists its one model as OpenAI does, under its own name as the owner."""
-
-    def read(ask: Ask) -> list[tuple[str, object, bool]]:
-        rows = [row for row in ask("/v1/models")["data"] if row["owned_by"] == owner]
-        # llama-server calls a model by the path of its file, and answers to any name.
-        names = [re.split(r"[/\\]", row["id"])[-1] if owner == "llamacpp" else row["id"] for row in rows]
-        sizes = [(row.get("meta") or {}).get("n_params") or row["id"] for row in rows]
-        return [(name, size, True) for name, size in zip(names, sizes, strict=True)]
-
-    return read
-
-
-def _billions(size: object) -> float | None:
-    """A size in billions of parameters: the number of them, or a text that says it, as a model's name may."""
-    if isinstance(size, int):
-        return size / 1e9
-    found = _SIZE.search(str(size))
+def _billions(size: str) -> float | None:
+    """A size in billions of parameters, where a text says it, as a model's name may."""
+    found = _SIZE.search(size)
     return float(found[1] or found[2]) if found else None
-
-
-_SHAPES: Mapping[str, Callable[[Ask], list[tuple[str, object, bool]]]] = {
-    "ollama": _ollama,
-    "lmstudio": _lm_studio,
-    "llamacpp": _openai_like("llamacpp"),
-    "vllm": _openai_like("vllm"),
-}
-"""What each says of its models: the name, the size, and whether it is in memory."""

@@ -33,32 +33,27 @@ def decode(chunks: Iterable[bytes]) -> Iterator[Json]:
     `StreamBroken` where the body ends in the middle of an event, or one is larger than `LARGEST_EVENT_BYTES`, and
     `ServiceError` where it is a web page.
     """
-    chunks, beginning = iter(chunks), b""
-    for chunk in chunks:
-        beginning = (beginning + chunk).removeprefix(b"\xef\xbb\xbf").lstrip()
-        if beginning:
-            break
-    chunks = itertools.chain([beginning], chunks)
-    if beginning.startswith(b"<"):
-        raise service_error("", "", status=200, page=True)
-    if beginning.startswith(b"{"):
-        yield _whole(chunks)
-        return
-    data: list[bytes] = []
-    size = 0
+    first, block, size = b"", list[bytes](), 0
     for line in itertools.chain(_lines(chunks), (None,)):
-        if line and line.startswith(b"data:"):
-            data.append(line[5:].removeprefix(b" "))
-            size += len(line)
+        text = line or b""
+        if not first:
+            first = text = text.removeprefix(b"\xef\xbb\xbf").lstrip()
+            if first.startswith(b"<"):
+                raise service_error("", "", status=200, page=True)
+        is_whole = first.startswith(b"{")
+        if text or (is_whole and line is not None):
+            block.append(text)
+            size += len(text)
             _check_size(size)
-        elif not line and data:  # the empty line that ends an event, or the end of the body
-            body = b"\n".join(data)
+        elif block:  # the empty line that ends an event, or the end of the body
+            data = [text[5:].removeprefix(b" ") for text in block if text.startswith(b"data:")]
+            body = b"\n".join(block if is_whole else data)
             event = _event(body)
             if event is not None:
-                yield event
-            elif line is None and body.strip() != b"[DONE]":
+                yield _ending(event) if is_whole else event
+            elif line is None and body.strip() not in {b"", b"[DONE]"}:
                 raise broken("in the middle of an event")
-            data, size = [], 0
+            block, size = [], 0
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -87,15 +82,8 @@ def _event(body: bytes) -> Json | None:
     return {"type": "error", **event} if "error" in event and "type" not in event else event
 
 
-def _whole(chunks: Iterable[bytes]) -> Json:
-    """A response that was not streamed, as the event that would have ended its stream."""
-    body = bytearray()
-    for chunk in chunks:
-        body += chunk
-        _check_size(len(body))
-    response = _event(bytes(body))
-    if response is None:
-        raise broken("in the middle of an event")
+def _ending(response: Json) -> Json:
+    """The event that would have ended the stream of a response that was not streamed."""
     if "output" not in response:
         return {"type": "error", "error": response.get("error") or response}
     ending = f"response.{response.get('status')}"

@@ -92,12 +92,8 @@ class TurnBases:
         elif goes_on and parent is not None:
             container_id = parent.container_id or None
         elif needs.code:
-            everything = {upload.name: upload for upload in (*left_behind(parent), *new)}
-            new = tuple(upload for upload in everything.values() if upload.path.is_file())
-            lost = [upload.name for upload in everything.values() if upload not in new]
-            changed = [upload.name for upload in new if upload not in needs.uploads and _is_changed(upload)]
-            notes += (f"No longer on disk, so not sent again: {', '.join(lost)}.",) if lost else ()
-            notes += (f"Changed on disk, so sent again as it is now: {', '.join(changed)}.",) if changed else ()
+            new, more = _in_a_new_container(needs)
+            notes += more
         inputs: tuple[InputNote, ...] = ()
         if not self.names_containers:
             container_id = None
@@ -109,26 +105,27 @@ class TurnBases:
                 container_id = container_id or self._containers.create(needs.policy)
                 self._containers.put(container_id, new, needs.on_progress)
             except Refused as error:
-                if isinstance(error, ContainerExpired) and needs.container_id is None and RENEWED not in told:
+                is_gone = isinstance(error, ContainerExpired) and needs.container_id is None
+                if is_gone and container_id and RENEWED not in told:
+                    self._containers.known(container_id).gone = True
                     return self.find(needs, (*told, RENEWED))
                 if container_id is not None or error.status not in _NOT_THERE:
                     raise
                 self.names_containers = False
                 return self.find(needs, (*told, NAMES_NO_CONTAINERS))
-            # Instructions do not carry over from one response to the next, so earlier inputs are named again.
-            named = {upload.name: upload for turn in ancestors(parent) for upload in turn.uploads}
-            named |= {upload.name: upload for upload in new}
-            paths = self._containers.known(container_id).paths
-            inputs = tuple(
-                InputNote(paths[it.name, it.sha256], it.description, named=it in needs.uploads)
-                for it in named.values()
-                if (it.name, it.sha256) in paths
-            )
-        previous = None
-        if goes_on and needs.held and self.keeps_turns and parent is not None and parent.service == self._wire.identity:
-            previous = parent.turn.response_id or None
-        history = as_messages(parent) if previous is None else ()
-        return TurnBase(container_id, previous, history, inputs, notes, shows_nothing=not self.sees_files)
+            inputs = self._input_notes(container_id, needs, new)
+        is_held = goes_on and needs.held and self.keeps_turns
+        previous = parent.turn.response_id if is_held and parent and parent.service == self._wire.identity else ""
+        history = () if previous else as_messages(parent)
+        return TurnBase(container_id, previous or None, history, inputs, notes, shows_nothing=not self.sees_files)
+
+    def _input_notes(self, container_id: str, needs: ContainerNeeds, new: tuple[Upload, ...]) -> tuple[InputNote, ...]:
+        """What is told of the inputs: instructions do not carry over, so those of earlier turns are named again."""
+        inputs = {upload.name: upload for turn in ancestors(needs.parent) for upload in turn.uploads}
+        inputs |= {upload.name: upload for upload in new}
+        paths = self._containers.known(container_id).paths
+        there = [(paths.get((it.name, it.sha256)), it) for it in inputs.values()]
+        return tuple(InputNote(path, it.description, named=it in needs.uploads) for path, it in there if path)
 
     def instead(self, needs: ContainerNeeds, base: TurnBase, error: Refused) -> TurnBase:
         """Another base for a turn that the service refused on `base`. Raises the error where every kind was tried."""
@@ -183,6 +180,16 @@ def left_behind(parent: PlacedTurn | None) -> list[Upload]:
             for artifact in turn.artifacts
         ]
     return uploads
+
+
+def _in_a_new_container(needs: ContainerNeeds) -> tuple[tuple[Upload, ...], tuple[str, ...]]:
+    """What a new container gets: everything that the branch had in its own, as it is on disk now; and notes on it."""
+    everything = {upload.name: upload for upload in (*left_behind(needs.parent), *needs.uploads)}
+    there = tuple(upload for upload in everything.values() if upload.path.is_file())
+    lost = [upload.name for upload in everything.values() if upload not in there]
+    changed = [upload.name for upload in there if upload not in needs.uploads and _is_changed(upload)]
+    notes = (f"No longer on disk, so not sent again: {', '.join(lost)}.",) if lost else ()
+    return there, notes + ((f"Changed on disk, so sent again as it is now: {', '.join(changed)}.",) if changed else ())
 
 
 def _is_changed(upload: Upload) -> bool:

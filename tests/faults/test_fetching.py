@@ -115,13 +115,12 @@ def test_a_limit_of_requests_a_minute_is_kept_to_after_the_first_refusals(asking
     assert len(refused) <= 70
 
 
-def test_waiting_the_service_asked_for_does_not_count_as_too_long(asking):
-    file = asking.stage().file()
-    asking.service.goes_wrong("content", slow_down("0.6"))
-    ran = ask_for(asking, file, files_timeout=0.3)
+def test_a_wait_beyond_the_limit_for_files_is_not_waited_for(asking):
+    asking.service.goes_wrong("content", slow_down("60"))
+    ran = ask_for(asking, asking.stage().file(), files_timeout=30)
 
-    assert ran.error is None
-    assert saved(asking, file)
+    assert isinstance(ran.error, errors.FilesMissing)
+    assert "429" in ran.answer.failed[0].reason
 
 
 def test_what_takes_too_long_is_named_with_how_far_it_got_and_the_rest_is_saved(asking):
