@@ -20,6 +20,7 @@ from ipython_assistant.core.artifacts import (
     signature,
     wanted_files,
 )
+from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.errors import AssistantError
 from ipython_assistant.service.background import Threads
 from ipython_assistant.service.containers import MAX_ROWS
@@ -105,25 +106,23 @@ def _closing_listing(containers: Containers, downloads: Downloads, turn: Turn) -
     for container_id in turn.container_ids:
         try:
             rows = pool.submit(containers.file_rows, container_id).result(max(0.0, downloads.left_s))
-        except TimeoutError:
-            why = f"did not come in time; {MAY_BE_MISSING}"
         except KeyboardInterrupt:
             downloads.interrupt()
-            why = f"was not waited for; {MAY_BE_MISSING}"
+            why = "It was not waited for."
+        except TimeoutError:
+            why = "It did not come in time."
         except Exception as error:  # noqa: BLE001 whatever is odd about a listing, the files that are known are fetched
-            said = error.message if isinstance(error, AssistantError) else f"{type(error).__name__}: {error}"
-            why = f"could not be read; {MAY_BE_MISSING} {said}"
+            why = error.message if isinstance(error, AssistantError) else f"{type(error).__name__}: {error}"
         else:
             if len(rows) >= MAX_ROWS:
-                says = f"The container lists more than {MAX_ROWS:,} files; the oldest were not looked at."
-                listing.notes.append(says)
+                listing.notes.append(f"The container lists over {MAX_ROWS:,} files; the oldest were not looked at.")
             known = containers.known(container_id)
             listing.files += listed_files(rows, known.saved, dict(known.uploads))
             listing.everything += map(signature, rows)
             continue
-        listing.notes.append(f"The container's list of files {why}")
-        ahead = downloads.found_ahead(container_id)
-        listing.ahead += [replace(file, size=None, created_at=None) for file in ahead]
+        listing.notes.append(f"The container's list of files could not be read; {MAY_BE_MISSING} {why}")
+        known_ahead = downloads.found_ahead(container_id)
+        listing.ahead += [replace(file, size=None, created_at=None) for file in known_ahead]
     pool.close()
     return listing
 
@@ -135,8 +134,7 @@ def _to_save(
     downloads: Downloads,
 ) -> Iterator[Incoming | FailedArtifact]:
     """The files in the order of the answer, each with the name it asks for; then the figures, which are numbered."""
-    number = 0
-    hashes: set[str] = set()
+    number, hashes = 0, set[str]()
     pairs = list(zip(wanted, fetched, strict=True))
     for file, outcome in sorted(pairs, key=lambda pair: pair[0].found == "figure"):
         is_figure = file.found == "figure"
@@ -146,9 +144,9 @@ def _to_save(
             if not (file.found == "listed" and file.size is None and outcome.gone):
                 yield outcome
             continue
-        hashes.add(outcome.sha256)
-        name, came = _figure_name(number) if is_figure else file.name, (outcome.path, outcome.received, outcome.sha256)
-        yield Incoming(name, *came, file.found, file.container_id, file.file_id)
+        name, sha256 = _figure_name(number) if is_figure else file.name, outcome.digest.hexdigest()
+        hashes.add(sha256)
+        yield Incoming(name, outcome.path, outcome.received, sha256, file.found, file.container_id, file.file_id)
     for figure in figures:
         if figure.sha256 in hashes:
             continue
@@ -158,7 +156,7 @@ def _to_save(
             path = downloads.staging() / f"figure-{number}.part"
             path.write_bytes(figure.content)
         except OSError as error:
-            yield FailedArtifact(name, f"It could not be written: {error.strerror or type(error).__name__}.")
+            yield FailedArtifact(name, f"It could not be saved: {disk_reason(error)}.")
         else:
             yield Incoming(name, path, len(figure.content), figure.sha256, "figure")
 

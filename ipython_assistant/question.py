@@ -79,7 +79,6 @@ class Question:
             container_id=settings.container_id,
             held=settings.store,
             code=settings.code,
-            shows=not self.is_local and bool(self.seen),
         )
 
     @property
@@ -132,7 +131,7 @@ class Question:
         (https://platform.openai.com/docs/guides/tools-code-interpreter).
         """
         settings, official = self.settings, self.settings.official
-        seen = () if self.is_local or base.shows_nothing else self.seen
+        seen = () if self.is_local else self.seen
         text = [{"type": "input_text", "text": self.prompt}, *map(_seen_part, seen)] if seen else self.prompt
         container = base.container_id or {"type": "auto", **settings.policy.body()}
         code = [{"type": "code_interpreter", "container": container}] if settings.code else []

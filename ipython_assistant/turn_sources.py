@@ -157,7 +157,7 @@ class ServiceSource:
                 arrival = self._stream(live)
                 break
             except Refused as error:
-                # The container or the conversation is gone, or a model sees no pictures: one other way for each.
+                # The container or the conversation is gone: one other way for each.
                 self._base = bases.instead(needs, self._base, error)
         # What is left below the cell is what a replay shows: without what a recording must not hold.
         settings = self.question.settings

@@ -165,7 +165,7 @@ def test_a_listing_that_is_cut_is_said_and_the_newest_file_is_saved(shell, hoste
     hosted.will_say([wire.Code("x"), wire.Message("Done.")])
     answer, shown = ask(shell)
     assert set(answer.files) == {"a.csv", "b.csv"}
-    assert "more than 2 files" in shown
+    assert "over 2 files" in shown
 
 
 @pytest.mark.parametrize("listing", ["files", "containers"])

@@ -160,4 +160,4 @@ def test_a_large_file_that_broke_on_the_way_is_whole_and_hashed_right(faulty, tm
         (staged,) = downloads.fetch([ContainerFile(CONTAINER, file_id, "big.bin", "listed", size)])
     assert (staged.state, staged.received) == ("verified", size)
     with staged.path.open("rb") as file:
-        assert staged.sha256 == Pattern(size).sha256() == hashlib.file_digest(file, "sha256").hexdigest()
+        assert staged.digest.hexdigest() == Pattern(size).sha256() == hashlib.file_digest(file, "sha256").hexdigest()

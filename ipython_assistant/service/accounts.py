@@ -33,8 +33,7 @@ def over_client(client: OpenAI) -> Wire:
 
     address = str(client.base_url)
     is_azure = isinstance(client, openai.AzureOpenAI) or ".azure.com" in address or ".azure.us" in address
-    service = "azure" if is_azure else "openai"
-    return Wire(client, f"client {client.base_url}", service, plain=False)
+    return Wire(client, f"client {address}", "azure" if is_azure else "openai", plain=False)
 
 
 def connect_hosted(environment: Mapping[str, str], timeout_s: float) -> Wire:
@@ -62,10 +61,8 @@ def connect_azure(environment: Mapping[str, str], timeout_s: float) -> Wire:
     """Azure OpenAI by key or Entra ID: its v1 API, or a dated one where OPENAI_API_VERSION names it.
 
     https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle: the v1 API is asked by the SDK's ordinary
-    client, a dated one by its Azure client. Either way the model is the name of a deployment.
-
-    Raises `NoKey` without a key, a token and azure-identity; `ConfigError` where AZURE_OPENAI_ENDPOINT is no address,
-    or a proxy or certificate setting cannot be used.
+    client, a dated one by its Azure client. Either way the model is the name of a deployment. Raises `NoKey`, or
+    `ConfigError` where AZURE_OPENAI_ENDPOINT is no address, or a proxy or certificate setting cannot be used.
     """
     version = environment.get("OPENAI_API_VERSION", "").strip()
     dated = version not in {"", "v1", "latest", "preview"}
@@ -75,11 +72,11 @@ def connect_azure(environment: Mapping[str, str], timeout_s: float) -> Wire:
 
     common: dict[str, Any] = {**credential, **_own_account(timeout_s), "http_client": _transport(root)}
     client: openai.OpenAI
-    if not dated:
+    if dated:
+        client = openai.AzureOpenAI(azure_endpoint=root, api_version=version, **common)
+    else:
         query = {"api-version": "preview"} if version == "preview" else None
         client = openai.OpenAI(base_url=f"{root}/openai/v1/", default_query=query, **common)
-    else:
-        client = openai.AzureOpenAI(azure_endpoint=root, api_version=version, **common)
     return Wire(client, f"azure {client.base_url}", "azure")
 
 
@@ -96,10 +93,8 @@ def _transport(base_url: str, *, trust_env: bool = True) -> Any:
     """The SDK's transport, with what the environment says of proxies and certificates."""
     import openai
 
-    address = urlsplit(base_url)
-    plain = address.scheme == "http" and address.hostname in {"127.0.0.1", "localhost", "::1"}
     # To read the machine's certificates takes 50 ms, and plain http needs none. Without them nothing else is trusted.
-    verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else True
+    verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if base_url.startswith("http://127.0.0.1") else True
     hooks = {"response": [_refuse_redirect]}
     try:
         return openai.DefaultHttpxClient(trust_env=trust_env, verify=verify, event_hooks=hooks)
@@ -138,8 +133,7 @@ def _own_account(timeout_s: float) -> dict[str, Any]:
 def _azure_credential(environment: Mapping[str, str], *, dated: bool) -> dict[str, Any]:
     """How the SDK's client proves who asks: by key, by a token of Entra ID, or by what azure-identity finds.
 
-    The v1 API takes a token where a key would stand; the Azure client of dated APIs has arguments for it.
-    https://learn.microsoft.com/azure/foundry/openai/how-to/managed-identity
+    https://learn.microsoft.com/azure/foundry/openai/how-to/managed-identity: v1 takes a token in place of a key.
     """
     if key := environment.get("AZURE_OPENAI_API_KEY", "").strip():
         return {"api_key": key}

@@ -1,7 +1,4 @@
-"""A live service, through the SDK's raw responses: its authentication, base URL and proxies, but none of its types.
-
-The SDK is imported by `accounts`, when it is first needed.
-"""
+"""A live service, through the SDK's raw responses: its authentication, base URL and proxies, but none of its types."""
 
 from __future__ import annotations
 
@@ -30,16 +27,13 @@ if TYPE_CHECKING:
 
     from ipython_assistant.core.turn import Json
 
-QUESTION_TRIES = 3
-LONGEST_WAIT_S = 60.0
-CONNECT_S = 10.0
-"""Seconds for a connection to be made."""
+QUESTION_TRIES, LONGEST_WAIT_S = 3, 60.0
+CONNECT_S, QUICK_S = 10.0, 30.0
+"""Seconds for a connection to be made; and without a byte of a listing, a new container or a deletion."""
 LARGEST_JSON_BYTES = 64_000_000
 LARGE_BYTES, PIECE_BYTES = 32_000_000, 1 << 18
 """From this size on a body is read from its socket, in such pieces."""
 OnProgress: TypeAlias = "Callable[[int, int, int, int], None]"
-QUICK_S = 30.0
-"""Seconds without a byte after which a listing, a new container or a deletion is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +85,14 @@ class Wire:
         sleep: Callable[[float], None] = time.sleep,
         plain: bool = True,
     ) -> None:
-        self._client = client
-        self._plain = plain
+        self._client, self._plain, self._sleep = client, plain, sleep
         # The SDK would ask the question again after a time-out or a 5xx, and the code might run twice.
         self._once = client.with_options(max_retries=0)
         # A service that is well answers these at once, so they get less time than an answer.
         self._quick = client.with_options(timeout=limits(min(QUICK_S, _read_limit_s(client))))
-        self.identity = identity
+        self.identity, self.service = identity, service
         self.address = without_password(str(client.base_url))
         self._is_compatible = service == "openai" and client.base_url.host != "api.openai.com"
-        self.service = service
-        self._sleep = sleep
         # A service, or a proxy, may repeat what it was sent.
         self._redact = Redactor([client.api_key, getattr(client, "_azure_ad_token", None) or ""])
 
@@ -111,12 +102,19 @@ class Wire:
 
     def respond(self, request: Json, on_wait: Callable[[float], None] = lambda _seconds: None) -> Reply:
         """Ask; tried again only where nothing can have run: 429 and refused connections."""
+        import httpx2
+
         for attempt in range(1, QUESTION_TRIES + 1):
             try:
                 return self._open("the answer", self._once, "responses.create", **request)
             except (RateLimited, Unreachable) as error:
-                wait_s = _wait_before_retry(error, attempt)
-                if attempt == QUESTION_TRIES or wait_s is None:
+                # Used-up money does not come back by waiting, and what a proxy refused once it refuses again.
+                is_limited = type(error) is RateLimited
+                refused = any(isinstance(cause, httpx2.ConnectError) for cause in causes(error))
+                not_sent = type(error) is Unreachable and refused
+                asked_s = 2.0**attempt if error.retry_after_s is None else error.retry_after_s
+                wait_s = asked_s if is_limited else 0.5 * attempt
+                if attempt == QUESTION_TRIES or not (is_limited or not_sent) or wait_s > LONGEST_WAIT_S:
                     raise
             on_wait(wait_s)
             self._sleep(wait_s)
@@ -198,10 +196,12 @@ class Wire:
             # The SDK's own error quotes the body, and the body may quote the key: a stack must not show it.
             raise self._from_status(error) from None
         except (openai.APIConnectionError, httpx2.RequestError, OSError) as error:
-            for cause in causes(error):
+            chain = list(causes(error))
+            for cause in chain:
                 if isinstance(cause, AssistantError):
                     raise cause from None
-            if _is_timeout(error):
+            is_slow = any(isinstance(cause, httpx2.TimeoutException | TimeoutError) for cause in chain)
+            if is_slow and not any(isinstance(cause, httpx2.ConnectTimeout) for cause in chain):
                 cure = faults.AGAIN_LATER if client is self._quick else faults.RAISE_THE_LIMIT
                 waited_s = _read_limit_s(client)
                 raise TimedOut(f"Nothing came for {waited_s:g} s while waiting for {what}.", cure) from error
@@ -247,10 +247,10 @@ def without_password(address: str) -> str:
 def _body(response: Any) -> Iterator[bytes]:
     """The bytes of a response. Those of a large file are read from its socket, past the transport.
 
-    The transport cuts a body into pieces of 64 KB and copies each several times in Python: a gigabyte takes 3.4 times
-    as long as with curl, and about as long by this way (`benchmarks/run.py fetch`). The socket is reached by a public
-    extension of the transport: https://www.python-httpx.org/advanced/extensions/#network_stream. It holds the body
-    itself for HTTP/1.1 with a stated length and no encoding, and not for TLS inside TLS (to a proxy, and within it).
+    The transport copies each piece several times in Python: a gigabyte takes 3.4 times as long as with curl, and about
+    as long by this way (`benchmarks/run.py fetch`). The socket (a public extension of the transport,
+    https://www.python-httpx.org/advanced/extensions/#network_stream) holds the body itself for HTTP/1.1 with a stated
+    length and no encoding, and not for TLS inside TLS (to a proxy, and within it).
     """
     connection, headers = _socket_of(response.http_response), response.headers
     length = headers.get("content-length", "")
@@ -292,30 +292,8 @@ def _socket_of(response: Any) -> socket.socket | None:
     return found if isinstance(found, socket.socket) else None
 
 
-def _is_timeout(error: BaseException) -> bool:
-    """Whether nothing came for too long. A connection that was not made in time is another thing."""
-    import httpx2
-
-    chain = list(causes(error))
-    if any(isinstance(cause, httpx2.ConnectTimeout) for cause in chain):
-        return False
-    return any(isinstance(cause, httpx2.TimeoutException | TimeoutError) for cause in chain)
-
-
 def _read_limit_s(client: OpenAI) -> float:
     """Seconds without a byte after which the client gives up; a user's own client may have no limit."""
     timeout = client.timeout
     limit = timeout if isinstance(timeout, int | float | None) else timeout.read
     return limit if limit is not None else math.inf
-
-
-def _wait_before_retry(error: ServiceError, attempt: int) -> float | None:
-    """Seconds to wait, or None where trying again is pointless or could run the code twice."""
-    import httpx2
-
-    if type(error) is RateLimited:
-        wait_s = error.retry_after_s if error.retry_after_s is not None else 2.0**attempt
-        return wait_s if wait_s <= LONGEST_WAIT_S else None
-    # A proxy or a certificate that refused once will refuse again.
-    refused = type(error) is Unreachable and any(isinstance(cause, httpx2.ConnectError) for cause in causes(error))
-    return 0.5 * attempt if refused else None

@@ -53,10 +53,9 @@ class EngineInfo:
 
 
 class Engine:
-    """An engine process, which ends with this one at the latest. It listens once it is `ready`.
+    """An engine process, which ends with this one at the latest; a model that is silent for `silence_s` is given up.
 
-    Of the environment it gets what it needs and the `variables`, such as the key of the model that is asked. A model
-    that sends no byte for `silence_s` seconds is given up.
+    Of the environment it gets what it needs and the `variables`, such as the key of the model that is asked.
     """
 
     def __init__(
@@ -82,10 +81,7 @@ class Engine:
         self._info: EngineInfo | None = None
 
     def ready(self) -> EngineInfo:
-        """Where it listens; waits until it does.
-
-        Raises `EngineError` where it ended, or was not ready in time; its last log lines are in the hint.
-        """
+        """Wait until it listens. Raises `EngineError` with its last log lines where it ended, or did not in time."""
         if self._info is None:
             pool = Threads(1, "ipython_assistant engine")
             try:
@@ -106,16 +102,11 @@ class Engine:
         """The engine's process id."""
         return self._process.pid
 
-    @property
-    def running(self) -> bool:
-        """Whether the process is there."""
-        return self._process.poll() is None
-
     def ended_within(self, seconds: float) -> bool:
         """Whether the process is gone, waiting a little for it: a connection breaks just before a process ends."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
-        return not self.running
+        return self._process.poll() is not None
 
     def death(self) -> EngineError:
         """The error that says how it ended."""
@@ -152,7 +143,7 @@ class Connection:
     @property
     def usable(self) -> bool:
         """Whether asking makes sense: an engine that has died will not answer."""
-        return self._engine is None or self._engine.running
+        return self._engine is None or not self._engine.ended_within(0)
 
     @property
     def sandbox(self) -> str:
@@ -163,8 +154,7 @@ class Connection:
         """What the reader should know of code that an engine of ours has run without a sandbox; said once."""
         if self._engine is None or self.sandbox != "none" or self._sandbox_noted:
             return ()
-        self._sandbox_noted = True
-        reason = self._engine.ready().reason
+        self._sandbox_noted, reason = True, self._engine.ready().reason
         return (f"The code ran without a sandbox ({reason}): it could read and change whatever you can.",)
 
     @property

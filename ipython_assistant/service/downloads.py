@@ -15,12 +15,11 @@ Each download is in one of four states:
              verified              failed
 
 Fetching ahead: when a code call ends, its container is listed and what is new is fetched while the model still writes.
-Such a copy counts only if no code ran since, or the closing listing still shows the same id, size and time of creation;
-its failure says nothing. Listings and files have one deadline.
+Such a copy counts only if no code ran since, or the closing listing still shows the same id, size and time of creation.
 
-Between here and the service stand proxies and caches that resume wrongly, send an older version, cut a body short or
-answer with a page of their own. So the bytes count only if the length that was announced came, if a resumed part begins
-where the last one broke and belongs to the same version, and if there are as many as the container lists.
+Proxies and caches on the way resume wrongly, send an older version, cut a body short or answer with a page of their
+own. So bytes count only if the announced length came, a resumed part begins where the last one broke and belongs to the
+same version, and there are as many as the container lists.
 """
 
 from __future__ import annotations
@@ -46,9 +45,7 @@ if TYPE_CHECKING:
 
 MAX_FRUITLESS_TRIES = 4
 """A file is given up after so many tries that brought nothing new."""
-POLL_S = 0.1
-"""How often a wait looks whether it was stopped, in seconds."""
-FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.25, 8.0
+POLL_S, FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.1, 0.25, 8.0
 MAY_PASS = (errors.Unreachable, errors.TimedOut, errors.StreamBroken)
 PARTIAL, NOT_FOUND, RANGE_NOT_SATISFIABLE, SERVER_FAULT = 206, 404, 416, 500
 
@@ -134,9 +131,8 @@ class Downloads:
 
     def interrupt(self) -> None:
         """End it as Ctrl-C does: nothing is waited for any more."""
-        self.interruption = errors.Interrupted(
-            "The cell was interrupted while fetching files.", "%assistant retry fetches the rest."
-        )
+        says = "The cell was interrupted while fetching files."
+        self.interruption = errors.Interrupted(says, "%assistant retry fetches the rest.")
 
     def fetch(
         self,
@@ -267,8 +263,8 @@ class Downloads:
 class FileDownload:
     """One file on its way, and the state it is in; `attempt` brings what is missing.
 
-    `received` bytes are in the local file at `path`, which it has once it is begun; `total` is what the service said
-    there will be, None before. One that was begun `before_code` ran may be stale.
+    `received` bytes with this `digest` are in the local file at `path`, which it has once it is begun; `total` is what
+    the service said there will be, None before. One that was begun `before_code` ran may be stale.
     """
 
     def __init__(self, wire: Wire, file: ContainerFile, *, wanted: bool) -> None:
@@ -279,7 +275,7 @@ class FileDownload:
         self.stopped = threading.Event()
         self.received = self.tries = self.furthest = 0
         self._wire = wire
-        self._digest = hashlib.sha256()
+        self.digest = hashlib.sha256()
         self._etag, self._resumable = "", True
         self._reply: Reply | None = None
         self._reason, self._gone = "", False
@@ -288,11 +284,6 @@ class FileDownload:
     def done(self) -> bool:
         """Whether it came to its end."""
         return self.state in {"verified", "failed"}
-
-    @property
-    def sha256(self) -> str:
-        """The hash of what is in the local file, in hexadecimal."""
-        return self._digest.hexdigest()
 
     def fail(self, reason: str, *, gone: bool = False) -> None:
         """End it without the file; `gone` where the service does not have it."""
@@ -376,14 +367,14 @@ class FileDownload:
                 target.write(chunk)
                 if hashing is not None:
                     hashing.result()
-                hashing = hasher.submit(self._digest.update, chunk)
+                hashing = hasher.submit(self.digest.update, chunk)
                 self.received += len(chunk)
         target.flush()
 
     def _begin_again(self, target: IO[bytes]) -> None:
         target.seek(0)
         target.truncate()
-        self._digest = hashlib.sha256()
+        self.digest = hashlib.sha256()
         self.received = 0
         self._etag, self.total, self._resumable = "", None, True
 

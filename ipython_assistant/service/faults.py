@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-UNAUTHORIZED, NOT_FOUND, SERVER_FAULT, _CLIENT_FAULT = 401, 404, 500, 400
+_CLIENT_FAULT, UNAUTHORIZED, SERVER_FAULT = 400, 401, 500
 LONGEST_MESSAGE = 400
 # A service that asks for a longer wait is taken to ask for a day: nobody here waits so long, and clocks have an end.
 _A_DAY_S = 86_400.0

@@ -9,7 +9,6 @@ for this connection and said once.
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -28,8 +27,6 @@ RENEWED = "The conversation's container had expired, so a new one was made and i
 RESENT = "The service had dropped the conversation, so it was sent again as messages."
 KEEPS_NO_TURNS = "This server does not keep conversations, so earlier messages are sent with each question."
 NAMES_NO_CONTAINERS = "This server takes no container that a question names, so it chooses that of each turn."
-SEES_NO_FILES = "This model sees no pictures or PDFs, so only its code can read them."
-_SEES_NOTHING = r"image|multimodal|vision|input_file|file_data|\bpdf\b|content (part|type)|content.*\bstring\b"
 _NOT_THERE = {404, 405, 501}
 
 
@@ -38,8 +35,7 @@ class TurnBase:
     """Where a turn runs and what it continues from.
 
     Without a `container_id` the service makes a container, or takes the conversation's. Where the service does not hold
-    the previous response, `history` is the conversation as messages. With `shows_nothing`, pictures and PDFs are left
-    out of the question, since the model cannot see them.
+    the previous response, `history` is the conversation as messages.
     """
 
     container_id: str | None = None
@@ -47,16 +43,14 @@ class TurnBase:
     history: tuple[PastMessage, ...] = ()
     inputs: tuple[InputNote, ...] = ()
     notes: tuple[str, ...] = ()
-    shows_nothing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerNeeds:
     """What a turn needs of containers and of the conversation: the turn before it, the inputs that it adds, ...
 
-    `container_id` is the container that the user named, `held` says that the service is to keep the conversation,
-    `shows` that the question holds pictures or PDFs. `on_progress` is told how far the uploads are, as `Containers.put`
-    says it.
+    `container_id` is the container that the user named, and `held` says that the service is to keep the conversation.
+    `on_progress` is told how far the uploads are, as `Containers.put` says it.
     """
 
     parent: PlacedTurn | None
@@ -65,20 +59,19 @@ class ContainerNeeds:
     container_id: str | None = None
     held: bool = True
     code: bool = True
-    shows: bool = False
     on_progress: OnProgress = lambda *_counts: None
 
 
 class TurnBases:
     """Finds the base of each turn at one service.
 
-    It knows whether the service keeps conversations, takes a container that a question names, and whether its model
-    sees pictures and PDFs: yes, until it shows otherwise.
+    It knows whether the service keeps conversations and takes a container that a question names: yes, until it shows
+    otherwise.
     """
 
     def __init__(self, wire: Wire, containers: Containers) -> None:
         self._wire, self._containers = wire, containers
-        self.keeps_turns = self.names_containers = self.sees_files = True
+        self.keeps_turns = self.names_containers = True
 
     def find(self, needs: ContainerNeeds, told: tuple[str, ...] = ()) -> TurnBase:
         """Make everything ready for a turn, of which the reader is `told` something already.
@@ -117,7 +110,7 @@ class TurnBases:
         is_held = goes_on and needs.held and self.keeps_turns
         previous = parent.turn.response_id if is_held and parent and parent.service == self._wire.identity else ""
         history = () if previous else as_messages(parent)
-        return TurnBase(container_id, previous or None, history, inputs, notes, shows_nothing=not self.sees_files)
+        return TurnBase(container_id, previous or None, history, inputs, notes)
 
     def _input_notes(self, container_id: str, needs: ContainerNeeds, new: tuple[Upload, ...]) -> tuple[InputNote, ...]:
         """What is told of the inputs: instructions do not carry over, so those of earlier turns are named again."""
@@ -133,9 +126,6 @@ class TurnBases:
             dropped = error.code == "previous_response_not_found"
             self.keeps_turns = self.keeps_turns and dropped
             return self.find(replace(needs, held=False), (*base.notes, RESENT if dropped else KEEPS_NO_TURNS))
-        if needs.shows and not base.shows_nothing and re.search(_SEES_NOTHING, error.message, re.IGNORECASE):
-            self.sees_files = False
-            return replace(base, shows_nothing=True, notes=(*base.notes, SEES_NO_FILES))
         if not isinstance(error, ContainerExpired) or RENEWED in base.notes:
             raise error
         if needs.container_id is not None:
