@@ -18,11 +18,11 @@ from ipython_assistant.core.footnotes import answer_text
 from ipython_assistant.core.links import hrefs
 from ipython_assistant.core.wording import counted
 from ipython_assistant.display import outputs, previews
-from ipython_assistant.display.charts import ChartError, chart_type, read_chart, stem
 from ipython_assistant.display.escaping import one_line
 from ipython_assistant.display.live import publish, running_shell
 from ipython_assistant.display.markdown import descriptions, tables
 from ipython_assistant.display.outputs import KEY, Bundle
+from ipython_assistant.display.previews import ChartError, chart_type, read_chart, stem
 from ipython_assistant.workspace import excerpts
 from ipython_assistant.workspace.csv_tables import NotATable
 from ipython_assistant.workspace.tables import read_frame, read_head

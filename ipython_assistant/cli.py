@@ -17,22 +17,24 @@ from typing import TYPE_CHECKING
 
 from ipython_assistant import model_commands, notebook_runs
 from ipython_assistant.display.escaping import visible
-from ipython_assistant.display.live import FrontEnd, LiveOutput
+from ipython_assistant.display.live import ProgressLines
 from ipython_assistant.errors import AssistantError, ConfigError, InputError, Interrupted, OptionError
 from ipython_assistant.notebook_runs import STOPPED, RunError, run_notebook
 from ipython_assistant.options import add_options, checked, options_from, variable_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ipython_assistant.answer import Answer
 
 NOTEBOOK = "01_first_cell.ipynb"
 """What the demonstration shows: the main job, with a real table and no key."""
+NOTEBOOKS = Path(__file__).parent / "demo_notebooks"
+if not NOTEBOOKS.is_dir():  # a checkout, in an editable install
+    NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 CELL_TIMEOUT_S = 120
 WRITERS = {
     ".csv": lambda frame, path: frame.to_csv(path, index=False),
-    ".tsv": lambda frame, path: frame.to_csv(path, index=False, sep="\t"),
     ".xlsx": lambda frame, path: frame.to_excel(path, index=False),
     ".parquet": lambda frame, path: frame.to_parquet(path, index=False),
 }
@@ -64,18 +66,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options, rest = parser.parse_known_args(arguments)
     if options.command == "serve":
-        return _serve(rest)
+        # The engine is never imported.
+        return _become(["-P", "-m", "ipython_assistant.engine.server", "--standing", *rest])
     if rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    return int(options.run(options))
+    try:
+        return int(options.run(options))
+    except AssistantError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted. The same command goes on where it stopped.", file=sys.stderr)
+        return STOPPED
 
 
 def ask_in_shell(arguments: argparse.Namespace) -> int:
-    """Ask, print the answer, write the tables named with `-o`.
+    """Ask, print the answer to stdout and all else to stderr, write the tables named with `-o`.
 
-    The answer goes to stdout, as Markdown or as JSON; everything else goes to stderr. The exit code is 0 if it was
-    answered, 1 if the question failed, 2 if the call is wrong and nothing was asked, 3 if the question was refused, and
-    130 after Ctrl-C.
+    Exit code: 0 answered, 1 failed, 2 a wrong call (nothing was asked), 3 refused, 130 after Ctrl-C.
     """
     from ipython_assistant import turn_run
     from ipython_assistant.session import process_session
@@ -92,7 +100,7 @@ def ask_in_shell(arguments: argparse.Namespace) -> int:
             if options.dry_run:
                 print(turn_run.dry_run(session, question))
                 return 0
-            viewer = turn_run.Viewer(output=_ProgressLines(FrontEnd()))
+            viewer = turn_run.Viewer(output=ProgressLines(answer=False))
             answer = turn_run.answer_question(session, question, viewer)
             for name, path in tables.items():
                 WRITERS[path.suffix.casefold()](answer.frames[name], path)
@@ -127,22 +135,6 @@ def _print(answer: Answer, *, as_json: bool) -> None:
     print(json.dumps(body, ensure_ascii=False, indent=2))
 
 
-class _ProgressLines(LiveOutput):
-    """A `LiveOutput` that writes what is going on to stderr, one line for each new activity."""
-
-    _last = ""
-
-    def update(self, text: object = None, activity: str | None = None) -> None:  # noqa: ARG002 the answer goes to stdout
-        """Write the activity where it is new; counts that only grow are not written again."""
-        begins = (activity or "").partition(" of ")[0].rstrip("0123456789 ")
-        if activity and begins != self._last:
-            self._last = begins
-            print(visible(activity), file=sys.stderr, flush=True)
-
-    def finish(self, bundle: object) -> None:
-        """Nothing is left to say."""
-
-
 def _doctor(_options: argparse.Namespace) -> int:
     from ipython_assistant.doctor import run_doctor
     from ipython_assistant.session import process_session
@@ -151,12 +143,12 @@ def _doctor(_options: argparse.Namespace) -> int:
         return 0 if run_doctor(session) else 1
 
 
-def _serve(arguments: Sequence[str]) -> int:
-    """Become the engine, which is never imported: a signal to this process, such as SIGTERM, then is the engine's."""
-    command = [sys.executable, "-P", "-m", "ipython_assistant.engine.server", "--standing", *arguments]
+def _become(command: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
+    """Run a module of Python in place of this process: a signal to it, such as SIGTERM or Ctrl-C, then is its own."""
+    command = [sys.executable, *command]
     if os.name == "posix":
-        os.execv(sys.executable, command)  # noqa: S606 - a list, no shell
-    return subprocess.run(command, check=False).returncode
+        os.execve(sys.executable, command, environment)  # noqa: S606 - a list, no shell
+    return subprocess.run(command, env=environment, check=False).returncode
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -167,14 +159,9 @@ def _demo(options: argparse.Namespace) -> int:
         return 1
     directory = _copy_of_notebook()
     # The embedded engine, whatever the environment holds, and no configuration of IPython's in the way.
-    environment = {
-        **os.environ,
-        "IPYTHON_ASSISTANT_SERVICE": "local",
-        "IPYTHON_ASSISTANT_MODE": "live",
-        "IPYTHON_ASSISTANT_DIR": str(directory),
-        "IPYTHON_ASSISTANT_MODEL": "basic",
-        "IPYTHONDIR": str(directory / ".ipython"),
-    }
+    ours = {"SERVICE": "local", "MODE": "live", "DIR": str(directory), "MODEL": "basic"}
+    environment = {**os.environ, "IPYTHONDIR": str(directory / ".ipython")}
+    environment |= {f"IPYTHON_ASSISTANT_{name}": value for name, value in ours.items()}
     if options.headless:
         try:
             run_notebook(directory / NOTEBOOK, environment, CELL_TIMEOUT_S, save=True)
@@ -185,17 +172,12 @@ def _demo(options: argparse.Namespace) -> int:
         lines = [f"Saved:    {path}  ({path.stat().st_size:,} bytes)" for path in saved]
         print("\n".join([f"Notebook: {directory / NOTEBOOK}", *lines]))
         return 0 if saved else 1
-    print(f"The notebook is {directory / NOTEBOOK}\nIn JupyterLab: Run > Run All Cells. Here: Ctrl-C twice to stop.")
-    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={directory}", "--ServerApp.ip=127.0.0.1"]
+    says = f"The notebook is {directory / NOTEBOOK}\nIn JupyterLab: Run > Run All Cells. Here: Ctrl-C twice to stop."
+    print(says, flush=True)
+    command = ["-m", "jupyterlab", f"--ServerApp.root_dir={directory}", "--ServerApp.ip=127.0.0.1"]
     command += ["--allow-root"] if os.name == "posix" and os.getuid() == 0 else []
     command += ["--no-browser"] if options.no_browser else []
-    process = subprocess.Popen([*command, str(directory / NOTEBOOK)], env=environment)
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            # JupyterLab got it too: it asks whether it should stop, and a second one stops it.
-            continue
+    return _become([*command, str(directory / NOTEBOOK)], environment)
 
 
 def _copy_of_notebook() -> Path:
@@ -203,18 +185,12 @@ def _copy_of_notebook() -> Path:
     import nbformat
 
     directory = Path(tempfile.mkdtemp(prefix="ipython_assistant-demo-"))
-    shutil.copytree(_notebooks() / "data", directory / "data")
-    notebook = nbformat.read(_notebooks() / NOTEBOOK, as_version=4)
+    shutil.copytree(NOTEBOOKS / "data", directory / "data")
+    notebook = nbformat.read(NOTEBOOKS / NOTEBOOK, as_version=4)
     for cell in notebook.cells:
         cell.update({"outputs": [], "execution_count": None} if cell.cell_type == "code" else {})
     nbformat.write(notebook, directory / NOTEBOOK)
     return directory
-
-
-def _notebooks() -> Path:
-    """Where the notebook lies: inside the installed package, or in the checkout of an editable install."""
-    installed = Path(__file__).parent / "demo_notebooks"
-    return installed if installed.is_dir() else Path(__file__).parent.parent / "notebooks"
 
 
 if __name__ == "__main__":

@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 import re
 import traceback
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from traceback import walk_tb
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ipython_assistant import turn_run
-from ipython_assistant.config import origins
 from ipython_assistant.core.code_cell import code_cell
 from ipython_assistant.core.providers import BASIC
 from ipython_assistant.core.redaction import Redactor
 from ipython_assistant.core.usage import cost_of, in_words, prices_with, tokens_of, total_in_words
 from ipython_assistant.core.wording import counted, did_you_mean, disk_reason, printable, size_in_words
-from ipython_assistant.display.grid import file_table, overview
+from ipython_assistant.display.escaping import one_line
+from ipython_assistant.display.grid import FileLink, overview
 from ipython_assistant.display.live import front_end, publish
 from ipython_assistant.doctor import run_doctor
 from ipython_assistant.errors import AssistantError, InputError, OptionError
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ipython_assistant.answer import Answer
+    from ipython_assistant.core.artifacts import MadeFile
     from ipython_assistant.core.conversation import PlacedTurn
     from ipython_assistant.core.usage import Price
     from ipython_assistant.session import Session
@@ -55,11 +56,11 @@ Python. Do not run it.
 
 {error}
 {frames}"""
+FILE_HEADER = ("file", "state", "size", "asked", "model", "when (UTC)")
 _BLOCK = re.compile(r"^```(?:python|py)?[ \t]*\n(?P<code>.*?)^```", re.DOTALL | re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """A command of `%assistant`: `run` takes the words after its name, and `usage` shows their form."""
 
     run: Callable[[Session, Sequence[str]], object]
@@ -91,19 +92,17 @@ def ask_cell(session: Session, line: str, body: str) -> Answer | None:
 
 
 def run_command(session: Session, line: str) -> None:
-    """Carry out one `%assistant` line. Raises `OptionError`, with the nearest word, where it is wrong."""
+    """Carry out one `%assistant` line. Raises `OptionError`, with the right form, where it is wrong."""
     name, *words = split_line(line) or ["help"]
     command = COMMANDS.get(name)
     if command is None:
         cure = f"Commands: {', '.join(COMMANDS)}. A question needs %%assistant."
         raise OptionError(f"There is no command {name!r}.", did_you_mean(name, COMMANDS, before="%assistant ") + cure)
-    flags = re.findall(r"--\w[\w-]*", command.usage)
     # A word in capitals stands for the user's own.
-    own = bool(re.search("[A-Z]", command.usage))
-    wrong = next((word for word in words if word not in flags and (word.startswith("--") or not own)), None)
-    if wrong is not None:
-        cure = f"{did_you_mean(wrong, flags)}Write: %assistant {name} {command.usage}".rstrip()
-        raise OptionError(f"%assistant {name} takes no {wrong!r}.", cure)
+    usage, own = command.usage.strip("[]").split(), bool(re.search("[A-Z]", command.usage))
+    if wrong := [word for word in words if word not in usage and (word.startswith("--") or not own)]:
+        cure = f"Write: %assistant {name} {command.usage}".rstrip()
+        raise OptionError(f"%assistant {name} takes no {wrong[0]!r}.", cure)
     command.run(session, words)
 
 
@@ -116,38 +115,31 @@ def _help(_session: Session, _words: Sequence[str]) -> None:
 
 def _status(session: Session, _words: Sequence[str]) -> None:
     settings, environment = session.settings, session.environment()
-    by = origins(session.traits, environment)
-    rows = {
-        "service": (settings.service, by.get("service", "")),
-        "model": (settings.model or "not named", by.get("model", "")),
-    }
+    rows = {"service": settings.service, "model": settings.model or "not named"}
     if settings.service == "local":
         here = session.models_here(settings)
         try:
             settings = session.with_answerer(settings, here)
         except AssistantError as error:
-            rows["model"] = error.message, error.hint
+            rows["model"] = f"{error.message} {error.hint}"
         else:
             others = ", ".join(name for name in here.names if name != settings.model) or "no others"
-            rows["model"] = settings.model, by.get("model") or settings.answerer
-            rows["shared"] = settings.shared, ""
-            rows["models here"] = others, A_REAL_MODEL if settings.model == BASIC else ""
-    rows["address"] = address_in_use(settings, environment), ""
-    rows["mode"] = settings.mode, by.get("mode", "")
+            rows["model"] = f"{settings.model}  ({settings.answerer})" if settings.answerer else settings.model
+            rows["shared"] = settings.shared
+            rows["models here"] = f"{others}  ({A_REAL_MODEL})" if settings.model == BASIC else others
+    rows["address"] = address_in_use(settings, environment)
+    rows["mode"] = settings.mode
     if settings.mode == "auto" and other_services_recorded(settings, session.recordings(settings)):
-        rows["mode"] = "replay", "there is no key of the service whose answers are recorded here"
-    rows["files"] = str(settings.save_dir), by.get("save_dir", "")
+        rows["mode"] = "replay  (there is no key of the service whose answers are recorded here)"
+    rows["files"] = str(settings.save_dir)
     engines = [connection for connection in session.connections if connection.engine_pid is not None]
     running = [f"process {engine.engine_pid}, sandbox: {engine.sandbox}" for engine in engines if engine.usable]
-    rows["engine"] = "; ".join(running) or "not running", ""
-    rows["buttons"] = settings.buttons, by.get("buttons", "")
-    rows["last answer"] = "none yet", ""
+    rows["engine"] = "; ".join(running) or "not running"
+    rows["last answer"] = "none yet"
     if (last := session.conversations.last) is not None and last.ended is not None:
         how = "from the recording of" if last.replayed else f"by {last.model or last.provider},"
-        rows["last answer"] = f"{how} {last.ended:%Y-%m-%d %H:%M} UTC", ""
-    for name, (value, origin) in rows.items():
-        if value:
-            print(f"{name:<12} {value}" + (f"  ({origin})" if origin else ""))
+        rows["last answer"] = f"{how} {last.ended:%Y-%m-%d %H:%M} UTC"
+    print("\n".join(f"{name:<12} {value}" for name, value in rows.items() if value))
 
 
 def _files(session: Session, words: Sequence[str]) -> None:
@@ -157,23 +149,31 @@ def _files(session: Session, words: Sequence[str]) -> None:
     except FileNotFoundError:
         found, damaged = [], []
     except OSError as error:
-        publish(file_table((), [f"The recordings in {folder.href('.turns')} cannot be read: {disk_reason(error)}."]))
+        publish(overview((), [], [f"The recordings in {folder.href('.turns')} cannot be read: {disk_reason(error)}."]))
         return
     remarks = [f"The recording {item.name} cannot be read: {item.reason}." for item in damaged]
     left = [made for made in found if made.left_over]
-    amount = f"{counted(len(left), 'file')}, {size_in_words(sum(made.size for made in left))}"
-    if words and left:
+    if words:
         reasons = {made.name: remove_left_over(folder, made) for made in left}
         found = [replace(made, state="gone", left_over=False) for made in left if not reasons[made.name]]
         remarks = [f"{name} was not removed: {reason}." for name, reason in reasons.items() if reason]
         remarks += [f"Removed: {counted(len(found), 'file')}."] if found else []
-    elif words:
-        found, remarks = [], ["Nothing to remove: every file made here is shown by a cell, or was changed since."]
+        remarks = remarks or ["Nothing to remove: every file made here is shown by a cell, or was changed since."]
     elif left:
+        amount = f"{counted(len(left), 'file')}, {size_in_words(sum(made.size for made in left))}"
         remarks.append(f"Left over from earlier answers: {amount}. To remove them: %assistant files --prune")
     elif not found:
         remarks.append(f"No files were made in {folder.href('')}.")
-    publish(file_table(found, remarks))
+    publish(overview(FILE_HEADER, list(map(_file_row, found)), remarks, right=(2,)))
+
+
+def _file_row(made: MadeFile) -> tuple[object, ...]:
+    name = made.name if made.state == "gone" else FileLink(one_line(made.name), made.name, made.href)
+    state = "left over" if made.left_over else "changed since" if made.state == "changed" else made.state
+    if (recording := made.recording) is None:
+        return name, state, "", "", "", ""
+    ended = recording.ended[: len("2026-01-15T09:30")].replace("T", " ")
+    return name, state, size_in_words(made.size), recording.prompt, recording.model, ended
 
 
 def _containers(session: Session, words: Sequence[str]) -> None:
@@ -181,10 +181,10 @@ def _containers(session: Session, words: Sequence[str]) -> None:
     listed = containers.overview()
     lines = [f"{name}  {status:<8} {'used here' if is_ours else ''}".rstrip() for name, status, is_ours in listed]
     if words:
-        ours = [container_id for container_id, _, is_ours in listed if is_ours]
-        lines = [f"Deleted {container_id}: what was saved of it stays." for container_id in ours]
-        for container_id in ours:
+        lines = []
+        for container_id in [name for name, _, is_ours in listed if is_ours]:
             containers.delete(container_id)
+            lines.append(f"Deleted {container_id}: what was saved of it stays.")
     print("\n".join(lines) or "There are none.")
 
 
@@ -202,11 +202,15 @@ def _new(session: Session, _words: Sequence[str]) -> None:
     print("The next question begins the conversation anew.")
 
 
+def _threads(session: Session) -> list[tuple[str, list[tuple[str, PlacedTurn]]]]:
+    """The turns of each conversation, each with its cell."""
+    return [(name or "notebook", turns) for name, turns in session.conversations.by_name.items()]
+
+
 def _history(session: Session, _words: Sequence[str]) -> None:
-    told = [(name or "notebook", turns) for name, turns in session.conversations.by_name.items()]
     rows = [
         (where, cell, turn.prompt, ", ".join(file.name for file in turn.artifacts), turn.status, _used(session, turn))
-        for where, turns in (*told, ("none", session.conversations.outside))
+        for where, turns in (*_threads(session), ("none", session.conversations.outside))
         for cell, turn in turns
     ]
     header = ("conversation", "cell", "question", "files", "status", "cost")
@@ -214,8 +218,7 @@ def _history(session: Session, _words: Sequence[str]) -> None:
 
 
 def _conversations(session: Session, _words: Sequence[str]) -> None:
-    threads = [(name or "notebook", turns) for name, turns in session.conversations.by_name.items()]
-    rows = [(name, len(turns), turns[-1][1].prompt) for name, turns in threads]
+    rows = [(name, len(turns), turns[-1][1].prompt) for name, turns in _threads(session)]
     remarks = [] if rows else ["There are no conversations yet."]
     publish(overview(("conversation", "turns", "last question"), rows, remarks, (1,)))
 
@@ -223,17 +226,19 @@ def _conversations(session: Session, _words: Sequence[str]) -> None:
 def _cost(session: Session, _words: Sequence[str]) -> None:
     turns, prices = session.conversations.turns, _prices(session)
     asked = [(cell, turn) for cell, turn in turns if not turn.replayed]
-    spent = [cost_of(turn, *prices) for _, turn in asked]
     rows = [(cell, turn.prompt, _used(session, turn)) for cell, turn in asked]
-    rows += [("", "In all", total_in_words([turn for _, turn in asked], *prices))] if asked else []
-    remarks = list(dict.fromkeys(money.note for money in spent if money.note))
-    remarks += [f"Answered from recordings, at no cost: {len(turns) - len(asked)}."] if len(turns) > len(asked) else []
-    publish(overview(("cell", "question", "used"), rows, remarks or ([] if rows else ["Nothing was asked yet."])))
+    remarks = list(dict.fromkeys(note for _, turn in asked if (note := cost_of(turn, *prices).note)))
+    if asked:
+        rows.append(("", "In all", total_in_words([turn for _, turn in asked], *prices)))
+    if replayed := len(turns) - len(asked):
+        remarks.append(f"Answered from recordings, at no cost: {replayed}.")
+    publish(overview(("cell", "question", "used"), rows, remarks if turns else ["Nothing was asked yet."]))
 
 
 def _used(session: Session, turn: PlacedTurn) -> str:
-    spent = in_words(tokens_of(turn.turn.usage), cost_of(turn, *_prices(session)))
-    return "from the recording, at no cost" if turn.replayed else spent
+    if turn.replayed:
+        return "from the recording, at no cost"
+    return in_words(tokens_of(turn.turn.usage), cost_of(turn, *_prices(session)))
 
 
 def _prices(session: Session) -> tuple[Mapping[str, Price], str]:
@@ -255,10 +260,9 @@ def _confirm_assistant(assistant: SavedAssistant) -> None:
     try:
         agreed = input(f"Use {assistant.name} as it is above? [y/N] ").strip().lower() in {"y", "yes"}
     except (EOFError, NotImplementedError, RuntimeError) as error:
-        own = assistant_folders(assistant.path)[1]
         says = "Only a person can confirm an assistant, and this notebook runs without one."
-        cure = f"Open the notebook in JupyterLab, or move {assistant.path.name} to {shown(own)}."
-        raise OptionError(says, cure) from error
+        own = shown(assistant_folders(assistant.path)[1])
+        raise OptionError(says, f"Open it in JupyterLab, or move {assistant.path.name} to {own}.") from error
     if agreed:
         confirm(assistant)
     print("Confirmed, until its file changes." if agreed else "Not confirmed.")
@@ -274,11 +278,7 @@ def _code(session: Session, _words: Sequence[str]) -> None:
 
 
 def _fix(session: Session, words: Sequence[str]) -> None:
-    """Ask why the last cell failed, show the answer, and insert the corrected cell below.
-
-    What goes to the service: the cell's code, the error's type, message and line, and of each table that the code
-    names its columns, their types and its size. No value of a table, and nothing else of the notebook.
-    """
+    """Ask why the last cell failed, and insert the corrected cell; sends code, error and columns of its tables."""
     asked = question_about(getattr(session.shell, "last_execution_result", None), session.visible())
     asked = Redactor(secrets_of(session.environment()))(asked)
     question = turn_run.read(session, Options(no_code=True), asked, session.cell_of_ask(), {}, from_code=True)
@@ -306,22 +306,15 @@ def question_about(result: Any, namespace: Mapping[str, Any]) -> str:
     if isinstance(error, AssistantError):
         raise OptionError(f"The last error says what to do: {error.message}", error.hint or "Correct the cell.")
     code = str(result.info.raw_cell).strip()
-    line = f", line {number}" if (number := _line_of(error)) else ""
+    at = [line for frame, line in walk_tb(error.__traceback__) if frame.f_globals.get("__name__") == "__main__"]
+    number = error.lineno if isinstance(error, SyntaxError) else next(iter(at), None)
     frames = []
     for name in sorted(namespace.keys() & set(re.findall(r"[^\W\d]\w*", code))):
         with contextlib.suppress(InputError):  # a table that no file can hold has no columns to name
             if kind_of_frame(namespace[name]):
                 frames.append(f"{name}: {table_in_words(table_of(namespace[name], name))}")
-    error_line = f"{type(error).__name__}{line}: {error}"
+    error_line = f"{type(error).__name__}{f', line {number}' if number else ''}: {error}"
     return FIX_IT.format(code=code, error=error_line, frames="\n".join(frames)).strip()
-
-
-def _line_of(error: BaseException) -> int | None:
-    """The line of the cell that failed: where a syntax error is, or where its code is in the stack."""
-    if isinstance(error, SyntaxError):
-        return error.lineno
-    lines = [line for frame, line in walk_tb(error.__traceback__) if frame.f_globals.get("__name__") == "__main__"]
-    return lines[0] if lines else None
 
 
 def _traceback(session: Session, _words: Sequence[str]) -> None:
@@ -331,9 +324,7 @@ def _traceback(session: Session, _words: Sequence[str]) -> None:
 
 COMMANDS: Mapping[str, Command] = {
     "status": Command(_status, "Show who answers, where files go, and what runs on this machine."),
-    "doctor": Command(
-        lambda session, _: run_doctor(session, session.environment()), "Look whether everything is there."
-    ),
+    "doctor": Command(lambda session, _: run_doctor(session), "Look whether everything is there."),
     "files": Command(_files, "List the files made here; or remove those left over.", "[--prune]"),
     "retry": Command(lambda session, _: turn_run.retry(session), "Fetch again the last answer's missing files."),
     "show": Command(_show, "Show the last answer, or a response of the service, with its files.", "[RESPONSE_ID]"),

@@ -169,7 +169,7 @@ def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, enviro
     service = traits.service or _from_environment(environment, "IPYTHON_ASSISTANT_SERVICE", SERVICES)
     model = options.model or traits.model or environment.get("IPYTHON_ASSISTANT_MODEL") or ""
     chosen_service = service or ("local" if runs_code_here(model) else None)
-    service = chosen_service or _service_with_key(environment)[0]
+    service = chosen_service or _service_with_key(environment)
     mode = traits.mode or _from_environment(environment, "IPYTHON_ASSISTANT_MODE", MODES)
     instructions = "\n\n".join(part for part in (traits.instructions, options.instructions) if part)
     try:
@@ -224,24 +224,10 @@ def working_directory() -> Path:
         raise ConfigError(says, "Change to one that exists: %cd PATH") from error
 
 
-def origins(traits: AssistantMagics, environment: Mapping[str, str]) -> dict[str, str]:
-    """The origin of each value that is not the default, by the name of the setting: for a person to read."""
-    names = traits.trait_names(config=True)
-    by_hand = [name for name in names if getattr(traits, name) != traits.trait_defaults(name)]
-    variables = {name: f"IPYTHON_ASSISTANT_{name.upper()}" for name in ("service", "mode", "model")}
-    found = {name: f"by {variable}" for name, variable in variables.items() if environment.get(variable)}
-    if "service" not in found and "service" not in by_hand:
-        key = _service_with_key(environment)[1]
-        found["service"] = f"by {key}" if key else "there is no key"
-        if environment.get("CI"):
-            found.setdefault("mode", "by CI")
-    return found | dict.fromkeys(by_hand, "set by hand")
-
-
-def _service_with_key(environment: Mapping[str, str]) -> tuple[str, str]:
-    """The service whose key is set, and the name of the variable; the embedded engine where no key is set."""
+def _service_with_key(environment: Mapping[str, str]) -> str:
+    """The service whose key is set; the embedded engine where no key is set."""
     keys = (*KEYS.items(), ("azure", AD_TOKEN))
-    return next(((service, name) for service, name in keys if environment.get(name)), ("local", ""))
+    return next((service for service, name in keys if environment.get(name)), "local")
 
 
 def looks_for_models(traits: AssistantMagics, environment: Mapping[str, str]) -> bool:

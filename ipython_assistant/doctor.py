@@ -7,10 +7,9 @@ import os
 import platform
 import socket
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
-from importlib import import_module, metadata
-from typing import TYPE_CHECKING, Any, NamedTuple
+from importlib import metadata
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from ipython_assistant.config import AD_TOKEN, KEYS
@@ -21,7 +20,7 @@ from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.errors import AssistantError, Refused, Unreachable
 from ipython_assistant.lab import ANNOUNCEMENT, PROMISE
 from ipython_assistant.service.accounts import connect_azure, connect_hosted
-from ipython_assistant.service.connection import READY_WITHIN_S, Engine
+from ipython_assistant.service.connection import Engine
 from ipython_assistant.service.model_servers import fetched_models
 from ipython_assistant.who_answers import A_REAL_MODEL, address_in_use
 from ipython_assistant.workspace.recording_store import secrets_of
@@ -47,35 +46,27 @@ class Check(NamedTuple):
     cure: str = ""
 
 
-def examine(session: Session, environment: Mapping[str, str] = os.environ) -> tuple[Check, ...]:
-    """Look at everything, side by side. A look that fails is a line, and does not hide the others."""
+def examine(session: Session, environment: Mapping[str, str] = os.environ) -> list[Check]:
+    """Look at everything. A look that fails is a line, and does not hide the others."""
+    found = [_versions()]
     try:
         settings = session.settings
     except AssistantError as error:
-        return (_versions(), Check("settings", WRONG, error.message, error.hint))
-    if settings.service == "local":
-        looks = {"model": _models(session, settings, environment), "engine": _engine(environment)}
-    else:
-        looks = {"service": _service(settings, environment)}
-    import_module("openai")  # it may take longer than a request
-    pool = ThreadPoolExecutor(len(looks))
-    futures = {name: pool.submit(list, look) for name, look in looks.items()}
-    # A name that is looked up in vain may take longer than any limit of ours: it is not waited for.
-    pool.shutdown(wait=False)
+        return [*found, Check("settings", WRONG, error.message, error.hint)]
     at = f" at {host}" if (host := urlsplit(address_in_use(settings, environment)).hostname) else ""
     says = f"{settings.service}{at}; model {settings.model or 'not named'}; mode {settings.mode}"
-    found = [_versions(), Check("service", FINE, says)]
-    for name, future in futures.items():
-        limit_s = READY_WITHIN_S if name == "engine" else 2 * ANSWERS_WITHIN_S
+    found.append(Check("service", FINE, says))
+    looks = {"service": _service(settings, environment)}
+    if settings.service == "local":
+        looks = {"model": _models(session, settings, environment), "engine": _engine(environment)}
+    for name, look in looks.items():
         try:
-            found += future.result(limit_s)
+            found.extend(look)
         except AssistantError as error:
             found.append(Check(name, WRONG, error.message, error.hint))
-        except TimeoutError:
-            found.append(Check(name, WRONG, f"no answer within {limit_s:g} s", "Check the network."))
         except Exception as error:  # noqa: BLE001 see the docstring
             found.append(Check(name, UNSURE, f"could not be looked at: {type(error).__name__}: {error}"))
-    return (*found, _folder(settings), _server_extension(environment))
+    return [*found, _folder(settings), _server_extension(environment)]
 
 
 def run_doctor(session: Session, environment: Mapping[str, str] = os.environ) -> bool:
@@ -100,49 +91,41 @@ def _versions() -> Check:
 
 def _service(settings: Settings, environment: Mapping[str, str]) -> Iterator[Check]:
     """The key of a hosted service, its model and its containers, by two requests."""
-    name = KEYS[settings.service]
-    name = AD_TOKEN if settings.service == "azure" and not environment.get(name) and environment.get(AD_TOKEN) else name
-    if not (key := environment.get(name, "").strip()):
-        yield Check("key", WRONG, f"{name} is not set", f"Set it where Jupyter is started. {A_REAL_MODEL}")
+    azure = settings.service == "azure"
+    names = [KEYS[settings.service], *([AD_TOKEN] if azure else [])]
+    name = next((name for name in names if environment.get(name, "").strip()), "")
+    if not name:
+        yield Check("key", WRONG, f"{names[0]} is not set", f"Set it where Jupyter is started. {A_REAL_MODEL}")
         return
-    yield Check("key", FINE, f"{name}, {len(key)} characters")
-    connect, answers = connect_azure if settings.service == "azure" else connect_hosted, list[Any]()
-    with contextlib.closing(connect(environment, ANSWERS_WITHIN_S)) as patient:
+    yield Check("key", FINE, f"{name}, {len(environment[name].strip())} characters")
+    with contextlib.closing((connect_azure if azure else connect_hosted)(environment, ANSWERS_WITHIN_S)) as patient:
         live = patient.once()
-        for call, about in (("model", settings.model), ("list_containers", None)):
-            try:
-                answers.append(getattr(live, call)(about).json())
-            except AssistantError as error:
-                answers.append(error)
-                if isinstance(error, Unreachable) or getattr(error, "status", None) == HTTPStatus.UNAUTHORIZED:
-                    yield Check("reachable", WRONG, error.message, error.hint)
-                    return
-    yield Check("reachable", FINE, "it answers, and takes the key")
-    yield _model(settings, answers[0])
-    yield _containers(answers[1])
-
-
-def _model(settings: Settings, answer: Any) -> Check:
-    name = settings.model
-    if settings.service == "azure":
-        return Check("model", UNSURE, "Azure does not say which deployments there are: the first question will")
-    if type(answer) is Refused and answer.status == HTTPStatus.NOT_FOUND:
-        return Check("model", UNSURE, f"this server does not say whether it has {name}")
-    if isinstance(answer, AssistantError):
-        return Check("model", WRONG, answer.message, answer.hint)
-    if ends := str(answer.get("shutdown_date") or "")[:10] or last_day_of(name):
-        return Check("model", UNSURE, f"{name} is there until {ends}", "Choose another in time, with -m.")
-    return Check("model", FINE, f"{name} is there")
-
-
-def _containers(answer: Any) -> Check:
-    if not isinstance(answer, AssistantError):
-        return Check("code interpreter", FINE, "containers can be listed")
-    says, cure = answer.message, answer.hint
-    if type(answer) is Refused and answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}:
-        says = "this server has no containers, so it runs no code"
-        cure = "Put a provider or an address in front of the model (-m http://HOST/v1/NAME): code then runs here."
-    return Check("code interpreter", WRONG, says, cure)
+        containers = Check("code interpreter", FINE, "containers can be listed")
+        try:
+            live.list_containers(None)
+        except AssistantError as error:
+            containers = Check("code interpreter", WRONG, error.message, error.hint)
+            if isinstance(error, Unreachable) or getattr(error, "status", None) == HTTPStatus.UNAUTHORIZED:
+                yield containers._replace(name="reachable")
+                return
+            if type(error) is Refused and error.status in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}:
+                says = "this server has no containers, so it runs no code"
+                cure = "Put an address in front of the model (-m http://HOST/v1/NAME): code then runs here."
+                containers = Check("code interpreter", WRONG, says, cure)
+        yield Check("reachable", FINE, "it answers, and takes the key")
+        yield containers
+        if azure:
+            yield Check("model", UNSURE, "Azure does not say which deployments there are: the first question will")
+            return
+        try:
+            ends = live.model(settings.model).json().get("shutdown_date") or last_day_of(settings.model)
+        except AssistantError as error:
+            untold = Check("model", UNSURE, f"this server does not say whether it has {settings.model}")
+            unknown = type(error) is Refused and error.status == HTTPStatus.NOT_FOUND
+            yield untold if unknown else Check("model", WRONG, error.message, error.hint)
+            return
+        says = f"{settings.model} is there" + (f" until {str(ends)[:10]}" if ends else "")
+        yield Check("model", UNSURE if ends else FINE, says, "Choose another in time, with -m.")
 
 
 def _models(session: Session, settings: Settings, environment: Mapping[str, str]) -> Iterator[Check]:
@@ -161,8 +144,8 @@ def _models(session: Session, settings: Settings, environment: Mapping[str, str]
             socket.create_connection((parts.hostname, port), ANSWERS_WITHIN_S).close()
         yield Check("model", UNSURE if name == BASIC else FINE, chosen.answerer, A_REAL_MODEL)
     except OSError:
-        start = provider.start if (provider := provider_of(name)) else ""
-        cure = f"Start it: {start}" if start else "Check the address and the network."
+        provider = provider_of(name)
+        cure = f"Start it: {provider.start}" if provider and provider.start else "Check the address and the network."
         yield Check("model", WRONG, f"nothing answers at {parts.netloc}", cure)
 
 

@@ -38,21 +38,12 @@ class Hooks:
         self.warmth: Warmth | None = None
 
     def assistant(self, line: str, cell: str | None = None) -> Answer | None:
-        """Ask a question below the first line; options stand on it. `%%assistant --help` lists them.
+        """`%%assistant`, options, and a question below; or `%assistant COMMAND`. `%assistant help` lists them all."""
+        from ipython_assistant.commands import ask_cell, run_command
 
-        As a line magic: `%assistant status`, `history`, `files`, `code`, `cost`, ...: `%assistant help` lists them.
-        """
-        try:
-            from ipython_assistant.commands import ask_cell, run_command
-
-            session = self.session
-        except KeyboardInterrupt:
-            from ipython_assistant.errors import Interrupted
-
-            raise Interrupted("The cell was interrupted before anything was asked.", "Ask again.") from None
         if cell is not None:
-            return ask_cell(session, line, cell)
-        run_command(session, line)
+            return ask_cell(self.session, line, cell)
+        run_command(self.session, line)
         return None
 
     # `$x` and `{x}` in a question are the user's own; the name is IPython's, set by its decorator `no_var_expand`.
@@ -96,11 +87,7 @@ class Hooks:
             return  # the first question says it, where somebody reads it
 
     def keep_lines(self, lines: list[str]) -> list[str]:
-        """Input transformer for lines that IPython would refuse or misread before any magic sees them.
-
-        A `%%assistant` cell without a body gets a blank one (IPython calls it an error otherwise), and an `%assistant`
-        line that ends in `?` is kept from being read as a request for help.
-        """
+        """Input transformer: an empty cell gets the body that IPython asks for, and `%assistant x?` is no help."""
         if any(line.lstrip().startswith("%config") for line in lines):
             _ = self.traits
         first = lines[0] if lines else ""
@@ -117,15 +104,12 @@ class Hooks:
         """IPython's completion matcher: what Tab offers in an `%%assistant` cell; see `display.completer`."""
         if "%%assistant" not in context.full_text:
             return {"completions": []}
-        from pathlib import Path
+        from ipython_assistant.display.completer import match
 
-        from ipython_assistant.display.completer import Surroundings, match
-
-        shell = self._shell
-        return match(context, Surroundings(shell.user_ns, shell.user_ns_hidden, Path.cwd(), self._values))
+        return match(context, self._shell, self._values)
 
     def _values(self, target: str) -> Sequence[str]:
-        """The values that Tab offers after an option that sets this field of `Options`."""
+        """What Tab offers after an option that sets this field of `Options`."""
         from pathlib import Path
 
         from ipython_assistant.config import looks_for_models
@@ -135,15 +119,14 @@ class Hooks:
         from ipython_assistant.service.model_servers import models_here
         from ipython_assistant.workspace.assistants import assistant_folders, list_assistants
 
-        match target:
-            case "model":
-                named = (self.traits.model, os.environ.get("IPYTHON_ASSISTANT_MODEL"), default_model(), BASIC)
-                found = models_here(os.environ).names if looks_for_models(self.traits, os.environ) else ()
-                return tuple(dict.fromkeys(filter(None, (*named, *found))))
-            case "conversation":
-                return [name for name in self.session.conversations.by_name if name]
-            case "assistant":
-                return [assistant.name for assistant in list_assistants(assistant_folders(Path(self._directory)))]
+        if target == "model":
+            named = (self.traits.model, os.environ.get("IPYTHON_ASSISTANT_MODEL"), default_model(), BASIC)
+            found = models_here(os.environ).names if looks_for_models(self.traits, os.environ) else ()
+            return tuple(dict.fromkeys(filter(None, (*named, *found))))
+        if target == "conversation":
+            return [name for name in self.session.conversations.by_name if name]
+        if target == "assistant":
+            return [assistant.name for assistant in list_assistants(assistant_folders(Path(self._directory)))]
         return {"effort": EFFORTS, "memory": MEMORIES, "tools": ("web_search", "file_search:")}.get(target, ())
 
     # What IPython's decorator `context_matcher` sets. Ours comes before its own matchers, and keeps them out.
@@ -158,10 +141,9 @@ class Hooks:
 
         try:
             turn_run.show_response(self.session, response)
-        except AssistantError as error:
-            print(error)  # noqa: T201 a formatter must not raise, and the reader must see it
-        except Exception as error:  # noqa: BLE001 a fault of ours must not hide the value of a cell
-            print(f"The response could not be shown: {type(error).__name__}: {error}")  # noqa: T201 as above
+        except Exception as error:  # noqa: BLE001 a formatter must not raise, and the reader must see it
+            ours = isinstance(error, AssistantError)
+            print(error if ours else f"The response could not be shown: {type(error).__name__}: {error}")  # noqa: T201
 
     def close(self) -> None:
         """End what the session started, and take the settings out of the shell."""
@@ -176,19 +158,13 @@ def load(shell: Any) -> None:
     if hooks_of(shell) is not None:
         return
     directory = os.environ.get("IPYTHON_ASSISTANT_DIR") or _vscode_directory(shell)
-    try:
-        hooks = Hooks(shell, directory or os.getcwd())  # noqa: PTH109 pathlib is not loaded yet
-    except OSError:
-        from ipython_assistant.config import working_directory
-
-        hooks = Hooks(shell, str(working_directory()))  # says what is wrong
+    hooks = Hooks(shell, directory or os.getcwd())  # noqa: PTH109 pathlib is not loaded yet
     shell.register_magic_function(hooks.assistant, "line_cell", "assistant")
     shell.input_transformers_cleanup.append(hooks.keep_lines)
     shell.Completer.custom_matchers.append(hooks.complete)
     shell.display_formatter.ipython_display_formatter.for_type_by_name(*RESPONSE_TYPE, hooks.display_response)
     atexit.register(hooks.close)
-    if "google.colab" in sys.modules and not os.environ.get("OPENAI_API_KEY"):
-        _take_colabs_key()
+    _take_colabs_key()
     parent = (shell.kernel.get_parent() if getattr(shell, "kernel", None) is not None else None) or {}
     if "cellId" in parent.get("metadata", {}):
         from ipython_assistant.service.background import warm_when_idle
@@ -235,6 +211,8 @@ def _vscode_directory(shell: Any) -> str:
 
 def _take_colabs_key() -> None:
     """Put the key among the notebook's secrets in Colab, where there is one, into the environment."""
+    if "google.colab" not in sys.modules or os.environ.get("OPENAI_API_KEY"):
+        return
     import contextlib
     import importlib
 

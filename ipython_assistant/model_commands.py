@@ -1,4 +1,4 @@
-"""`ipython-assistant model get | list | rm`: model files that the embedded engine runs by itself.
+"""`ipython-assistant model get | list`: model files that the embedded engine runs by itself.
 
 A file is fetched from huggingface.co (or the hub that HF_ENDPOINT names) by its own library, which resumes what was
 interrupted; it counts only if its SHA-256 is the one that the hub states.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import sys
 import tomllib
 from importlib import resources
 from importlib.util import find_spec
@@ -29,33 +28,15 @@ INSTALL = "python -m pip install xllamacpp huggingface_hub"
 
 
 def add_model_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `model` to the command line; it sets `run`, which takes the options and gives the exit code."""
-    model = commands.add_parser("model", help="fetch, list or remove models that run on this machine without a server")
-    verbs = model.add_subparsers(dest="verb", required=True, metavar="COMMAND")
+    """Add `model` to the command line; each verb sets `run`, which takes the options and gives the exit code."""
+    model = commands.add_parser("model", help="fetch or list models that run on this machine without a server")
+    verbs = model.add_subparsers(required=True, metavar="COMMAND")
     get = verbs.add_parser("get", help="fetch a model: one of the list, or OWNER/REPOSITORY/FILE.gguf of the hub")
     get.add_argument("name", nargs="?", default="", help="which (default: the first of the list)")
     get.add_argument("--yes", action="store_true", help="fetch it without asking")
-    verbs.add_parser("list", help="list the models that are here, and those that can be fetched by name")
-    remove = verbs.add_parser("rm", help="remove a fetched model")
-    remove.add_argument("name")
-    model.set_defaults(run=_run)
-
-
-def _run(options: argparse.Namespace) -> int:
-    try:
-        if options.verb == "get":
-            _get(options.name, yes=options.yes)
-        elif options.verb == "rm":
-            _remove(options.name.removeprefix(GGUF))
-        else:
-            _list()
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nInterrupted. The same command goes on where it stopped.", file=sys.stderr)
-        return 130
-    return 0
+    get.set_defaults(run=_get)
+    listing = verbs.add_parser("list", help="list the models that are here, and those that can be fetched by name")
+    listing.set_defaults(run=_list)
 
 
 def recommended_models() -> Mapping[str, Mapping[str, Any]]:
@@ -64,33 +45,25 @@ def recommended_models() -> Mapping[str, Mapping[str, Any]]:
     return tomllib.loads(text)
 
 
-def _list() -> None:
-    lines = [f"In {models_folder(os.environ)}:"]
+def _list(_options: argparse.Namespace) -> int:
     here = fetched_models(os.environ)
-    lines += [f"  -m {GGUF}{name:<24} {path.stat().st_size / 1e9:.1f} GB" for name, path in here.items()]
-    lines += [] if here else ["  nothing yet"]
-    lines.append("To fetch with `ipython-assistant model get NAME`:")
-    known = recommended_models()
-    lines += [f"  {name:<28} {row['gigabytes']:.1f} GB, {row['about']}" for name, row in known.items()]
-    print("\n".join([*lines, "Any other GGUF file works by its path: -m PATH.gguf"]))
+    lines = [f"  -m {GGUF}{name:<24} {path.stat().st_size / 1e9:.1f} GB" for name, path in here.items()]
+    known = recommended_models().items()
+    fetched = [f"  {name:<28} {row['gigabytes']:.1f} GB, {row['about']}" for name, row in known]
+    print(f"In {models_folder(os.environ)} (delete there what you no longer need):")
+    print("\n".join(lines or ["  nothing yet"]))
+    print("To fetch with `ipython-assistant model get NAME`:")
+    print("\n".join([*fetched, "Any other GGUF file works by its path: -m PATH.gguf"]))
+    return 0
 
 
-def _remove(name: str) -> None:
-    here = fetched_models(os.environ)
-    if name not in here:
-        hint = f"{did_you_mean(name, here)}See: ipython-assistant model list"
-        raise ConfigError(f"There is no fetched model {name}.", hint)
-    here[name].unlink()
-    print(f"Removed {name}.")
-
-
-def _get(wanted: str, *, yes: bool) -> None:
-    """Fetch a model, after showing its size and licence and asking."""
-    name, repo, file = _source(wanted)
+def _get(options: argparse.Namespace) -> int:
+    """Fetch a model, after showing its size and licence and asking. Raises `ConfigError`."""
+    name, repo, file = _source(options.name)
     target = models_folder(os.environ) / f"{name}.gguf"
     if target.exists():
         print(f"{name} is here already: -m {GGUF}{name}")
-        return
+        return 0
     if find_spec("huggingface_hub") is None:
         raise ConfigError("The program that fetches models is not installed.", f"Install it: {INSTALL}")
     import huggingface_hub
@@ -103,12 +76,12 @@ def _get(wanted: str, *, yes: bool) -> None:
         raise ConfigError(f"{repo} has no file {file}.", f"It has: {files or 'no GGUF file'}.")
     licence = (about.card_data or {}).get("license") or "not stated; see the model's page"
     print(f"{repo}, {file}\n  size     {facts.size / 1e9:.2f} GB\n  licence  {licence}\n  goes to  {target}")
-    answer = "y" if yes else ""
+    answer = "y" if options.yes else ""
     with contextlib.suppress(EOFError):
         answer = answer or input("Fetch it? [y/N] ").strip().lower()
     if answer not in {"y", "yes"}:
         print("Nothing was fetched.")
-        return
+        return 0
     partial = Path(_from_hub(lambda: hub.hf_hub_download(repo, file, local_dir=target.parent / ".partial")))
     with partial.open("rb") as content:
         sha256 = hashlib.file_digest(content, "sha256").hexdigest()
@@ -119,6 +92,7 @@ def _get(wanted: str, *, yes: bool) -> None:
     print(f"Fetched and verified. It answers where nothing else does, or by name: -m {GGUF}{name}")
     if find_spec("xllamacpp") is None:
         print(f"To run it, install the runtime too: {INSTALL}")
+    return 0
 
 
 def _source(wanted: str) -> tuple[str, str, str]:

@@ -18,7 +18,6 @@ from ipython_assistant.config import AssistantMagics, freeze, working_directory
 from ipython_assistant.core.conversation import Conversations
 from ipython_assistant.core.providers import variables_of
 from ipython_assistant.core.usage import prices_with
-from ipython_assistant.display import buttons
 from ipython_assistant.display.live import front_end
 from ipython_assistant.options import Options
 from ipython_assistant.service.accounts import ASKED_OF_THE_ENVIRONMENT
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from ipython_assistant.answer import Answer
     from ipython_assistant.config import Settings
     from ipython_assistant.core.conversation import PlacedTurn
+    from ipython_assistant.display.buttons import Rows
     from ipython_assistant.question import Question
     from ipython_assistant.service.connection import Connection
     from ipython_assistant.workspace.inputs import Input
@@ -59,7 +59,6 @@ class Session:
         self.traits = traits
         self.notebook_dir = notebook_dir
         self._was_there = notebook_dir.is_dir()
-        self.rows = buttons.Rows(shell)
         self.last_answer: Answer | None = None
         self.unfinished: Any = None
         self.last_error: BaseException | None = None
@@ -165,6 +164,13 @@ class Session:
             return self._recordings.setdefault((settings.save_dir, most), Recordings(folder, most))
 
     @cached_property
+    def rows(self) -> Rows:
+        """The rows of buttons that are shown."""
+        from ipython_assistant.display.buttons import Rows  # it imports ipywidgets
+
+        return Rows(self.shell)
+
+    @cached_property
     def threads(self) -> Threads:
         """The threads in which `aask` asks."""
         return Threads(AT_ONCE, "ipython_assistant aask")
@@ -203,7 +209,8 @@ class Session:
 
     def close(self) -> None:
         """End what this session started. May be called twice."""
-        self.rows.close()
+        if rows := self.__dict__.pop("rows", None):
+            rows.close()
         if pool := self.__dict__.pop("threads", None):
             pool.close()
         self.connections.close()

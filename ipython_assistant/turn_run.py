@@ -8,7 +8,6 @@ that is a `TurnSource`. Everything else happens once, here.
 from __future__ import annotations
 
 import contextlib
-import sys
 import threading
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -22,8 +21,7 @@ from ipython_assistant.core.placeholders import FilledPrompt, fill
 from ipython_assistant.core.redaction import redact_error, secrets_in
 from ipython_assistant.core.turn import text_of, without_pictures
 from ipython_assistant.core.wording import counted
-from ipython_assistant.display import buttons
-from ipython_assistant.display.live import FrontEnd, LiveOutput, TerminalOutput, front_end, is_terminal, publish
+from ipython_assistant.display.live import FrontEnd, LiveOutput, ProgressLines, front_end, is_terminal, publish
 from ipython_assistant.display.outputs import KEY, Bundle
 from ipython_assistant.errors import AssistantError, Interrupted, OptionError
 from ipython_assistant.options import checked
@@ -152,7 +150,7 @@ def run_turn(source: TurnSource, viewer: Viewer) -> Answer:
     session, question, answer = source.session, source.question, None
     try:
         in_terminal = viewer.front and is_terminal(session.shell)
-        shown = TerminalOutput(sys.stdout) if in_terminal else LiveOutput(viewer.front or FrontEnd())
+        shown = ProgressLines() if in_terminal else LiveOutput(viewer.front or FrontEnd())
         with viewer.output or shown as live:
             arrival = source.receive(live, viewer.stop)
             answer = _answer(source, arrival, viewer)
@@ -223,10 +221,13 @@ def _show(source: TurnSource, answer: Answer, front: FrontEnd) -> None:
     above, below = answer.output_parts()
     for bundle in above:
         publish(bundle)
-    if buttons.wanted(settings.buttons, front):
+    always = settings.buttons == "always"
+    if always or (settings.buttons == "auto" and front.live):
         # Where the answer came from differs from run to run: the row of buttons is not saved, and not compared.
-        note = buttons.recorded_note(source.metadata().get("recorded", ""), settings.mode)
-        always = settings.buttons == "always"
+        note = ""
+        if recorded := source.metadata().get("recorded", ""):
+            note = f"Answered from the recording of {recorded[: len('2026-01-15T09:30')].replace('T', ' ')} UTC."
+            note += "" if settings.mode == "replay" else " %%assistant --fresh asks again."
         session.rows.show(
             answer.artifacts, session.notebook_dir, front, note=note, always=always, read_rows=rows_to_browse
         )

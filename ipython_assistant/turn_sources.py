@@ -19,7 +19,7 @@ from ipython_assistant.core.fold import TurnFold
 from ipython_assistant.core.recording import RecordedFile, RecordedInput, Recording, stamp, turn_digest
 from ipython_assistant.core.redaction import redacted_turn, secrets_in
 from ipython_assistant.core.turn import without_pictures
-from ipython_assistant.display.live import BAR_FROM_BYTES, DOING, transfer_in_words
+from ipython_assistant.display.live import DOING, LARGE_BYTES, transfer_in_words
 from ipython_assistant.errors import AssistantError, Interrupted, ModelUnknown, Refused, TurnNotKept
 from ipython_assistant.service.downloads import Downloads
 from ipython_assistant.service.stream import EventStream, broken
@@ -147,7 +147,7 @@ class ServiceSource:
             live.update("", self.question.sending())
 
         def sent(done: int, total: int, moved: int, expected: int) -> None:
-            if expected > BAR_FROM_BYTES:
+            if expected > LARGE_BYTES:
                 live.update("", transfer_in_words("sending", done, total, moved, expected))
 
         bases, needs = self.connection.bases, replace(self.question.needs, on_progress=sent)

@@ -102,7 +102,7 @@ def test_a_table_that_stands_in_the_answer_or_under_two_names_is_not_shown_once_
 @pytest.mark.parametrize(
     ("text", "alt"),
     [
-        ("See [Coverage by year, District B](files/a.png).", "a.png: Coverage by year, District B"),
+        ("See [Coverage by year, District B](files/a.png).", "a.png: See Coverage by year, District B."),
         ("Coverage rose to 83 percent ([a.png](files/a.png)).", "a.png: Coverage rose to 83 percent (a.png)."),
         ("- [a.png](files/a.png): 8 points", "a.png: 8 points"),
         ("Nothing of it.", "a.png: Plot it all"),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from traitlets import TraitError
 
-from ipython_assistant.config import AssistantMagics, freeze, origins
+from ipython_assistant.config import AssistantMagics, freeze
 from ipython_assistant.errors import ConfigError
 from ipython_assistant.options import Options
 from ipython_assistant.session import Session
@@ -63,20 +63,3 @@ def test_a_region_is_an_address_of_openais_service(monkeypatch, region, address)
     assert session.environment()["OPENAI_BASE_URL"] == address
     monkeypatch.setenv("OPENAI_BASE_URL", "https://models.example.org/v1")
     assert session.environment()["OPENAI_BASE_URL"] == "https://models.example.org/v1"
-
-
-@pytest.mark.parametrize(
-    ("traits", "environment", "expected"),
-    [
-        ({}, {}, {"service": "there is no key"}),
-        ({}, {"AZURE_OPENAI_AD_TOKEN": "x"}, {"service": "by AZURE_OPENAI_AD_TOKEN"}),
-        ({}, {"OPENAI_API_KEY": "x", "CI": "1"}, {"service": "by OPENAI_API_KEY", "mode": "by CI"}),
-        ({"service": "local"}, {"CI": "1"}, {"service": "set by hand"}),
-        ({"model": "m"}, {"IPYTHON_ASSISTANT_MODE": "live"},
-         {"mode": "by IPYTHON_ASSISTANT_MODE", "model": "set by hand"}),
-    ],
-)  # fmt: skip
-def test_a_setting_says_where_it_comes_from(traits, environment, expected):
-    found = origins(AssistantMagics(**traits), environment)
-    assert {name: found.get(name) for name in expected} == expected
-    assert ("mode" in found) == ("mode" in expected)

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import nbformat
-import psutil
 import pytest
 
 from ipython_assistant import cli
@@ -55,7 +54,7 @@ def test_headless_fails_where(monkeypatch, tmp_path, capsys, cells, said):
     (tmp_path / "notebooks" / "data").mkdir(parents=True)
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     nbformat.write(notebook, tmp_path / "notebooks" / cli.NOTEBOOK)
-    monkeypatch.setattr(cli, "_notebooks", lambda: tmp_path / "notebooks")
+    monkeypatch.setattr(cli, "NOTEBOOKS", tmp_path / "notebooks")
     assert cli.main(["demo", "--headless"]) == 1
     printed = capsys.readouterr().out
     assert "Saved:" not in printed
@@ -71,28 +70,23 @@ def test_the_copy_has_no_outputs_so_that_the_reader_sees_them_come():
 
 
 @pytest.mark.slow
-def test_the_demonstration_starts_jupyterlab_on_the_copy_and_ctrl_c_is_left_to_it(tmp_path, notebook_dir):
+def test_the_demonstration_becomes_jupyterlab_on_the_copy_and_ctrl_c_is_its_own(tmp_path, notebook_dir):
     environment = {**os.environ, "JUPYTER_CONFIG_DIR": str(tmp_path / "config"), "HOME": str(tmp_path)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ipython_assistant.cli", "demo", "--no-browser"],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, env=environment,
-        start_new_session=True,
-    )  # fmt: skip
-    printed = []
-    try:
-        for line in process.stdout:
-            printed.append(line)
-            if f"{cli.NOTEBOOK}?token=" in line or "Jupyter Server" in line:
-                break
-        assert process.poll() is None, "".join(printed)
-        os.killpg(process.pid, signal.SIGINT)
-        (lab,) = [child for child in psutil.Process(process.pid).children() if "jupyterlab" in child.cmdline()]
-        lab.terminate()
-        rest, _ = process.communicate(timeout=30)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-
-    assert printed[0].startswith("The notebook is ")
+    command = [sys.executable, "-m", "ipython_assistant.cli", "demo", "--no-browser"]
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(command, text=True, env=environment, start_new_session=True, **quiet) as process:
+        try:
+            printed = process.stdout.readline()
+            for line in process.stdout:
+                printed += line
+                if f"{cli.NOTEBOOK}?token=" in line or "Jupyter Server" in line:
+                    break
+            assert process.poll() is None, printed
+            os.killpg(process.pid, signal.SIGINT)
+            process.terminate()
+            rest, _ = process.communicate(timeout=30)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    assert printed.startswith("The notebook is ")
     assert "cli.py" not in rest, "our own stack is no news to the reader"
-    assert process.returncode is not None

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import os
+import re
 import sys
 import zipfile
 from dataclasses import replace
@@ -15,15 +16,14 @@ import ipywidgets
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
-from jupyter_client.manager import KernelManager
 from PIL import Image
+from tests_support import events as wire
 from tests_support.files import write
 
 from ipython_assistant.answer import rows_to_browse
 from ipython_assistant.display import buttons
-from ipython_assistant.display.buttons import download_row, server_root, view
+from ipython_assistant.display.buttons import CHUNK_BYTES, DownloadRow, server_root, view
 from ipython_assistant.display.live import FrontEnd, front_end
-from ipython_assistant.display.row import CHUNK_BYTES, DownloadRow
 
 LARGE = bytes(range(256)) * ((2 * CHUNK_BYTES + 1000) // 256)
 
@@ -58,7 +58,7 @@ def artifacts(tmp_path):
 
 @pytest.fixture
 def browser(artifacts, tmp_path):
-    row = download_row(artifacts, tmp_path, environ={})
+    row = DownloadRow(artifacts, tmp_path, environ={})
     yield Browser(row)
     row.close()
 
@@ -103,7 +103,7 @@ def test_the_archive_holds_every_file_that_is_there_under_its_name_and_is_gone_a
 
 def test_the_rows_of_a_table_are_given_when_they_are_asked_for(artifacts, tmp_path):
     table = write(tmp_path / "files" / "long.csv", b"name,n\n" + b"a\xe2\x80\xaeb,\n" + b"x,1\n" * 1234)
-    browser = Browser(download_row([*artifacts, table], tmp_path, environ={}, read_rows=rows_to_browse))
+    browser = Browser(DownloadRow([*artifacts, table], tmp_path, environ={}, read_rows=rows_to_browse))
     assert [offer["has_rows"] for offer in browser.row.offers] == [True, False, False, True]
     reply, _ = browser.ask(type="rows", file=3)
     assert (reply["type"], reply["columns"], reply["size"]) == ("rows", ["name", "n"], "1,235 rows × 2 columns")
@@ -129,7 +129,7 @@ def test_a_request_for_what_is_not_there_is_refused(browser, file, offset):
 
 def test_a_closed_row_leaves_no_archive_behind(tmp_path):
     large = write(tmp_path / "large.bin", os.urandom(2 * CHUNK_BYTES))
-    browser = Browser(download_row([large], tmp_path, environ={}))
+    browser = Browser(DownloadRow([large], tmp_path, environ={}))
     reply, chunk = browser.ask(file="all", offset=0)
     folder = Path(browser.row._zipped.name)
     assert len(chunk) < reply["total"]
@@ -154,7 +154,7 @@ def test_the_server_that_started_the_kernel_says_what_it_serves(serving, tmp_pat
     (tmp_path / "link").symlink_to(serving)
     linked = replace(saved, path=tmp_path / "link" / "sub dir" / "a b.csv")
     elsewhere = write(tmp_path / "other" / "a.csv", b"x")
-    row = download_row([saved, linked, elsewhere], serving, environ={"JPY_PARENT_PID": "4242"})
+    row = DownloadRow([saved, linked, elsewhere], serving, environ={"JPY_PARENT_PID": "4242"})
     assert [offer["server_path"] for offer in row.offers] == ["sub dir/a b.csv", "sub dir/a b.csv", ""]
     row.close()
 
@@ -165,10 +165,7 @@ def test_a_kernel_that_no_server_started_knows_of_none(serving, pid):
 
 
 def test_widgets_are_imported_only_when_a_row_is_made(run_python):
-    heavy = {"IPython", "anywidget", "ipywidgets", "jupyter_server", "pandas"}
-    code = (
-        f"import sys; from ipython_assistant.display import buttons, live, outputs; print({heavy} & set(sys.modules))"
-    )
+    code = "import sys; from ipython_assistant import session; print({'anywidget', 'ipywidgets'} & set(sys.modules))"
     assert run_python(code).strip() == "set()"
 
 
@@ -176,21 +173,6 @@ def test_widgets_are_imported_only_when_a_row_is_made(run_python):
 
 SERVED = {"IPYTHON_ASSISTANT_LAB": "1"}
 LAB, VSCODE, COLAB = (FrontEnd(live=True, cell_id="c1", name=name) for name in ("", "vscode", "colab"))
-
-
-@pytest.mark.parametrize(
-    ("setting", "live", "expected"),
-    [("auto", True, True), ("auto", False, False), ("always", False, True), ("never", True, False)],
-)
-def test_a_row_is_wanted_where_somebody_watches(setting, live, expected):
-    assert buttons.wanted(setting, FrontEnd(live, "c1")) is expected
-
-
-def test_of_a_recorded_answer_the_row_says_when_it_was_recorded_and_how_to_ask_again():
-    note = buttons.recorded_note("2026-11-29T10:00:59.123456+00:00", "auto")
-    assert note == "Answered from the recording of 2026-11-29 10:00 UTC. %%assistant --fresh asks again."
-    assert "--fresh" not in buttons.recorded_note("2026-11-29T10:00:59", "replay")
-    assert buttons.recorded_note("", "auto") == ""
 
 
 @pytest.fixture
@@ -231,6 +213,18 @@ def test_a_row_ends_when_its_cell_runs_again_whatever_it_runs_then_or_with_the_k
     rows.close()
     assert open_rows() == []
     assert rows._cell_runs not in running.events.callbacks["pre_run_cell"]
+
+
+@pytest.mark.usefixtures("recording")
+def test_the_setting_decides_and_of_a_recorded_answer_the_row_says_so_and_how_to_ask_again(notebook, hosted):
+    hosted.will_say([wire.Message("Yes.")])
+    notes = []
+    for setting in ("always", "never", "always"):
+        notebook.cell("S", f"%config AssistantMagics.buttons = '{setting}'")
+        notebook.ask("A", "Shall we?")
+        notes += [row.note for row in open_rows()]
+    (note,) = notes
+    assert re.fullmatch(r"Answered from the recording of 20[-:\d ]+ UTC\. %%assistant --fresh asks again\.", note)
 
 
 def shown_by(rows, artifacts, folder, front, **more):
@@ -280,7 +274,7 @@ def test_in_colab_a_button_uses_colabs_own_download(artifacts, tmp_path, monkeyp
     colab = ModuleType("google.colab")
     colab.files = SimpleNamespace(download=delivered.append)
     monkeypatch.setitem(sys.modules, "google.colab", colab)
-    browser = Browser(download_row(artifacts, tmp_path, environ={}))
+    browser = Browser(DownloadRow(artifacts, tmp_path, environ={}))
     replies = [browser.ask(file=0, offset=0)[0], browser.ask(file="all", offset=0)[0]]
     assert [reply["type"] for reply in replies] == ["delivered", "delivered"]
     assert delivered[0] == str(artifacts[0].path)
@@ -291,37 +285,7 @@ def test_in_colab_a_button_uses_colabs_own_download(artifacts, tmp_path, monkeyp
 
 
 def test_of_very_many_files_the_first_have_a_button_and_the_archive_has_all(tmp_path):
-    browser = Browser(download_row([write(tmp_path / f"{n}.csv", b"a") for n in range(40)], tmp_path, environ={}))
+    browser = Browser(DownloadRow([write(tmp_path / f"{n}.csv", b"a") for n in range(40)], tmp_path, environ={}))
     assert (len(browser.row.offers), browser.row.file_count) == (12, 40)
     assert len(zipfile.ZipFile(io.BytesIO(browser.fetch("all"))).namelist()) == 40
     browser.row.close()
-
-
-def test_a_kernel_with_rows_ends_quietly(notebook_dir):
-    code = f"""
-import sys; sys.path[:0] = {sys.path!r}
-from pathlib import Path
-from ipython_assistant.core.artifacts import Artifact
-from ipython_assistant.display.buttons import Rows
-from ipython_assistant.display.live import FrontEnd
-import atexit
-Path("a.csv").write_text("a")
-rows = Rows(get_ipython())
-atexit.register(lambda: print("ended", file=open("ended", "w")))
-atexit.register(rows.close)
-saved = Artifact("a.csv", "a.csv", Path("a.csv").resolve(), "a.csv", 1, "0" * 64, "text/csv")
-rows.show([saved], Path.cwd(), FrontEnd())
-"""
-    manager = KernelManager()
-    with (notebook_dir / "stderr").open("w") as stderr:
-        manager.start_kernel(stderr=stderr, cwd=str(notebook_dir))
-        client = manager.blocking_client()
-        client.start_channels()
-        client.wait_for_ready(30)
-        reply = client.execute(code, reply=True, timeout=30)
-        client.stop_channels()
-        manager.shutdown_kernel()
-
-    assert reply["content"]["status"] == "ok", reply
-    assert (notebook_dir / "ended").read_text() == "ended\n"
-    assert "Traceback" not in (notebook_dir / "stderr").read_text()

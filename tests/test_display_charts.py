@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipython_assistant.display.charts import LARGEST, ChartError, chart_type, read_chart, stem
+from ipython_assistant.display.previews import LARGEST_CHART, ChartError, chart_type, read_chart, stem
 
 VEGA: dict[str, Any] = {
     "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
@@ -69,7 +69,7 @@ def test_a_chart_that_loads_or_links_is_refused(chart, more):
 
 NO_SPECIFICATION = {
     "empty": b"", "cut": b"{", "a list": b"[]", "no text": b"\xff", "deep": b"[" * 100_000,
-    "large": b'{"a": "' + b"x" * LARGEST + b'"}', "objects in objects": b'{"a":' * 900 + b"1" + b"}" * 900,
+    "large": b'{"a": "' + b"x" * LARGEST_CHART + b'"}', "objects in objects": b'{"a":' * 900 + b"1" + b"}" * 900,
 }  # fmt: skip
 
 

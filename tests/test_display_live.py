@@ -1,9 +1,6 @@
 """A running answer: first text at once, then at most ten updates a second, the last state always."""
 
-import io
 import json
-import os
-import queue
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -13,12 +10,10 @@ from typing import Any
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
-from jupyter_client.manager import start_new_kernel
 from tests_support.markup import Markup
 
 from ipython_assistant.display import outputs
-from ipython_assistant.display.live import FrontEnd, LiveOutput, TerminalOutput, front_end, transfer_in_words
-from ipython_assistant.display.outputs import Bundle
+from ipython_assistant.display.live import FrontEnd, LiveOutput, ProgressLines, front_end, transfer_in_words
 
 WATCHED = FrontEnd(live=True, cell_id="c1")
 FINAL = outputs.answer("The end.", {})
@@ -151,7 +146,7 @@ def test_an_error_on_the_way_leaves_the_text_without_its_status(live, publisher)
 def test_files_on_their_way_are_counted_and_measured():
     assert transfer_in_words("fetching", 0, 0, 0) == "looking for files"
     assert transfer_in_words("fetching", 0, 5, 4_000_000, 5_000_000) == "fetching 0 of 5 files (4.0 MB)"
-    whole = "fetching 3 of 5 files ██████████ 100% (8.0 MB of 6.0 MB)"
+    whole = "fetching 3 of 5 files, 100% (8.0 MB of 6.0 MB)"
     assert transfer_in_words("fetching", 3, 5, 8_000_000, 6_000_000) == whole
 
 
@@ -186,86 +181,29 @@ def test_a_cell_whose_outputs_are_captured_is_not_live():
         InteractiveShell.clear_instance()
 
 
-def test_in_a_terminal_each_output_is_its_text_once_however_it_grew(notebook_dir):
-    code = CELL.replace(
-        "[]", '[CodeCall("i", "c", "print(1)", "completed", ("\\x1b]0;title\\x07\\x1b[31m1\\x1b[0m\\n",))]'
-    )
-    code = f"from ipython_assistant.core.turn import CodeCall{code}"
-    command = [sys.executable, "-m", "IPython", "--no-banner", "--quick", "-c", code]
-    ran = subprocess.run(command, capture_output=True, text=True, check=True, cwd=notebook_dir)
-    assert ran.stdout == "Coverage rose.\nCode, 1 step\n\n    print(1)\n\nPrinted:\n\n    1\n"
-
-
-# --- a real kernel ----------------------------------------------------------------------------------------------------
-
 CELL = """
+from ipython_assistant.core.turn import CodeCall
 from ipython_assistant.display import outputs
 from ipython_assistant.display.live import LiveOutput, front_end, publish
 with LiveOutput(front_end(get_ipython())) as live:
     live.update("Cov", "writing")
-    live.update("Coverage", "writing")
     live.finish(outputs.answer("Coverage rose.", {}))
-publish(outputs.work([]))
+publish(outputs.work([CodeCall("i", "c", "print(1)", "completed", ("\\x1b]0;title\\x07\\x1b[31m1\\x1b[0m\\n",))]))
 """
 
 
-@pytest.fixture(scope="module")
-def kernel():
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    manager, client = start_new_kernel(env=environment)
-    yield client
-    client.stop_channels()
-    manager.shutdown_kernel(now=True)
+def test_in_a_terminal_each_output_is_its_text_once_however_it_grew(notebook_dir):
+    command = [sys.executable, "-m", "IPython", "--no-banner", "--quick", "-c", CELL]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, cwd=notebook_dir)
+    assert ran.stdout == "Coverage rose.\nCode, 1 step\n\n    print(1)\n\nPrinted:\n\n    1\n"
 
 
-def messages_of(client, metadata):
-    """Run the cell as a front end with this request metadata would; the messages that show something."""
-    content = {"code": CELL, "silent": False, "store_history": True, "allow_stdin": False, "stop_on_error": True}
-    request = client.session.msg("execute_request", content, metadata=metadata)
-    client.shell_channel.send(request)
-    shown = []
-    while True:
-        try:
-            message = client.get_iopub_msg(timeout=20)
-        except queue.Empty:
-            pytest.fail("the kernel did not answer")
-        if message["parent_header"].get("msg_id") != request["header"]["msg_id"]:
-            continue
-        if message["msg_type"] in {"display_data", "update_display_data", "error", "stream"}:
-            shown.append(message)
-        if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
-            return shown
-
-
-def test_in_a_real_kernel_a_watched_answer_ends_in_the_same_output(kernel):
-    unwatched = messages_of(kernel, {})
-    assert [(sent["msg_type"], sent["content"]["transient"]) for sent in unwatched] == [("display_data", {})] * 2
-    watched = messages_of(kernel, {"cellId": "c1"})
-    assert [sent["msg_type"] for sent in watched] == ["display_data", "update_display_data", "display_data"]
-    assert watched[0]["content"]["transient"] == watched[1]["content"]["transient"] != {}
-    for part in ("data", "metadata"):
-        assert watched[1]["content"][part] == unwatched[0]["content"][part]
-
-
-GROWN = {
-    "lines come as soon as they are whole, and once": (
-        ["One\nTwo", lambda: "One\nTwo\nThree"], ["One\n", "One\nTwo\n"], "One\nTwo\nThree", "One\nTwo\nThree\n"),
-    "a link into the container waits until it leads to the saved file": (
-        ["One\nSee [a](sandbox:/mnt/data/a.csv)\nMore\n"], ["One\n"],
-        "One\nSee [a](assistant_files/a.csv)\nMore\n", "One\nSee [a](assistant_files/a.csv)\nMore\n"),
-    "a text that changed at the end is printed anew": (
-        ["A source (link)\n"], ["A source (link)\n"], "A source\u00b9", "A source (link)\n\nA source\u00b9\n"),
-    "characters that drive a terminal do nothing": (
-        ["\x1b]0;title\x07\n"], ["\ufffd]0;title\ufffd\n"], "\x1b]0;title\x07\n", "\ufffd]0;title\ufffd\n"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("updates", "so_far", "end", "printed"), GROWN.values(), ids=GROWN)
-def test_in_a_terminal(updates, so_far, end, printed):
-    stream, seen = io.StringIO(), []
-    with TerminalOutput(stream) as output:
-        for update in updates:
-            output.update(update, "writing")
-            seen.append(stream.getvalue())
-        output.finish(Bundle({"text/plain": end}, {}))
-    assert (seen, stream.getvalue()) == (so_far, printed)
+@pytest.mark.parametrize(("answer", "printed"), [(True, "One \ufffd]0;title\ufffd\n"), (False, "")])
+def test_in_a_terminal_lines_say_what_is_going_on_and_the_answer_comes_whole(capsys, answer, printed):
+    with ProgressLines(answer=answer) as output:
+        output.update("One", "writing")
+        for count in range(3):
+            output.update(None, f"fetching {count} of 3 files\x1b]")
+        output.finish(outputs.answer("One \x1b]0;title\x07", {}))
+    shown = capsys.readouterr()
+    assert (shown.err, shown.out) == ("writing\nfetching 0 of 3 files\ufffd]\n", printed)

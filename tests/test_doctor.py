@@ -162,10 +162,3 @@ def test_what_is_printed_counts_the_key_and_repeats_none_that_a_service_or_a_pro
     assert f"{len(KEY)} characters" in printed
     assert "is tired" in printed
     assert [secret for secret in ("planted", KEY[-4:]) if secret in printed] == []
-
-
-def test_a_folder_of_the_user_that_is_called_like_a_package_is_no_package(tmp_path, monkeypatch):
-    (tmp_path / "no_such_package").mkdir()
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(doctor, "PACKAGES", ("openai", "no_such_package"))
-    assert "no_such_package" not in doctor._versions().says

@@ -12,7 +12,6 @@ from tests_support.markup import Markup
 from tests_support.saving import NOTEBOOK, run_cell
 
 from ipython_assistant import commands
-from ipython_assistant.display.grid import FILE_HEADER
 from ipython_assistant.errors import OptionError
 from ipython_assistant.workspace.folder import Folder, made_files, remove_left_over
 
@@ -49,7 +48,7 @@ def test_each_file_is_listed_with_its_question_and_its_model(folder):
     assert "…" in line
     assert line.endswith("  some-model  2026-01-15 09:30")
     assert [link["href"] for link in markup.all("a")] == ["assistant_files/by_district.csv"]
-    assert all(name in markup.text for name in FILE_HEADER)
+    assert all(name in markup.text for name in commands.FILE_HEADER)
 
 
 def test_a_file_that_was_changed_or_removed_since_is_said_to_be(folder, notebook_dir):
@@ -147,7 +146,7 @@ def test_what_cannot_be_removed_is_named_with_the_reason(folder, monkeypatch):
 @pytest.mark.parametrize(
     ("line", "hint"),
     [
-        ("files --prnue", "Did you mean --prune? Write: %assistant files [--prune]"),
+        ("files --prnue", "Write: %assistant files [--prune]"),
         ("files a.csv", "Write: %assistant files [--prune]"),
         ("status --yes", "Write: %assistant status"),
     ],

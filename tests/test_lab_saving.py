@@ -14,7 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from ipython_assistant import lab
 from ipython_assistant.core.artifacts import Artifact
-from ipython_assistant.display.buttons import download_row, view
+from ipython_assistant.display.buttons import DownloadRow, view
 from ipython_assistant.display.live import FrontEnd
 from ipython_assistant.lab import STATE, VIEW, remove_rows
 
@@ -60,7 +60,7 @@ def test_our_rows_are_taken_out_and_nothing_else_is_touched():
 def test_the_row_that_is_published_is_the_row_that_is_taken_out(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes(b"a\n")
-    row = download_row([Artifact("a.csv", "a.csv", path, "a.csv", 2, "0" * 64, "text/csv")], tmp_path)
+    row = DownloadRow([Artifact("a.csv", "a.csv", path, "a.csv", 2, "0" * 64, "text/csv")], tmp_path)
     shown = view(row, FrontEnd())
     row.close()
     output = new_output("display_data", shown.data, metadata=shown.metadata)

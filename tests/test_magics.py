@@ -47,7 +47,7 @@ def test_help_is_help_with_or_without_a_body(shell, source):
 
 
 def test_a_line_command_that_ends_in_a_question_mark_is_not_ipythons_help(shell):
-    assert "local  (there is no key)" in out(shell, "%assistant status?")
+    assert out(shell, "%assistant status?").splitlines()[0].split() == ["service", "local"]
 
 
 def test_in_colab_the_key_is_taken_from_the_notebooks_secrets(shell, monkeypatch):
@@ -153,25 +153,10 @@ def test_enter_after_the_first_line_goes_on_in_a_terminal_as_with_any_cell_magic
     assert shell.check_complete("%assistant status?")[0] == "complete"
 
 
-def test_an_interrupt_while_modules_are_imported_ends_in_two_lines(shell, monkeypatch):
-    def interrupted(*_args):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("ipython_assistant.session.Session", interrupted)
-    with pytest.raises(errors.Interrupted):
-        out(shell, "%%assistant\nPlot")
-
-
 def test_a_working_directory_that_is_gone_is_a_two_line_error(shell, notebook_dir):
     notebook_dir.rmdir()
     with pytest.raises(errors.ConfigError, match="working directory is gone"):
         out(shell, "%%assistant\nPlot")
-
-
-def test_loading_in_a_working_directory_that_is_gone_is_a_two_line_error(bare, notebook_dir):
-    notebook_dir.rmdir()
-    with pytest.raises(errors.ConfigError, match="working directory is gone"):
-        bare.run_line_magic("load_ext", "ipython_assistant")
 
 
 def test_dir_and_help_show_the_python_api():

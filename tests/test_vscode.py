@@ -93,10 +93,12 @@ def editor(hosted, tmp_path):
     notebook.parent.mkdir()
     (tmp_path / "workspace").mkdir()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    manager, client = start_new_kernel(env=environment, cwd=str(tmp_path / "workspace"))
-    yield Editor(client, notebook)
-    client.stop_channels()
-    manager.shutdown_kernel(now=True)
+    with (tmp_path / "stderr").open("w") as stderr:
+        manager, client = start_new_kernel(env=environment, cwd=str(tmp_path / "workspace"), stderr=stderr)
+        yield Editor(client, notebook)
+        client.stop_channels()
+        manager.shutdown_kernel()
+    assert "Traceback" not in (tmp_path / "stderr").read_text(), "a kernel with rows ends quietly"
 
 
 def test_files_are_saved_beside_the_notebook_and_the_button_brings_their_bytes_from_the_kernel(editor, tmp_path):

@@ -1,16 +1,12 @@
-"""The row of buttons: where it is shown, for how long, and how it stays out of saved notebooks.
+"""The row of buttons that download files and open tables, as a widget; and where a row is shown, and for how long.
 
-The card's links work where the notebook's folder is served; the buttons also where not, for all files at once, and to
-sort and page tables. A row needs a live kernel, so its output is a widget view, which a saved notebook must not hold:
-reopened, JupyterLab would show an error in its place.
+`buttons.js` runs in the browser. It asks the server first, which answers while the kernel is busy, then this side, in
+chunks; it names a file by its place in the row, never by a path.
 
-- Where the Jupyter server has our extension (`ipython_assistant.lab`), it leaves rows out of what it saves.
-- Elsewhere a row is shown only once its JavaScript has answered: then it is certain that this front end can draw it,
-  and can put an empty view into what is saved (`keepOut` in `buttons.js`).
-- VS Code draws a row only where its kernel has it, and whatever else the output holds where not: an invisible picture,
-  which no comparison of notebooks looks at. Colab saves the state of widgets itself.
-
-ipywidgets is imported only when a row is made.
+A row needs its kernel, so a saved notebook must not hold it: reopened, JupyterLab would show an error in its place.
+Where the Jupyter server has our extension (`ipython_assistant.lab`), it leaves rows out of what it saves. Elsewhere a
+row is shown only once its JavaScript has answered, which puts an empty view into what is saved (`keepOut`). VS Code
+draws a row only where its kernel has it, and where not an invisible picture; Colab saves widgets itself.
 """
 
 from __future__ import annotations
@@ -19,8 +15,13 @@ import contextlib
 import json
 import os
 import sys
+import tempfile
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import anywidget
+import traitlets
 
 from ipython_assistant.core.wording import size_in_words
 from ipython_assistant.display.escaping import one_line
@@ -33,25 +34,157 @@ if TYPE_CHECKING:
 
     from ipython_assistant.core.artifacts import Artifact
     from ipython_assistant.display.live import FrontEnd
-    from ipython_assistant.display.row import DownloadRow
-
-    ReadRows = Callable[[Artifact], dict[str, Any]]
 
 NO_PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII="
 """A PNG of one transparent pixel."""
+CHUNK_BYTES = 2 << 20
+MOST_BUTTONS = 12
+"""Of more files the first have a button; the archive holds them all."""
 
 
-def wanted(setting: str, front: FrontEnd) -> bool:
-    """Whether a row belongs below the files: `always`, `never`, or `auto`, which is in a live notebook."""
-    return setting == "always" or (setting == "auto" and front.live)
+class DownloadRow(anywidget.AnyWidget):
+    """A button for each file and, for more than one, one for all of them as a zip archive.
+
+    The files' `href` is relative to `notebook_dir`, the note is a sentence for this run alone, `environ` says which
+    server started this kernel. `read_rows` reads what can be sorted and paged of a table, or raises `OSError`.
+    """
+
+    _esm = Path(__file__).with_name("buttons.js").read_text(encoding="utf-8")
+    offers: traitlets.List[dict[str, Any]] = traitlets.List().tag(sync=True)
+    file_count = traitlets.Int().tag(sync=True)
+    archive = traitlets.Unicode().tag(sync=True)
+    note = traitlets.Unicode().tag(sync=True)
+    row_id = traitlets.Unicode().tag(sync=True)
+
+    def __init__(
+        self,
+        artifacts: Sequence[Artifact],
+        notebook_dir: Path,
+        note: str = "",
+        environ: Mapping[str, str] = os.environ,
+        read_rows: Callable[[Artifact], dict[str, Any]] | None = None,
+    ) -> None:
+        self._artifacts = artifacts
+        self._read_rows = read_rows
+        # Outside the notebook's folder: an archive that is left behind there would look like a file of the answer.
+        self._zipped: tempfile.TemporaryDirectory[str] | None = None
+        self._ready: Callable[[bool], None] | None = None
+        root = server_root(environ)
+        offers = []
+        for artifact in artifacts[:MOST_BUTTONS]:
+            path = artifact.path.resolve()
+            offer = {
+                "name": artifact.name,
+                "label": one_line(artifact.name),
+                "size": artifact.size,
+                "size_in_words": size_in_words(artifact.size),
+                "media_type": artifact.media_type,
+                # As the server names it; empty where it does not serve it.
+                "server_path": path.relative_to(root).as_posix() if root and path.is_relative_to(root) else "",
+                "saved_as": one_line(artifact.href, 160),
+                "has_rows": read_rows is not None and artifact.is_table,
+            }
+            offers.append(offer)
+        archive = f"{notebook_dir.resolve().name or 'notebook'}-files.zip"
+        super().__init__(offers=offers, file_count=len(artifacts), archive=archive, note=note)
+        # By it the page finds the output that shows the row.
+        self.row_id = self.model_id
+        self.on_msg(self._answer)
+
+    def __repr__(self) -> str:
+        """A text that is the same in every run, since it may end up in a saved notebook."""
+        return f"DownloadRow({', '.join(artifact.name for artifact in self._artifacts)})"
+
+    def on_ready(self, call: Callable[[bool], None]) -> None:
+        """Call this once the row's JavaScript runs, with whether it can keep the row out of the saved notebook."""
+        self._ready = call
+
+    def close(self) -> None:
+        """End it, and remove the archive it may have made."""
+        self._drop_archive()
+        super().close()
+
+    def _answer(self, _widget: Any, message: Any, _buffers: Any) -> None:
+        """One message: `{type: "ready", keeps_out}`, `{type: "get", request, file: PLACE or "all", offset}`, `rows`."""
+        kind = message.get("type") if isinstance(message, dict) else None
+        if kind == "ready" and self._ready is not None:
+            ready, self._ready = self._ready, None
+            ready(bool(message.get("keeps_out")))
+        if kind in {"get", "rows"}:
+            reply, chunks = {"request": str(message.get("request"))}, list[bytes]()
+            place, offset = message.get("file"), message.get("offset")
+            try:
+                if kind == "get":
+                    reply |= self._chunk(place, offset, chunks)
+                elif self._read_rows is not None:
+                    reply |= {"type": "rows", **self._read_rows(self._at(place))}
+            except OSError as error:
+                gone = isinstance(error, FileNotFoundError)
+                said = "it is no longer there" if gone else error.strerror or type(error).__name__
+                reply |= {"type": "error", "message": said}
+            except LookupError:
+                reply |= {"type": "error", "message": "the browser asked for something that is not there"}
+            self.send(reply, chunks)
+
+    def _at(self, place: Any) -> Artifact:
+        if not isinstance(place, int) or place < 0:
+            raise LookupError(place)
+        return self._artifacts[place]
+
+    def _chunk(self, place: Any, offset: Any, chunks: list[bytes]) -> dict[str, Any]:
+        """The reply to a request for a file from `offset` on; its bytes are put into `chunks`."""
+        if not isinstance(offset, int) or offset < 0:
+            raise LookupError(offset)
+        path, left_out = self._archived(offset) if place == "all" else (self._at(place).path, [])
+        if (colab := sys.modules.get("google.colab")) is not None:  # it has its own way to bring a file to the browser
+            colab.files.download(str(path))
+            return {"type": "delivered"}
+        with path.open("rb") as file:
+            total = file.seek(0, 2)
+            file.seek(offset)
+            chunks.append(file.read(CHUNK_BYTES))
+        if place == "all" and offset + len(chunks[0]) >= total:
+            self._drop_archive()
+        return {"type": "chunk", "offset": offset, "total": total, "left_out": left_out}
+
+    def _archived(self, offset: int) -> tuple[Path, list[str]]:
+        """The archive, made anew for its beginning; and the names of the files that are no longer there."""
+        left_out = []
+        if offset == 0:
+            self._drop_archive()
+            self._zipped = tempfile.TemporaryDirectory(prefix="ipython_assistant-")
+            archive = Path(self._zipped.name, self.archive)
+            with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as zipped:
+                for artifact in self._artifacts:
+                    try:
+                        zipped.write(artifact.path, artifact.name)
+                    except FileNotFoundError:
+                        left_out.append(artifact.name)
+        if self._zipped is None:
+            raise LookupError(offset)
+        return Path(self._zipped.name, self.archive), left_out
+
+    def _drop_archive(self) -> None:
+        if self._zipped is not None:
+            self._zipped.cleanup()
+            self._zipped = None
 
 
-def recorded_note(recorded: str, mode: str) -> str:
-    """What the row says of an answer that was `recorded` then (ISO format, UTC); empty for one that was asked now."""
-    if not recorded:
-        return ""
-    note = f"Answered from the recording of {recorded[: len('2026-01-15T09:30')].replace('T', ' ')} UTC."
-    return note if mode == "replay" else f"{note} %%assistant --fresh asks again."
+def server_root(environ: Mapping[str, str]) -> Path | None:
+    """The folder that this kernel's Jupyter server serves, by `jpserver-<pid>.json` in its runtime directory, or None.
+
+    jupyter_client puts the id of the process that started a kernel into `JPY_PARENT_PID`.
+    """
+    pid = environ.get("JPY_PARENT_PID", "")
+    if not pid.isdecimal():
+        return None
+    from jupyter_core.paths import jupyter_runtime_dir
+
+    try:
+        server = json.loads(Path(jupyter_runtime_dir(), f"jpserver-{pid}.json").read_text(encoding="utf-8"))
+        return Path(server["root_dir"]).resolve()
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
 
 
 class Rows:
@@ -67,11 +200,11 @@ class Rows:
     ) -> None:
         """Show a row below the running cell, from the main thread; nothing where there are neither files nor a note.
 
-        With `always` it is not asked whether the front end can draw it. The rest is as in `download_row`.
+        With `always` it is not asked whether the front end can draw it. The rest is as in `DownloadRow`.
         """
         if not artifacts and not more.get("note"):
             return
-        row, environ = download_row(artifacts, notebook_dir, **more), more.get("environ", os.environ)
+        row, environ = DownloadRow(artifacts, notebook_dir, **more), more.get("environ", os.environ)
         if self._shell is not None:
             self._shell.events.register("pre_run_cell", self._cell_runs)  # once, however often it is said
         self._shown.setdefault(front.cell_id, []).append(row)
@@ -105,48 +238,6 @@ class Rows:
             row.close()
 
 
-def download_row(
-    artifacts: Sequence[Artifact],
-    notebook_dir: Path,
-    note: str = "",
-    environ: Mapping[str, str] = os.environ,
-    read_rows: ReadRows | None = None,
-) -> DownloadRow:
-    """A button for each file and, for more than one, one for all of them as a zip archive.
-
-    The files' `href` is relative to `notebook_dir`, the note is a sentence for this run alone, `environ` says which
-    server started this kernel. `read_rows` reads what can be sorted and paged of a table, or raises `OSError`.
-    """
-    from ipython_assistant.display.row import DownloadRow
-
-    root = server_root(environ)
-    offers = []
-    for artifact in artifacts:
-        path = artifact.path.resolve()
-        offer = {
-            "name": artifact.name,
-            "label": one_line(artifact.name),
-            "size": artifact.size,
-            "size_in_words": size_in_words(artifact.size),
-            "media_type": artifact.media_type,
-            # As the server names it; empty where it does not serve it.
-            "server_path": path.relative_to(root).as_posix() if root and path.is_relative_to(root) else "",
-            "saved_as": one_line(artifact.href, 160),
-            "has_rows": read_rows is not None and artifact.is_table,
-        }
-        offers.append(offer)
-    # Colab has its own way to bring a file to the browser.
-    colab = sys.modules.get("google.colab")
-    return DownloadRow(
-        [artifact.path for artifact in artifacts],
-        offers,
-        f"{notebook_dir.resolve().name or 'notebook'}-files.zip",
-        note,
-        deliver=colab.files.download if colab is not None else None,
-        read_rows=None if read_rows is None else lambda place: read_rows(artifacts[place]),
-    )
-
-
 def view(row: DownloadRow, front: FrontEnd) -> Bundle:
     """The row as an output; nothing in it is of use without its kernel."""
     shown: dict[str, Any] = {VIEW: {"version_major": 2, "version_minor": 0, "model_id": row.model_id}}
@@ -156,25 +247,6 @@ def view(row: DownloadRow, front: FrontEnd) -> Bundle:
     bundle: Any = row._repr_mimebundle_() if front.name == "colab" else None
     metadata = bundle[1] if isinstance(bundle, tuple) else {}
     return Bundle(shown, {**metadata, KEY: {"output": "buttons"}})
-
-
-def server_root(environ: Mapping[str, str] = os.environ) -> Path | None:
-    """The folder that the Jupyter server of this kernel serves, resolved; None where that is not known.
-
-    jupyter_client puts the id of the process that started a kernel into `JPY_PARENT_PID`, and a Jupyter server says in
-    `jpserver-<pid>.json` in its runtime directory what it serves.
-    """
-    pid = environ.get("JPY_PARENT_PID", "")
-    if not pid.isdecimal():
-        return None
-    from jupyter_core.paths import jupyter_runtime_dir
-
-    try:
-        server: Any = json.loads(Path(jupyter_runtime_dir(), f"jpserver-{pid}.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    root = server.get("root_dir") if isinstance(server, dict) else None
-    return Path(root).resolve() if isinstance(root, str) and root else None
 
 
 def _to_this_cell(shell: Any) -> Callable[[Bundle], None]:

@@ -1,17 +1,12 @@
-"""Rows of cells as a table: the head of a file as pandas would show it, or a calm list.
-
-As HTML for a notebook, and aligned in columns for a terminal.
-"""
+"""Rows of cells as a table, in HTML and in aligned columns: the head of a file as pandas shows it, or a calm list."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 from ipython_assistant.core.links import encode_href
-from ipython_assistant.core.wording import size_in_words
 from ipython_assistant.display.escaping import escaped, one_line, visible
 from ipython_assistant.display.markdown import NO_MATH, SCROLLED
 from ipython_assistant.display.outputs import html_bundle, remark_html
@@ -19,7 +14,7 @@ from ipython_assistant.display.outputs import html_bundle, remark_html
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from ipython_assistant.core.artifacts import MadeFile, TableHead
+    from ipython_assistant.core.artifacts import TableHead
     from ipython_assistant.display.outputs import Bundle
 
 LONGEST_CELL = 50
@@ -30,11 +25,9 @@ LONGEST_WORDS = 100
 """In characters, of a cell in an overview."""
 SHORT = 24
 """In characters: the cells of a column whose longest is no longer stay on one line."""
-FILE_HEADER = ("file", "state", "size", "asked", "model", "when (UTC)")
 
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
 _MORE = "..."
-_TO_THE_MINUTE = len("2026-01-15T09:30")
 
 
 class FileLink(NamedTuple):
@@ -43,7 +36,9 @@ class FileLink(NamedTuple):
     label: str
     name: str
     href: str
-    remark: str = ""
+
+    def __str__(self) -> str:
+        return self.label
 
 
 Cell = str | FileLink
@@ -83,94 +78,59 @@ def frame_html(lines: Sequence[Sequence[str]], title: str) -> str:
 
 
 def list_html(header: Sequence[str], rows: Sequence[Sequence[Cell]], right: Collection[int] = ()) -> str:
-    """A calm table without lines, for lists; in a narrow window its long cells are wrapped.
-
-    The header may be empty; the columns in `right`, counted from 0, are flush right.
-    """
+    """A calm table without lines; long cells are wrapped. The columns in `right`, counted from 0, are flush right."""
     styles = []
     for at, column in enumerate(zip(*rows, strict=True)):
-        is_short = max(len(cell_text(cell)) for cell in column) <= SHORT
+        is_short = max(len(str(cell)) for cell in column) <= SHORT
         side = "right" if at in right else "left"
         wrap = "white-space:nowrap" if is_short else "overflow-wrap:anywhere;min-width:12em"
         styles.append(f"vertical-align:top;padding:.2em 1.5em .2em 0;text-align:{side};{wrap}")
 
-    def line(cells: Iterable[str]) -> str:
-        # JupyterLab stripes the rows of a table; a list is calmer without.
-        return f'<tr style="background:transparent">{"".join(cells)}</tr>'
-
+    # JupyterLab stripes the rows of a table; a list is calmer without.
+    begin = '<tr style="background:transparent">'
     names = zip(header, styles, strict=False)
-    head = [f'<th scope="col" style="{style};font-weight:normal">{escaped(name)}</th>' for name, style in names]
-    cells = (
-        [f'<td style="{style}">{_html(cell)}</td>' for cell, style in zip(row, styles, strict=True)] for row in rows
-    )
-    top = f"<thead>{line(head)}</thead>" if head else ""
-    return f'<table style="margin:0">{top}<tbody>{"".join(map(line, cells))}</tbody></table>'
-
-
-def aligned(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:
-    """Rows of equally many cells as lines of a terminal; the columns in `right` are flush right."""
-    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
-    lines = []
+    head = "".join(f'<th scope="col" style="{style};font-weight:normal">{escaped(name)}</th>' for name, style in names)
+    html = f'<table style="margin:0">{f"<thead>{begin}{head}</tr></thead>" if head else ""}<tbody>'
     for row in rows:
-        cells = []
-        for at, (cell, width) in enumerate(zip(row, widths, strict=True)):
-            gap = " " * (width - _width(cell))
-            cells.append(f"{gap}{cell}" if at in right else f"{cell}{gap}")
-        lines.append("  ".join(cells).rstrip())
-    return lines
+        cells = (f'<td style="{style}">{link_html(cell)}</td>' for cell, style in zip(row, styles, strict=True))
+        html += f"{begin}{''.join(cells)}</tr>"
+    return f"{html}</tbody></table>"
+
+
+def aligned(rows: Sequence[Sequence[Cell]], right: Collection[int] = ()) -> list[str]:
+    """Rows of equally many cells as lines of a terminal; the columns in `right` are flush right."""
+    columns = []
+    for at, column in enumerate(zip(*rows, strict=True)):
+        words = list(map(str, column))
+        width = max(map(len, words))
+        columns.append([word.rjust(width) if at in right else word.ljust(width) for word in words])
+    return ["  ".join(line).rstrip() for line in zip(*columns, strict=True)]
 
 
 def overview(
     header: Sequence[str], rows: Iterable[Sequence[object]], remarks: Iterable[str] = (), right: Sequence[int] = ()
 ) -> Bundle:
     """A list as an output, and sentences below it; a cell is a `FileLink` or anything that has words."""
-    cells = [[_on_one_line(cell) for cell in row] for row in rows]
+    shown = [
+        [cell if isinstance(cell, FileLink) else _cut(str(cell), LONGEST_WORDS, "…") for cell in row] for row in rows
+    ]
     said = list(remarks)
-    html = (list_html(header, cells, right) if cells else "") + "".join(map(remark_html, said))
-    lines = aligned([tuple(header), *(tuple(map(cell_text, row)) for row in cells)], right) if cells else []
+    html = (list_html(header, shown, right) if shown else "") + "".join(map(remark_html, said))
+    lines = aligned([header, *shown], right) if shown else []
     plain = "\n".join([*lines, *([""] if lines and said else []), *map(visible, said)])
     return html_bundle("overview", f'<div class="{NO_MATH}">{html}</div>', plain)
 
 
-def file_table(files: Sequence[MadeFile], remarks: Iterable[str] = ()) -> Bundle:
-    """One line for each file: how it stands on disk, its size, what was asked, which model answered and when."""
-    rows: list[tuple[object, ...]] = []
-    for made in files:
-        name = made.name if made.state == "gone" else FileLink(made.name, made.name, made.href)
-        state = "left over" if made.left_over else "changed since" if made.state == "changed" else made.state
-        about: tuple[str, ...] = ("", "", "", "")
-        if (recording := made.recording) is not None:
-            ended = recording.ended[:_TO_THE_MINUTE].replace("T", " ")
-            about = (size_in_words(made.size), recording.prompt, recording.model, ended)
-        rows.append((name, state, *about))
-    return overview(FILE_HEADER, rows, remarks, right=(2,))
-
-
-def cell_text(cell: Cell) -> str:
-    """What a cell says."""
-    return f"{cell.label} {cell.remark}".rstrip() if isinstance(cell, FileLink) else cell
-
-
-def link_html(file: FileLink) -> str:
+def link_html(cell: Cell) -> str:
     """A link that downloads a file; only what it says where its path is not relative or no address can hold it."""
-    try:
-        href = encode_href(file.href)
-    except UnicodeEncodeError:
-        href = "/"
-    label = escaped(file.label)
-    return label if href.startswith("/") else f'<a href="{escaped(href)}" download="{escaped(file.name)}">{label}</a>'
-
-
-def _html(cell: Cell) -> str:
     if isinstance(cell, str):
         return escaped(cell)
-    return link_html(cell) + (f" {escaped(cell.remark)}" if cell.remark else "")
-
-
-def _on_one_line(cell: object) -> Cell:
-    if isinstance(cell, FileLink):
-        return cell._replace(label=_cut(cell.label, LONGEST_WORDS, "…"))
-    return _cut(str(cell), LONGEST_WORDS, "…")
+    try:
+        href = encode_href(cell.href)
+    except UnicodeEncodeError:
+        href = "/"
+    label = escaped(cell.label)
+    return label if href.startswith("/") else f'<a href="{escaped(href)}" download="{escaped(cell.name)}">{label}</a>'
 
 
 def _rounded(column: Sequence[str | None]) -> Sequence[str | None]:
@@ -189,11 +149,3 @@ def _cut(text: str, longest: int, more: str) -> str:
     """A cell's words on one line; a long one loses its end, where it says least."""
     line = one_line(" ".join(text.split()), longest=len(text) + 1)
     return line if len(line) <= longest else f"{line[: longest - len(more)].rstrip()}{more}"
-
-
-def _width(text: str) -> int:
-    """In columns of a terminal: an East Asian wide character takes two, a combining one none."""
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in {"W", "F"} else 1
-        for char in text
-    )

@@ -1,8 +1,7 @@
 """What a cell shows while it runs: one updatable output, or lines in a terminal, and the words for what is going on.
 
-Above about a thousand messages a second Jupyter loses some of them silently, so an output is updated at most ten times
-a second. Each update holds the whole text, so the pause after one grows with the text; figures are in
-`benchmarks/README.md`. A notebook that is run by a test or a converter gets each output exactly once, without a display
+Above about a thousand messages a second Jupyter loses some silently, and each update holds the whole text, so the pause
+after one grows with the text. A notebook that is run by a test or a converter gets each output once, without a display
 id, and saves the same as one that was watched.
 """
 
@@ -13,7 +12,7 @@ import sys
 import time
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self
 
 from ipython_assistant.core.wording import counted, size_in_words
 from ipython_assistant.display import outputs
@@ -31,8 +30,8 @@ CHARACTERS_PER_S = 8_000
 """The text's length over this is the pause after an update, in seconds."""
 COUNTED_FROM_S = 2.0
 """An activity that lasts shows its seconds from here on."""
-BAR_FROM_BYTES = 5_000_000
-"""Less is there before a bar could be read."""
+LARGE_BYTES = 5_000_000
+"""Less is there before a share of it could be read."""
 DOING = {
     "response.created": "thinking",
     "response.in_progress": "thinking",
@@ -53,10 +52,7 @@ DOING = {
 
 @dataclass(frozen=True, slots=True)
 class FrontEnd:
-    """The front end that runs a cell: `live` where a person sees the outputs as they come, with the running cell's id.
-
-    The `name` is `vscode` or `colab`, which show outputs in ways of their own, or empty.
-    """
+    """The front end that runs a cell: `live` where a person watches; its `name` is `vscode`, `colab`, or empty."""
 
     live: bool = False
     cell_id: str | None = None
@@ -64,14 +60,12 @@ class FrontEnd:
 
 
 def front_end(shell: Any, environ: Mapping[str, str] = os.environ) -> FrontEnd:
-    """The front end that runs the present cell.
+    """The front end that runs the present cell: JupyterLab, Notebook and VS Code put its id into a request's metadata.
 
-    JupyterLab, Notebook and VS Code put the cell's id into each request's metadata; converters, terminals and scripts
-    do not. A kernel that pytest started, or a cell whose outputs are captured, has no reader.
+    A kernel that pytest started, or a cell whose outputs are captured, has no reader.
     """
-    name = "colab" if "google.colab" in sys.modules else ""
-    if "__vsc_ipynb_file__" in getattr(shell, "user_ns", ()):
-        name = "vscode"
+    in_vscode = "__vsc_ipynb_file__" in getattr(shell, "user_ns", ())
+    name = "vscode" if in_vscode else "colab" if "google.colab" in sys.modules else ""
     get_parent = getattr(shell, "get_parent", None)
     cell_id = ((get_parent() if get_parent is not None else None) or {}).get("metadata", {}).get("cellId")
     cell_id = cell_id if isinstance(cell_id, str) and cell_id else None
@@ -85,10 +79,7 @@ def front_end(shell: Any, environ: Mapping[str, str] = os.environ) -> FrontEnd:
 
 
 def publish(bundle: Bundle, publisher: Any = None) -> None:
-    """Show one output, from the main thread; the running shell's publisher sends it, if none is given.
-
-    Outside IPython its plain text is written to stdout.
-    """
+    """Show one output, from the main thread. Outside IPython its plain text is written to stdout."""
     publisher = publisher or _publisher()
     if publisher is not None:
         publisher.publish(data=bundle.data, metadata=bundle.metadata)
@@ -97,10 +88,9 @@ def publish(bundle: Bundle, publisher: Any = None) -> None:
 
 
 class LiveOutput:
-    """The answer as it is written. Used in a `with`, from the main thread alone.
+    """The answer as it is written, from the main thread; where `front` is not live, only `finish` does anything.
 
     Leaving the `with` without `finish` (an error on the way) leaves the text that had come, without its status line.
-    Where `front` is not live, only `finish` does anything.
     """
 
     def __init__(self, front: FrontEnd, *, publisher: Any = None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -179,38 +169,20 @@ def _publisher() -> Any:
     return getattr(running_shell(), "display_pub", None)
 
 
-class TerminalOutput(LiveOutput):
-    """A `LiveOutput` that prints.
+class ProgressLines(LiveOutput):
+    """A `LiveOutput` for a terminal: a line on stderr for each new activity; the `answer` comes once it is whole."""
 
-    What was printed stays, so a line is printed once no later one can change it: lines with a link into the container,
-    and all that follow, wait for the answer's end, when the links lead to the saved files.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, *, answer: bool = True) -> None:
         super().__init__(FrontEnd())
-        self._stream = stream
-        self._printed = ""
+        self._finished = not answer
+        self._last = ""
 
-    def update(self, text: Callable[[], str] | str | None = None, activity: str | None = None) -> None:  # noqa: ARG002 a terminal shows the text alone
-        """Take in the answer so far, and print the lines that are whole."""
-        if text is not None:
-            self._text = text
-            before_link = self._read().partition("sandbox:")[0]
-            self._print(before_link[: before_link.rfind("\n") + 1])
-
-    def finish(self, bundle: Bundle) -> None:
-        """Print the rest; all of it anew where the answer's end changed what had been printed."""
-        text = str(bundle.data.get("text/plain", ""))
-        if not text.startswith(self._printed):
-            self._stream.write("\n")
-            self._printed = ""
-        self._print(text if text.endswith("\n") else f"{text}\n")
-
-    def _print(self, text: str) -> None:
-        if len(text) > len(self._printed):
-            self._stream.write(visible(text[len(self._printed) :]))
-            self._stream.flush()
-            self._printed = text
+    def update(self, text: Callable[[], str] | str | None = None, activity: str | None = None) -> None:  # noqa: ARG002 it waits for its end
+        """Write the activity where it is new; counts that only grow are not written again."""
+        begins = (activity or "").partition(" of ")[0].rstrip("0123456789 ")
+        if activity and begins != self._last:
+            self._last = begins
+            print(visible(activity), file=sys.stderr, flush=True)  # noqa: T201 a terminal shows what is printed
 
 
 def is_terminal(shell: Any) -> bool:
@@ -222,13 +194,11 @@ def transfer_in_words(verb: str, done: int, total: int, moved: int, expected: in
     """Say that `done` of `total` files (0: they are looked for) and `moved` of `expected` bytes are there.
 
     >>> transfer_in_words("sending", 0, 1, 9_000_000, 12_000_000)
-    'sending 0 of 1 file ███████░░░ 75% (9.0 MB of 12.0 MB)'
+    'sending 0 of 1 file, 75% (9.0 MB of 12.0 MB)'
     """
     if not total:
         return "looking for files"
     said = f"{verb} {done} of {counted(total, 'file')}"
-    if expected <= BAR_FROM_BYTES:
+    if expected <= LARGE_BYTES:
         return f"{said} ({size_in_words(moved)})"
-    share = min(moved / expected, 1.0)
-    bar = f"{'█' * int(10 * share)}{'░' * (10 - int(10 * share))} {share:.0%}"
-    return f"{said} {bar} ({size_in_words(moved)} of {size_in_words(expected)})"
+    return f"{said}, {min(moved / expected, 1.0):.0%} ({size_in_words(moved)} of {size_in_words(expected)})"

@@ -1,15 +1,15 @@
 """Model text → HTML that runs nothing, fetches nothing and links only where a link may lead.
 
-Raw HTML is shown, not interpreted. A remote picture would tell its server what the model wrote into its address, as
-soon as the notebook is opened; so a picture becomes its description in words. A link is clickable if it leads to the
-web or to mail, or is one of the files of this answer. Code has JupyterLab's own colours, as inline styles, since a
-`<style>` block is removed from a notebook that is not trusted.
+Raw HTML is shown, not interpreted. A remote picture would tell its server what the model wrote into its address, so it
+becomes its description. A link is clickable if it leads to the web, to mail or to a file of this answer. Code has
+JupyterLab's colours as inline styles, since a `<style>` block is removed from a notebook that is not trusted.
 """
 
 from __future__ import annotations
 
 import re
 from functools import cache
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from markdown_it.token import Token
     from markdown_it.utils import EnvType
-    from pygments.token import _TokenType
 
 CODE_STYLE = (
     "margin:.4em 0 .8em;padding:.1em 0 .1em .9em;border-left:2px solid rgba(128,128,128,0.35);"
@@ -33,28 +32,22 @@ CODE_STYLE = (
 LONGEST_COLOURED = 20_000
 """In characters. Longer code is shown plain: a lexer's patterns are not made for hostile input of any length."""
 
-_LANGUAGES = dict.fromkeys(("bash", "css", "html", "javascript", "json", "python", "r", "sql", "toml", "yaml"), "")
-_LANGUAGES |= {"js": "javascript", "py": "python", "python3": "python", "sh": "bash", "shell": "bash", "yml": "yaml"}
+# By Pygments' short name of a token, or its first letter.
 _COLOURS = {
-    "Keyword": ("keyword", "#3d8b3d"),
-    "Operator.Word": ("keyword", "#3d8b3d"),
-    "Operator": ("operator", "#9a5fd0"),
-    "Name.Builtin": ("builtin", "#3d8b3d"),
-    "Name.Function": ("def", "#4a78d0"),
-    "Name.Class": ("def", "#4a78d0"),
-    "Name.Decorator": ("meta", "#9a5fd0"),
-    "Name.Tag": ("tag", "#3d8b3d"),
-    "Name.Attribute": ("attribute", "#4a78d0"),
-    "Literal.String": ("string", "#c4503c"),
-    "Literal.Number": ("number", "#3d8b3d"),
-    "Comment": ("comment", "#6c8080"),
+    "k": "keyword-color,#3d8b3d);font-weight:bold",
+    "ow": "keyword-color,#3d8b3d);font-weight:bold",
+    "nb": "builtin-color,#3d8b3d)",
+    "nf": "def-color,#4a78d0)",
+    "nc": "def-color,#4a78d0)",
+    "s": "string-color,#c4503c)",
+    "m": "number-color,#3d8b3d)",
+    "c": "comment-color,#6c8080);font-style:italic",
 }
-_FONTS = {"keyword": ";font-weight:bold", "comment": ";font-style:italic"}
 _ELSEWHERE = re.compile(r"https?://|mailto:", re.IGNORECASE)
 _UNFINISHED_LINK = re.compile(r"!?\[([^\[\]\n]*)(?:\]\([^()\n]*)?\Z")
 
-# MathJax would set everything between two dollar signs of an answer about money as a formula. JupyterLab's version
-# looks for the first class, the older one of exported pages for the second. It is let in to formulas alone.
+# MathJax is let in to formulas alone. JupyterLab's version looks for the first class, that of exported pages for the
+# second.
 NO_MATH = "mathjax_ignore tex2jax_ignore"
 
 SCROLLED = f'<div class="{NO_MATH}" style="overflow-x:auto;margin-top:.4em" tabindex="0">'
@@ -82,8 +75,8 @@ class Growing:
         self._done = self._drawn = ""
 
     def render(self, text: str) -> str:
-        """The text so far as HTML; it usually begins with the text of the call before."""
-        written = visible(without_unfinished_link(text))
+        """The text so far as HTML, of an unfinished link its label; it usually begins with that of before."""
+        written = visible(_UNFINISHED_LINK.sub(r"\1", text))
         if not written.startswith(self._done):
             self._done = self._drawn = ""
         tail = written[len(self._done) :]
@@ -98,44 +91,27 @@ class Growing:
 
 
 def descriptions(text: str) -> dict[str, str]:
-    """What an answer says of each file it links to: decoded href → the link's words, or those of its paragraph."""
+    """What an answer says of each file it links to: decoded href → the words of the paragraph with the link."""
     said: dict[str, str] = {}
     for block in _parser().parse(text):
-        href, label = "", ""
         for token in block.children or ():
             if token.type == "link_open":
-                href, label = unquote(str(token.attrGet("href") or "")), ""
-            elif token.type == "link_close":
-                # The name alone says less than the sentence it stands in.
-                is_name = len(label.split()) < 3  # noqa: PLR2004 as "the chart"
-                said.setdefault(href, _words(block.children or ()) if is_name else label)
-            else:
-                label += token.content
+                said.setdefault(unquote(str(token.attrGet("href"))), _words(block.children or ()))
     return said
 
 
 def tables(text: str) -> list[list[list[str]]]:
     """The tables in a Markdown text: each its rows, the header first, the cells as words."""
     found: list[list[list[str]]] = []
-    in_cell = False
-    for token in _parser().parse(text):
+    tokens = _parser().parse(text)
+    for token, inside in pairwise(tokens):
         if token.type == "table_open":
             found.append([])
         elif token.type == "tr_open":
             found[-1].append([])
-        elif token.type == "inline" and in_cell:
-            found[-1][-1].append(_words(token.children or ()))
-        in_cell = token.type in {"th_open", "td_open"}
+        elif token.type in {"th_open", "td_open"}:
+            found[-1][-1].append(_words(inside.children or ()))
     return found
-
-
-def without_unfinished_link(text: str) -> str:
-    """Text that is still being written, without the address that is half there: its label alone.
-
-    >>> without_unfinished_link("See [the table](sandbox:/mnt/da")
-    'See the table'
-    """
-    return _UNFINISHED_LINK.sub(r"\1", text)
 
 
 class _Parser(MarkdownIt):
@@ -154,8 +130,8 @@ def _parser() -> MarkdownIt:
     return parser
 
 
-# How an element becomes HTML; the signature is markdown-it's. `env` has what `render` was given, and whether each link
-# that is open may be clicked.
+# How an element becomes HTML; the signature is markdown-it's. `env` has what `render` was given, and of each open link
+# whether it may be clicked.
 
 
 def _fence(_renderer: Any, tokens: Sequence[Token], index: int, _options: Any, env: EnvType) -> str:
@@ -214,27 +190,18 @@ def _words(tokens: Sequence[Token]) -> str:
 
 
 def highlight(code: str, language: str) -> str:
-    """The code as HTML to stand in a `<pre>`; plain where the language is not one of a few well-known ones."""
-    language = language.strip().lower()
-    if language not in _LANGUAGES or len(code) > LONGEST_COLOURED:
+    """The code as HTML to stand in a `<pre>`: Python in colours, other languages plain."""
+    if language.strip().lower() not in {"python", "py"} or len(code) > LONGEST_COLOURED:
         return escaped(code)
-    from pygments.lexers import get_lexer_by_name
+    from pygments.lexers.python import PythonLexer
+    from pygments.token import STANDARD_TYPES
 
-    lexer = get_lexer_by_name(_LANGUAGES[language] or language, stripnl=False, ensurenl=False)
-    runs: list[tuple[str, str]] = []
-    for kind, text in lexer.get_tokens(visible(code)):
-        before = runs[-1][0] if runs else ""
-        # White space has no colour: left in the run before it, it saves a pair of tags.
-        style = before if text.isspace() else _style(kind)
-        runs.append((style, runs.pop()[1] + text if runs and style == before else text))
-    return "".join(f'<span style="{style}">{escaped(run)}</span>' if style else escaped(run) for style, run in runs)
+    def colour_of(token: tuple[Any, str]) -> str:
+        name = STANDARD_TYPES.get(token[0], "")
+        return _COLOURS.get(name) or _COLOURS.get(name[:1], "")
 
-
-def _style(kind: _TokenType) -> str:
-    path = ".".join(kind)
-    while path and path not in _COLOURS:
-        path = path.rpartition(".")[0]
-    if not path:
-        return ""
-    variable, colour = _COLOURS[path]
-    return f"color:var(--jp-mirror-editor-{variable}-color,{colour}){_FONTS.get(variable, '')}"
+    html = []
+    for colour, tokens in groupby(PythonLexer(stripnl=False, ensurenl=False).get_tokens(visible(code)), colour_of):
+        words = escaped("".join(text for _, text in tokens))
+        html.append(f'<span style="color:var(--jp-mirror-editor-{colour}">{words}</span>' if colour else words)
+    return "".join(html)

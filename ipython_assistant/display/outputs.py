@@ -1,10 +1,8 @@
 """What an output of ours is: representations by media type, always with `text/plain`, and its name in the metadata.
 
-The answer is here, and what was done for it: the code with its logs, and items without a view of their own.
-
 Each output is a function of the turn and its files alone, so that two runs of one recording save the same notebook;
-what may differ goes to the metadata, under the key `ipython_assistant`. The HTML takes its colours from the page and
-has inline styles only: a `<style>` block is removed from a notebook that is not trusted.
+what may differ goes to the metadata, under the key `ipython_assistant`. The HTML has inline styles only: a `<style>`
+block is removed from a notebook that is not trusted.
 """
 
 from __future__ import annotations
@@ -31,7 +29,7 @@ LONGEST_LOGS = 20_000
 LONGEST_ITEM = 4_000
 """In characters for each item without a view of its own."""
 LONGEST_TEXT = 500
-"""In characters for each text in it: it may be a picture in base64."""
+"""In characters for each text in it, which may be a picture in base64."""
 
 # An id or a time says nothing to a reader, and would make two runs of one question differ.
 # The picture of an image generation has an output of its own.
@@ -59,10 +57,7 @@ def answer(text: str, hrefs: Mapping[str, str]) -> Bundle:
 
 
 def live(text: str, activity: str, growing: Growing | None = None) -> Bundle:
-    """The answer as far as it is written, and one line that says what is going on; `growing` drew it before.
-
-    Short, since there are many updates: its plain text is that line alone, or the text if there is no line.
-    """
+    """The answer so far, drawn by `growing` before, and a line that says what goes on; as plain text one of the two."""
     html = (growing or Growing()).render(text) if text else ""
     status = one_line(f"{activity[:1].upper()}{activity[1:]} …") if activity else ""
     line = f'<p style="margin:.5em 0 0;{QUIET}">{escaped(status)}</p>' if status else ""
@@ -102,13 +97,17 @@ def work(calls: Sequence[CodeCall]) -> Bundle:
 
 
 def other_items(items: Iterable[OtherItem]) -> Bundle | None:
-    """The output items that have no view of their own, folded, each as what it is called and what it holds.
-
-    Reasoning is shown where it holds a summary. Ids and what only the service can read are left out, long texts in it
-    are cut, and what is left of an item is cut too. None where nothing is to be shown.
-    """
-    named = ((one_line(item.type) or "item", _item_body(item)) for item in items if item.type not in _NO_ITEMS)
-    shown = [(kind, body) for kind, body in named if body]
+    """The output items without a view of their own, folded, long texts cut; of reasoning the summary; None for none."""
+    shown = []
+    for item in items:
+        if item.type == "reasoning":
+            body = "\n\n".join(text_of(part.get("text")) for part in objects_in(item.raw.get("summary"))).strip()
+        else:
+            kept = {key: value for key, value in item.raw.items() if key not in _NOT_SHOWN and value is not None}
+            short = {key: _cut(value, LONGEST_TEXT) if isinstance(value, str) else value for key, value in kept.items()}
+            body = json.dumps(short, ensure_ascii=False, indent=2)
+        if body and item.type not in _NO_ITEMS:
+            shown.append((one_line(item.type) or "item", _cut(body, LONGEST_ITEM)))
     if not shown:
         return None
     # `web_search_call` is a web search.
@@ -133,18 +132,3 @@ def _trouble(call: CodeCall) -> str:
 
 def _cut(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[:longest]}… {len(text) - longest:,} more characters"
-
-
-def _item_body(item: OtherItem) -> str:
-    if item.type != "reasoning":
-        return _cut(json.dumps(_shortened(item.raw), ensure_ascii=False, indent=2), LONGEST_ITEM)
-    texts = (text_of(part.get("text")) for part in objects_in(item.raw.get("summary")))
-    return _cut("\n\n".join(texts).strip(), LONGEST_ITEM)
-
-
-def _shortened(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _shortened(part) for key, part in value.items() if key not in _NOT_SHOWN and part is not None}
-    if isinstance(value, list):
-        return [_shortened(part) for part in value]
-    return _cut(value, LONGEST_TEXT) if isinstance(value, str) else value

@@ -1,32 +1,32 @@
-"""A saved file → what is shown of it: the picture, the head of a table, the beginning of a text; and the list of all.
+"""A saved file → what is shown of it: the picture or chart, the head of a table, the beginning of a text; and the list.
 
-The links of the list are relative to the notebook and need neither kernel nor extension.
+A specification of a chart is data: `NAME.vl.json` (https://vega.github.io/vega-lite/) or `NAME.plotly.json`
+(https://plotly.com/python/reference/). But the libraries that draw it load what it names, so one that names anything
+outside itself is refused. A chart's HTML page is never shown: it would run with the user's rights.
 """
 
 from __future__ import annotations
 
 import base64
+import json
 import re
-from decimal import Decimal
-from typing import TYPE_CHECKING, Literal
+import textwrap
+from typing import TYPE_CHECKING, Any, Literal
 
 from ipython_assistant.core.wording import counted, size_in_words
-from ipython_assistant.display.charts import chart_type
 from ipython_assistant.display.escaping import escaped, one_line, visible
-from ipython_assistant.display.grid import FileLink, aligned, cell_text, frame_html, head_rows, link_html, list_html
+from ipython_assistant.display.grid import FileLink, aligned, frame_html, head_rows, link_html, list_html
 from ipython_assistant.display.markdown import CODE_STYLE, NO_MATH, highlight
 from ipython_assistant.display.outputs import KEY, QUIET, Bundle, html_bundle, indented, remark_html
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ipython_assistant.core.artifacts import Artifact, FailedArtifact, TableHead
     from ipython_assistant.display.grid import Cell
 
 LONGEST_DESCRIPTION = 120
 """In characters, of what a picture shows."""
-LARGEST_SVG = 1_000_000
-"""In bytes; a larger one is linked, since it has no thumbnail."""
 MOST_ROWS = 500
 """Of so many files the list has a line; the others are counted."""
 ENOUGH_ROWS = 5
@@ -37,15 +37,8 @@ OUTSIDE = (
 )
 Shown = Literal["whole", "smaller", "not"]
 
-_NUMBER = re.compile(r"[-+]?\d{1,30}(?:\.\d{1,30})?")
 _SVG = "image/svg+xml"
-_SIGNATURES = {
-    "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
-    "image/jpeg": re.compile(rb"\xff\xd8\xff"),
-    "image/gif": re.compile(rb"GIF8[79]a"),
-    "image/webp": re.compile(rb"RIFF....WEBP", re.DOTALL),
-    _SVG: re.compile(rb"(?=.*<svg\b)(?!.*<!ENTITY)", re.DOTALL),  # entities could become gigabytes in the page
-}
+_IS_SVG = re.compile(rb"(?=.*<svg\b)(?!.*<!ENTITY)", re.DOTALL)  # entities could become gigabytes in the page
 _OFFICE = "application/vnd.openxmlformats-officedocument."
 _KINDS = {
     "application/json": "JSON",
@@ -64,24 +57,35 @@ _KINDS = {
     "text/tab-separated-values": "TSV table",
     "text/x-python": "Python code",
 }
+CHARTS = {
+    # JupyterLab 4.6 draws version 5, and so do the others; a version 6 specification is nearly always one of 5 too.
+    ".vl.json": "application/vnd.vegalite.v5+json",
+    ".plotly.json": "application/vnd.plotly.v1+json",
+}
+LARGEST_CHART = 1_000_000
+"""In bytes: it is stored in the notebook as it is."""
+DEEPEST_CHART = 50
+"""Of objects in objects."""
+
+_ADDRESS = re.compile(
+    r"\s*(?:[a-z][a-z0-9+.-]*:)?//|\s*(?:data|javascript|file|blob):|.*<\s*(?:a|img)\b", re.IGNORECASE
+)
+# Keys and marks that load or link, also where an expression puts their address together.
+_LOADING = frozenset({"url", "href", "image", "images", "source", "loader", "topojson", "bdataurl", "topojsonurl"})
+# Kinds of Plotly charts that load tiles or the outlines of countries from the web.
+_MAPS = re.compile(r"choropleth\w*|\w*mapbox|scattergeo|scattermap|densitymap", re.IGNORECASE)
 
 
 def picture(artifact: Artifact, content: bytes, media_type: str = "", description: str = "") -> Bundle | None:
-    """The picture itself; None where a notebook cannot show it.
+    """The picture or, with another `media_type`, its thumbnail; None for an SVG that is none.
 
-    An SVG becomes an `<img>`, in which a browser runs nothing and loads nothing
-    (https://www.w3.org/TR/SVG2/conform.html#secure-static-mode); by its own media type some front ends would put it
-    into the page. `content` is the file's or, with another `media_type`, its thumbnail's; `description` says what the
-    picture shows, for those who cannot see it.
+    An SVG becomes an `<img>`, which runs and loads nothing: https://www.w3.org/TR/SVG2/conform.html#secure-static-mode
     """
     media_type = media_type or artifact.media_type
-    signature = _SIGNATURES.get(media_type)
-    if signature is None or not signature.match(content) or (media_type == _SVG and len(content) > LARGEST_SVG):
+    if media_type == _SVG and not _IS_SVG.match(content):
         return None
     shown, name = base64.b64encode(content).decode("ascii"), one_line(artifact.name)
-    words = visible(" ".join(description.split()))
-    if len(words) > LONGEST_DESCRIPTION:
-        words = f"{words[:LONGEST_DESCRIPTION].rpartition(' ')[0]} …"
+    words = textwrap.shorten(visible(description), LONGEST_DESCRIPTION, placeholder=" …")
     alt = words if words.startswith(name) else f"{name}: {words}" if words else name
     about = {"output": "picture", "name": name, "size": len(content)}
     if media_type == _SVG:
@@ -92,10 +96,7 @@ def picture(artifact: Artifact, content: bytes, media_type: str = "", descriptio
 
 
 def caption(artifact: Artifact, shown: Shown) -> Bundle:
-    """The line at a picture: its name, and a link to the whole where that is not what is shown.
-
-    It names no reason why a picture is not shown: that depends on the version of the library that read it.
-    """
+    """The line at a picture: its name, and a link to the whole where that is not what is shown."""
     name, too = one_line(artifact.name), " is not shown here; it is too large, damaged, or more than a picture: "
     words = {"whole": "", "smaller": " is shown smaller than it is: ", "not": too}[shown]
     link = link_html(FileLink("download the whole picture", artifact.name, artifact.href)) if words else ""
@@ -120,40 +121,36 @@ def table_size(head: TableHead) -> str:
 
 
 def is_head(shown: Sequence[Sequence[str]], head: TableHead) -> bool:
-    """Whether a table in the answer (its header, then its rows) shows enough of the file that its head is not needed.
-
-    Numbers may be rounded, and there may be an index in front.
-    """
-    columns = [column.strip() for column in head.columns]
-    header = [cell.strip() for cell in shown[0]] if shown else []
-    skip = 1 if header[1:] == columns else 0
-    if header[skip:] != columns or len(shown) <= min(ENOUGH_ROWS, len(head.rows)):
+    """Whether a table in the answer, its header first, shows so much of the file that its head is not needed."""
+    columns, header = [column.strip() for column in head.columns], [cell.strip() for cell in [*shown, []][0]]
+    if columns not in (header, header[1:]) or len(shown) <= min(ENOUGH_ROWS, len(head.rows)):
         return False
+    skip = len(header) - len(columns)  # an index
     return all(
         _is_same(written.strip(), (cell or "").strip())
         for line, row in zip(shown[1:], head.rows, strict=False)
-        for written, cell in zip(line[skip:], (*row, *[None] * len(columns)), strict=False)
+        for written, cell in zip(line[skip:], row, strict=False)
     )
 
 
 def _is_same(written: str, cell: str) -> bool:
-    number = written.replace(",", "")
-    if _NUMBER.fullmatch(number) and _NUMBER.fullmatch(cell):
-        return round(Decimal(cell), len(number.partition(".")[2])) == Decimal(number)
-    return written == cell or (not cell and written.lower() in {"nan", "-", "–", "none", "<na>"})
+    """Whether it is the same cell, perhaps rounded; an empty one is written in many ways."""
+    try:
+        return round(float(cell), len(written.partition(".")[2])) == float(written.replace(",", ""))
+    except ValueError:
+        return written == cell or not cell
 
 
 def source(artifact: Artifact, text: str, *, whole: bool) -> Bundle:
     """The beginning of a text file as it is written, never as what it would look like; `whole` where that is all."""
-    name = one_line(artifact.name)
-    kind = _KINDS.get(artifact.media_type, "text")
+    name, kind = one_line(artifact.name), _KINDS.get(artifact.media_type, "text")
     about = f"{kind}, {size_in_words(artifact.size)}" + ("" if whole else ", its beginning")
     code = highlight(text, artifact.name.rpartition(".")[2])
     html = (
-        f'<div class="{NO_MATH}"><p style="margin:0"><b>{escaped(name)}</b> — {about}</p>'
-        f'<pre style="{CODE_STYLE}"><code>{code}</code></pre></div>'
+        f'<p style="margin:0"><b>{escaped(name)}</b> — {about}</p><pre style="{CODE_STYLE}"><code>{code}</code></pre>'
     )
-    return html_bundle("source", html, f"{name} — {about}\n\n{indented(visible(text))}")
+    plain = f"{name} — {about}\n\n{indented(visible(text))}"
+    return html_bundle("source", f'<div class="{NO_MATH}">{html}</div>', plain)
 
 
 def card(
@@ -171,9 +168,9 @@ def card(
     folders = {artifact.href.rpartition("/")[0] for artifact in artifacts}
     html = list_html((), [row if len(folders) > 1 else row[:-1] for row in rows]) if rows else ""
     if len(folders) == 1:
-        place = "".join(f"in {one_line(folder, 160)}/" if folder else "beside the notebook" for folder in folders)
+        place = f"in {one_line(folder, 160)}/" if (folder := folders.pop()) else "beside the notebook"
         html += f'<p style="margin:.2em 0 0;{QUIET}">Saved {escaped(place)}</p>'
-    lines = aligned([tuple(map(cell_text, row)) for row in rows])
+    lines = aligned(rows)
     for missing in failed:
         name, why = one_line(missing.name), one_line(missing.reason, 1000)
         html += f'<p style="margin:.4em 0 0">{escaped(name)} <b>not saved:</b> {escaped(why)}</p>'
@@ -189,10 +186,63 @@ def card(
 def _card_row(artifact: Artifact, detail: str) -> tuple[Cell, ...]:
     kind = "interactive chart" if chart_type(artifact.name) else _KINDS.get(artifact.media_type, "file")
     renamed = artifact.own_name not in {artifact.name, ""} and artifact.found != "figure"
-    remark = f"({one_line(artifact.own_name)} in the answer)" if renamed else ""
+    called = f" ({one_line(artifact.own_name)} in the answer)" if renamed else ""
     return (
-        FileLink(one_line(artifact.name), artifact.name, artifact.href, remark),
+        FileLink(one_line(artifact.name) + called, artifact.name, artifact.href),
         f"{kind}, {one_line(detail)}" if detail else kind,
         size_in_words(artifact.size),
         one_line(artifact.href, 160),
     )
+
+
+class ChartError(ValueError):
+    """A specification that is not shown; the message says why, to follow "is not shown: "."""
+
+
+def chart_type(name: str) -> str | None:
+    """The media type under which a file of this name is drawn; None where its name is not that of a chart."""
+    return next((media_type for ending, media_type in CHARTS.items() if name.lower().endswith(ending)), None)
+
+
+def stem(name: str) -> str:
+    """The name without what makes it a specification or a picture: `by_year.vl.json` and `by_year.png` go together."""
+    ending = next((ending for ending in CHARTS if name.lower().endswith(ending)), "")
+    return name[: -len(ending)] if ending else name.rpartition(".")[0]
+
+
+def read_chart(name: str, content: bytes) -> dict[str, Any]:
+    """The specification in a file, as it goes into an output. Raises `ChartError` where it is not to be drawn."""
+    if len(content) > LARGEST_CHART:
+        raise ChartError("its specification is over 1 MB.")
+    try:
+        spec = json.loads(content)
+    except (ValueError, RecursionError):
+        raise ChartError("it is not JSON.") from None
+    if not isinstance(spec, dict):
+        raise ChartError("it is no specification of a chart.")
+    plotly = chart_type(name) == CHARTS[".plotly.json"]
+    # What configures the library that draws, and not the chart: it can name addresses too.
+    kept = {key: part for key, part in spec.items() if key not in {"$schema", "usermeta", "config" if plotly else ""}}
+    if plotly and not isinstance(spec.get("data"), list):
+        raise ChartError("it has no list of data, as a Plotly figure has.")
+    for key, value in _parts(kept):
+        text = value if isinstance(value, str) else ""
+        loads = key if key.lower() in _LOADING else text if text.lower() in _LOADING or _ADDRESS.match(text) else ""
+        if plotly and key == "type" and _MAPS.fullmatch(text):
+            loads = text
+        if loads:
+            raise ChartError(f"it uses “{one_line(loads)}”, which loads something or links somewhere.")
+    return kept if plotly else {"$schema": "https://vega.github.io/schema/vega-lite/v5.json", **kept}
+
+
+def _parts(spec: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Every value with its key (empty in a list), however deep."""
+    parts: list[tuple[str, Any, int]] = [("", spec, 0)]
+    for key, value, depth in parts:  # it grows while it is read
+        if depth > DEEPEST_CHART:
+            raise ChartError("its specification is too large.")
+        yield key, value
+        if isinstance(value, dict):
+            parts += [(name, part, depth + 1) for name, part in value.items()]
+        elif isinstance(value, list):
+            parts += [("", part, depth + 1) for part in value]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SMALL_BYTES = 300_000
-"""A picture up to this size is shown as it is; an SVG, which has no thumbnail, up to ten times it."""
+"""A picture up to this size is shown as it is; an SVG, which has no thumbnail, up to three times it."""
 MOST_LINES = 12
 LONGEST_LINE = 200
 # Longest side in pixels and JPEG quality; the first with which the thumbnail fits.
@@ -55,7 +55,7 @@ def read_picture(path: Path, media_type: str) -> Preview | None:
     """The picture or its thumbnail; None where it cannot be shown. Raises `OSError` where it cannot be read at all."""
     size = path.stat().st_size
     if media_type == "image/svg+xml":
-        return Preview(path.read_bytes(), media_type, whole=True) if size <= 10 * SMALL_BYTES else None
+        return Preview(path.read_bytes(), media_type, whole=True) if size <= 3 * SMALL_BYTES else None
     if media_type not in _FORMATS:
         return None
     from PIL import Image, ImageOps, UnidentifiedImageError

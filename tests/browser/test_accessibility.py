@@ -54,7 +54,7 @@ def test_axe_finds_nothing_in_what_we_show(shown, axe, theme):
 
 def test_a_table_is_sorted_and_paged_with_the_keyboard(lab, open_in_lab, axe):
     rows = "".join(f"place {number},{number * 7 % 1001}\\n" for number in range(1_001))
-    show = "publish(view(download_row([table], Path.cwd(), read_rows=rows_to_browse), FrontEnd()))"
+    show = "publish(view(DownloadRow([table], Path.cwd(), read_rows=rows_to_browse), FrontEnd()))"
     cells = [
         SETUP,
         f'table = write("cases.csv", b"place,cases\\nnowhere,\\n{rows}")',

@@ -25,7 +25,7 @@ from ipython_assistant.core.naming import media_type
 from ipython_assistant.core.turn import CodeCall
 from ipython_assistant.display import outputs, previews
 from ipython_assistant.display.previews import card
-from ipython_assistant.display.buttons import download_row, view
+from ipython_assistant.display.buttons import DownloadRow, view
 from ipython_assistant.display.live import FrontEnd, LiveOutput, front_end, publish
 from ipython_assistant.workspace.tables import read_head
 
@@ -58,7 +58,7 @@ publish(outputs.answer(text, hrefs(files)))
 publish(previews.picture(picture, picture.path.read_bytes()))
 publish(previews.table(table, read_head(table.path, "text/csv")))
 publish(card(files))
-publish(view(download_row(files, Path.cwd()), FrontEnd()))
+publish(view(DownloadRow(files, Path.cwd()), FrontEnd()))
 """
 NOTE_TEXTS = """
 element => {
@@ -182,7 +182,7 @@ def test_a_kernel_that_does_not_answer_is_said_and_an_answer_that_comes_late_cou
 
 
 def test_without_the_servers_route_a_button_fetches_from_the_kernel(lab, open_in_lab):
-    show = "publish(view(download_row(files, Path.cwd(), environ={}), FrontEnd()))"
+    show = "publish(view(DownloadRow(files, Path.cwd(), environ={}), FrontEnd()))"
     notebook = open_in_lab(lab.write_notebook("kernel route/shown.ipynb", [SETUP + FILES + show]))
     notebook.run_all()
     on_disk = saved(notebook)
