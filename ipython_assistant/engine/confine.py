@@ -108,11 +108,6 @@ def landlock_abi() -> int:
     return max(0, int(_libc().syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), 1)))
 
 
-def filterable() -> bool:
-    """Whether the system-call filter knows this machine."""
-    return sys.platform.startswith("linux") and platform.machine() in _MACHINES
-
-
 def main(arguments: Sequence[str]) -> None:
     """Confine this process and become the command.
 

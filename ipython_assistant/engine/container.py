@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 from ipython_assistant.engine.api import MAX_MINUTES, MEMORY_TIERS, ApiError, container_expired, shortened
 from ipython_assistant.engine.container_folder import ContainerFolder, remove_tree
 from ipython_assistant.engine.kernel import Kernel, KernelLauncher
-from ipython_assistant.engine.kernel_output import CodeRun
 from ipython_assistant.engine.limit_monitor import most_memory
 from ipython_assistant.engine.sandbox import ContainerPaths
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ipython_assistant.engine.api import IdMint
+    from ipython_assistant.engine.kernel_output import CodeRun
     from ipython_assistant.engine.limit_monitor import ContainerLimits
     from ipython_assistant.engine.sandbox import Sandbox
 
@@ -31,11 +31,6 @@ RESERVE_AFTER_S: Final = 5.0
 """When the process for the next container is started, after one was taken: the new one's own work comes first."""
 
 FORGOTTEN: Final = "[A new Python process: variables from before are gone, files are kept.]\n"
-DIED: Final = (
-    "The Python process ended while it ran this code. Variables are gone, files are kept; "
-    "the next code runs in a new process.\n"
-)
-STOPPED: Final = "The code was stopped: {reason}, which is the limit here. Variables are {variables}, files are kept.\n"
 
 _log = logging.getLogger(__name__)
 
@@ -81,24 +76,16 @@ class KernelContainer:
         Cancelling interrupts the code.
         """
         kernel = await self._living_kernel()
-        shown: list[str | bytes] = [FORGOTTEN] if self._forgotten else []
+        said = (FORGOTTEN,) if self._forgotten else ()
         self._forgotten, self._has_run = False, True
         await self.folder.scan()  # what came since the last run is not this one's
         before = {file.id for file in self.folder.made()}
-        execution = await kernel.run(code)
+        run = await kernel.run(code)
         self.touch()
-        shown += execution.shown
-        failure = execution.failure
-        if failure is not None:
-            self._has_run = not failure.died
-            if failure.stopped:
-                variables = "gone" if failure.died else "kept"
-                shown.append(STOPPED.format(reason=failure.message, variables=variables))
-            elif failure.died:
-                shown.append(DIED)
+        self._has_run = not run.died
         await self.folder.scan()
         made = [file for file in self.folder.made() if file.id not in before]
-        return CodeRun(tuple(shown), failure, tuple(sorted(made, key=lambda file: file.name)))
+        return replace(run, shown=(*said, *run.shown), files=tuple(sorted(made, key=lambda file: file.name)))
 
     async def probe(self, code: str) -> str:
         """Run code that leaves no names behind and return what it printed. Raises KernelError if that fails."""

@@ -23,7 +23,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from ipython_assistant.engine.container_folder import remove_tree
-from ipython_assistant.engine.kernel_output import CodeFailure, CodeRun, KernelOutput
+from ipython_assistant.engine.kernel_output import CodeRun, KernelOutput
 from ipython_assistant.engine.limit_monitor import INTERRUPT_GRACE_S, LimitMonitor
 from ipython_assistant.engine.sandbox import inherited
 
@@ -84,7 +84,11 @@ WAIT_S: Final = 0.25
 
 _UNREADABLE: Final = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 """What jupyter_client raises for a message that is not one, or that is signed wrongly."""
-_DIED: Final = CodeFailure("KernelDied", "the Python process ended while it ran this code", died=True)
+_DIED: Final = (
+    "The Python process ended while it ran this code. Variables are gone, files are kept; "
+    "the next code runs in a new process.\n"
+)
+_STOPPED: Final = "The code was stopped: {}, which is the limit here. Variables are {}, files are kept.\n"
 
 
 class KernelError(RuntimeError):
@@ -192,10 +196,10 @@ class Kernel:
 
     async def probe(self, code: str) -> str:
         """Run code that leaves no names behind, and return what it printed; raises KernelError if it fails."""
-        execution = await self._in_turn(f"exec(compile({code!r}, '<probe>', 'exec'), {{**globals()}})", silent=True)
-        if execution.failure is not None:
-            raise KernelError(str(execution.failure))
-        return "".join(part for part in execution.shown if isinstance(part, str))
+        run = await self._in_turn(f"exec(compile({code!r}, '<probe>', 'exec'), {{**globals()}})", silent=True)
+        if run.error:
+            raise KernelError(run.error)
+        return run.outcome.logs
 
     async def stop(self) -> None:
         """End the process with all its children, at once, and wait until they are gone; may be called again."""
@@ -217,6 +221,8 @@ class Kernel:
         async with launcher.gate:
             self._jupyter = manager = launcher.manager()
             pid = await launcher.start(manager)
+            watched = (pid, launcher.paths.directory, launcher.limits)
+            self._monitor = LimitMonitor(*watched, interrupt=self._interrupt, kill=self._kill)
             self._client = client = manager.client()
             client.start_channels(stdin=False, hb=False, control=False)
             try:
@@ -226,8 +232,6 @@ class Kernel:
             except KernelError as error:
                 log = launcher.visible.outward(launcher.paths.log.read_text(errors="replace")[-2000:])
                 raise KernelError(f"The Python process could not be started: {error}\n{log}".strip()) from None
-            watched = (pid, launcher.paths.directory, launcher.limits)
-            self._monitor = LimitMonitor(*watched, interrupt=self._interrupt, kill=self._kill)
 
     async def _warm_up_for_charts(self) -> None:
         """Load what charts need if no code comes first: code that draws none would wait for it."""
@@ -263,29 +267,27 @@ class Kernel:
 
     async def _execute(self, code: str, *, silent: bool) -> CodeRun:
         client, monitor, visible = self._client, self._monitor, self._launcher.visible
-        if client is None or self._ended:  # stopped, as when its container is deleted, before it took the code up
-            return CodeRun((), _DIED)
-        if monitor is not None:
-            monitor.begin_run()
+        if client is None or monitor is None or self._ended:  # its container was deleted before it took the code up
+            return CodeRun((_DIED,), "KernelDied", died=True)
+        monitor.begin_run()
         request_id = client.execute(visible.inward(code), silent=silent, store_history=not silent, allow_stdin=False)
-        output = KernelOutput(visible, begins_with="status" if silent else "execute_input")
+        output, died = KernelOutput(visible, begins_with="status" if silent else "execute_input"), False
         try:
             async for kind, content in self._published(client, request_id):
                 output.take(kind, content)
-            failure = output.failure
         except asyncio.CancelledError:
-            if monitor is not None:  # not while it starts: then it is ended at once
+            if self._started.done():  # not while it starts: then it is ended at once
                 await self._silence(client, request_id, output)
             raise
         except KernelError:
+            output.error, died = "KernelDied: the Python process ended while it ran this code", True
             await self._kill()  # what it has left running
-            failure = _DIED
         finally:
-            if monitor is not None:
-                monitor.end_run(alive=not self._ended)
-        if failure is not None and monitor is not None and monitor.passed:
-            failure = CodeFailure("Stopped", monitor.passed, died=failure.died, stopped=True)
-        return CodeRun(output.parts(), failure)
+            monitor.end_run(alive=not self._ended)
+        if monitor.passed and output.error:
+            stopped = _STOPPED.format(monitor.passed, "gone" if died else "kept")
+            return CodeRun((*output.parts(), stopped), f"Stopped: {monitor.passed}", died)
+        return CodeRun((*output.parts(), _DIED) if died else output.parts(), output.error, died)
 
     async def _published(self, client: AsyncKernelClient, request_id: str) -> AsyncIterator[tuple[object, object]]:
         """Kind and content of what is published about a request, until the kernel is idle again.

@@ -37,27 +37,16 @@ _CELL_FILE: Final = re.compile(r"\(\d+\.py, (line \d+)\)$")
 
 
 @dataclass(frozen=True, slots=True)
-class CodeFailure:
-    """How code stopped early: an exception, the end of the process itself (`died`), or a limit that it passed."""
-
-    name: str
-    message: str
-    died: bool = False
-    stopped: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.message}" if self.message else self.name
-
-
-@dataclass(frozen=True, slots=True)
 class CodeRun:
-    """What code did: what it showed, in order; how it failed, if it did; which files it made or changed, by name.
+    """What code did: what it showed, in order; the error that it ended with; which files it made or changed, by name.
 
-    Text that was printed is a string, with a traceback last; a figure is the bytes of a PNG.
+    Text that was printed is a string, with a traceback last; a figure is the bytes of a PNG. Code may have `died` with
+    its process.
     """
 
     shown: tuple[str | bytes, ...]
-    failure: CodeFailure | None = None
+    error: str = ""
+    died: bool = False
     files: tuple[FileVersion, ...] = ()
 
     @property
@@ -65,8 +54,7 @@ class CodeRun:
         """The same as a model is told it."""
         logs = "".join(part for part in self.shown if isinstance(part, str))
         figures = sum(isinstance(part, bytes) for part in self.shown)
-        error = None if self.failure is None else str(self.failure)
-        return RunOutcome(logs, error, figures, tuple(file.name for file in self.files))
+        return RunOutcome(logs, self.error or None, figures, tuple(file.name for file in self.files))
 
 
 class KernelOutput:
@@ -75,7 +63,7 @@ class KernelOutput:
     def __init__(self, visible: VisiblePaths, *, begins_with: str = "execute_input") -> None:
         self.begins_with = begins_with
         self.begun = False
-        self.failure: CodeFailure | None = None
+        self.error = ""
         self._visible = visible
         self._parts: list[str | bytes] = []
         self._text: list[str] = []
@@ -106,12 +94,13 @@ class KernelOutput:
         return tuple(self._parts)
 
     def _fail(self, fields: Mapping[str, object]) -> None:
-        name = _plain(str(fields.get("ename") or "Error"))[:MAX_MESSAGE]
-        message = _CELL_FILE.sub(r"(\1)", _plain(str(fields.get("evalue") or ""))[:MAX_MESSAGE])
-        self.failure = CodeFailure(name, self._visible.outward(message))
+        name, message = (_plain(str(fields.get(key) or ""))[:MAX_MESSAGE] for key in ("ename", "evalue"))
+        message = self._visible.outward(_CELL_FILE.sub(r"(\1)", message))
+        self.error = f"{name}: {message}" if message else name or "Error"
         blocks = fields.get("traceback")
-        traceback = readable_traceback(map(str, blocks if isinstance(blocks, list) else []), own=self._visible.work)
-        self._write(f"{traceback or self.failure}\n", on_new_line=True)
+        listed = [block for block in blocks if isinstance(block, str)] if isinstance(blocks, list) else []
+        traceback = readable_traceback(listed, own=self._visible.work)
+        self._write(f"{traceback or self.error}\n", on_new_line=True)
 
     def _display(self, encoded: object, text: object) -> None:
         """A picture if there is one, else its text."""

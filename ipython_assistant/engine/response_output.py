@@ -93,7 +93,7 @@ class ResponseOutput:
 
     def ran(self, outcome: CodeRun) -> list[Event]:
         """The end of a code call."""
-        self._change({"status": "failed" if outcome.failure else "completed"})
+        self._change({"status": "failed" if outcome.error else "completed"})
         if self._include_outputs:
             outputs = [
                 {"type": "logs", "logs": part}

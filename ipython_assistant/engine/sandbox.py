@@ -183,7 +183,12 @@ def strongest(
         tried = []
     for kind in tried:
         sandbox = Sandbox(kind, "; ".join(reasons), confine.landlock_abi() if kind == "landlock" else 0)
-        reason = _unavailable(sandbox) or attempt(sandbox, directory / kind, limits=limits)
+        if kind == "bubblewrap" and shutil.which("bwrap") is None:
+            reason: str | None = "bwrap is not installed"
+        elif kind == "landlock" and not sandbox.landlock:
+            reason = "the system does not offer it"
+        else:
+            reason = attempt(sandbox, directory / kind, limits=limits)
         if reason is None:
             return sandbox
         reasons.append(f"{kind}: {reason}")
@@ -204,18 +209,12 @@ def attempt(sandbox: Sandbox, directory: Path, *, limits: ContainerLimits | None
     secret.write_text("secret")
     with socket.create_server(("127.0.0.1", 0)) as server:
         task = json.dumps([str(secret), server.getsockname()[1], os.getpid()])
-        command = sandbox.command(
-            [sys.executable, "-P", "-c", _PROBE, task], paths=paths, sockets=sockets, limits=allowed
-        )
-        # The end of the sandbox is the end of its group.
-        of_its_own: Any = {
-            "cwd": paths.work,
-            "start_new_session": True,
-            "timeout": PROBE_TIMEOUT_S,
-            "env": inherited(os.environ),
-        }
+        probe = [sys.executable, "-P", "-c", _PROBE, task]
+        command = sandbox.command(probe, paths=paths, sockets=sockets, limits=allowed)
+        # The end of the sandbox is the end of its session.
+        given: Any = {"cwd": paths.work, "env": inherited(os.environ), "start_new_session": True}
         try:
-            ran = subprocess.run(command, capture_output=True, text=True, check=False, **of_its_own)
+            ran = subprocess.run(command, **given, capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
             return str(error)
     try:
@@ -251,16 +250,6 @@ def readable_paths() -> tuple[str, ...]:
     wanted = [Path(path) for path in _SYSTEM] + fonts + [path for path in python if path.is_absolute()]
     there = dict.fromkeys(path for path in wanted if path.exists() and not home.is_relative_to(path))
     return tuple(str(path) for path in there if there.keys().isdisjoint(path.parents))
-
-
-def _unavailable(sandbox: Sandbox) -> str | None:
-    if not confine.filterable():
-        return "this machine is neither x86_64 nor aarch64"
-    if sandbox.kind == "bubblewrap" and shutil.which("bwrap") is None:
-        return "bwrap is not installed"
-    if sandbox.kind == "landlock" and not sandbox.landlock:
-        return "the system does not offer it"
-    return None
 
 
 def _bubblewrap(paths: ContainerPaths, sockets: Path) -> list[str]:

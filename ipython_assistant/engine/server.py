@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Final
 from ipython_assistant.core.providers import BASIC
 from ipython_assistant.engine.api import IdMint
 from ipython_assistant.engine.container_folder import UploadStore, removal, remove_tree
-from ipython_assistant.engine.limit_monitor import GIB, ContainerLimits, default_limits
+from ipython_assistant.engine.limit_monitor import ContainerLimits, default_limits
 from ipython_assistant.engine.models import SILENCE_S, ModelFailed
 from ipython_assistant.engine.sandbox import SANDBOX_KINDS, SandboxKind, strongest
 
@@ -91,9 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         token = os.environ.get(TOKEN, "") if given.token_file is None else given.token_file.read_text().strip()
         sandboxes = SANDBOX_KINDS if given.sandbox == "auto" else (given.sandbox,)
-        limits = replace(default_limits(), memory_bytes=given.memory, disk_bytes=given.disk)
-        options = EngineOptions(given.port, token, sandboxes, limits)
-        asyncio.run(_serve(given, options))
+        asyncio.run(_serve(given, EngineOptions(given.port, token, sandboxes)))
     except (ValueError, ModelFailed, OSError) as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
     return 0
@@ -116,21 +114,8 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     add("--silence", type=float, default=SILENCE_S, metavar="S", help="seconds without a byte (default: %(default)g)")
     add("--any-model", action="store_true", help="answer for any model that a request names, whether offered or not")
-    add = parser.add_argument_group("what code may do").add_argument
-    kinds, usual = ["auto", *SANDBOX_KINDS], default_limits()
-    add("--sandbox", choices=kinds, default="auto", help="how code is confined (default: best)")
-    add("--memory", type=_size, default=usual.memory_bytes, metavar="SIZE", help="of one container, such as 4g")
-    add("--disk", type=_size, default=usual.disk_bytes, metavar="SIZE", help="of one container, such as 8g")
+    add("--sandbox", choices=["auto", *SANDBOX_KINDS], default="auto", help="how code is confined (default: best)")
     return parser
-
-
-def _size(text: str) -> int:
-    """Bytes: a number, with `m` or `g` behind it."""
-    units = {"m": 1 << 20, "g": GIB}
-    number, unit = (text[:-1], units[text[-1].lower()]) if text[-1:].lower() in units else (text, 1)
-    if not number.replace(".", "", 1).isdigit() or float(number) <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size: write it as 512m or 4g")
-    return int(float(number) * unit)
 
 
 async def _serve(given: argparse.Namespace, options: EngineOptions) -> None:
@@ -244,14 +229,8 @@ def _private_directory() -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="ipa-engine-", dir=parent)).resolve()
     with contextlib.ExitStack() as stack:
         if os.name == "posix":
-            null = subprocess.DEVNULL
-            remover = subprocess.Popen(
-                removal(directory, first=_AWAIT_END),
-                stdin=subprocess.PIPE,
-                stdout=null,
-                stderr=null,
-                start_new_session=True,
-            )
+            command, null = removal(directory, first=_AWAIT_END), subprocess.DEVNULL
+            remover = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=null, stderr=null, start_new_session=True)
             stack.callback(remover.communicate)
         stack.callback(remove_tree, directory)
         yield directory
@@ -266,10 +245,10 @@ async def _retire(containers: ContainerPool) -> None:
 
 def _welcome(engine: EngineAddress) -> str:
     """How to use an engine, for the person who started it."""
-    confined = f"by {engine.sandbox}" if engine.sandbox != "none" else "by nothing: it can do what you can"
+    confined = f"confined by {engine.sandbox}" if engine.sandbox != "none" else "not confined: it can do what you can"
     reason = f" ({engine.reason})" if engine.reason else ""
     return (
-        f"Models: {', '.join(engine.models)}. Code is confined {confined}{reason}.\n"
+        f"Models: {', '.join(engine.models)}. Code is {confined}{reason}.\n"
         "For a notebook that is to use this engine:\n"
         f"  export OPENAI_BASE_URL={engine.url}\n"
         f"  export OPENAI_API_KEY={engine.token or '<your token>'}\n"

@@ -383,7 +383,7 @@ def test_a_container_names_its_enforced_limits_and_may_have_more_memory(confined
 
 @pytest.mark.parametrize("abi", [1, 3])
 def test_older_versions_of_landlock_hold_too(tmp_path, abi):
-    if confine.landlock_abi() < abi or not confine.filterable():
+    if confine.landlock_abi() < abi:
         pytest.skip("this system has no Landlock of this version")
     assert attempt(Sandbox("landlock", landlock=abi), tmp_path / "tried") is None
 
