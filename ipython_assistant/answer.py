@@ -264,7 +264,7 @@ def rows_to_browse(artifact: Artifact) -> dict[str, Any]:
     head, reason = _head_of(artifact, MOST_BROWSED)
     if head is None:
         raise OSError(0, f"it {reason}" if reason else "it is no longer there")
-    rows = head.rows[: max(1, MOST_CELLS_BROWSED // max(head.column_count, 1))]
+    rows = head.rows[: max(1, MOST_CELLS_BROWSED // max(len(head.columns), 1))]
     return {
         "columns": [one_line(name) for name in head.columns],
         "rows": [[None if cell is None else one_line(cell, LONGEST_CELL_BROWSED) for cell in row] for row in rows],

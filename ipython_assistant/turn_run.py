@@ -17,14 +17,13 @@ from ipython_assistant import errors
 from ipython_assistant.answer import answer_of, rows_to_browse
 from ipython_assistant.config import freeze, working_directory
 from ipython_assistant.core.fold import read_response
-from ipython_assistant.core.placeholders import FilledPrompt, fill
+from ipython_assistant.core.placeholders import fill
 from ipython_assistant.core.redaction import redact_error, secrets_in
 from ipython_assistant.core.turn import text_of, without_pictures
 from ipython_assistant.core.wording import counted
 from ipython_assistant.display.live import FrontEnd, LiveOutput, ProgressLines, front_end, is_terminal, publish
 from ipython_assistant.display.outputs import KEY, Bundle
 from ipython_assistant.errors import AssistantError, Interrupted, OptionError
-from ipython_assistant.options import checked
 from ipython_assistant.question import Question, with_assistant
 from ipython_assistant.service.accounts import over_client
 from ipython_assistant.service.connection import Connection
@@ -82,13 +81,12 @@ def read(
         options = with_assistant(options, assistant)
     settings = freeze(session.traits, options, notebook_dir, session.environment())
     check_folder(settings.save_dir, notebook_dir)
-    filled = FilledPrompt(words) if from_code else fill(words, namespace)
-    options = checked(replace(options, inputs=(*options.inputs, *filled.inputs)))
+    prompt, hints = (words, ()) if from_code else fill(words, namespace)
     in_none = from_code and not options.conversation
     conversation = options.conversation or ""
     goes_on = not in_none and not options.new
     return Question(
-        prompt=filled.prompt,
+        prompt=prompt,
         settings=settings,
         cell=cell,
         began=datetime.now(UTC),
@@ -96,7 +94,7 @@ def read(
         conversation=None if in_none else conversation,
         inputs=session.gather(options, namespace, directory),
         outputs=tuple(dict.fromkeys(options.outputs)),
-        hints=(*renamed, *filled.hints),
+        hints=(*renamed, *hints),
         large=options.yes,
         fresh=options.fresh,
         assistant=assistant,

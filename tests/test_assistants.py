@@ -83,7 +83,7 @@ def test_one_that_is_not_there_names_the_nearest_and_the_folders(beside, folders
         ('inputs = ["a.csv", 1]', "has a wrong inputs", "inputs is a list of texts"),
         ('effort = "much"', "has a wrong effort", "effort is one of none, minimal, low"),
         ("effort = [1]", "has a wrong effort", "effort is one of"),
-        ('tools = ["web_serch"]', "has a wrong tool: There is no tool 'web_serch'", "Did you mean web_search?"),
+        ('tools = ["web_serch"]', "has a wrong tool: There is no tool web_serch", "Write web_search"),
         ("model = ", "cannot be read as TOML: Invalid value (at end of document)", "a line is:"),
         ("x = " + "[" * 50_000, "cannot be read as TOML", "a line is:"),
         ('model = "\ud800"', "cannot be read as TOML", "Save it as UTF-8"),

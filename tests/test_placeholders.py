@@ -1,4 +1,4 @@
-"""core.placeholders: what is filled in, what is left alone, and which lines are inputs."""
+"""core.placeholders: what is filled in, and what is left alone."""
 
 import datetime as dt
 import functools
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests_support.growth import assert_linear
 
-from ipython_assistant.core.placeholders import FilledPrompt, fill
+from ipython_assistant.core.placeholders import fill
 
 
 class Fragile:
@@ -55,7 +55,7 @@ NAMES = {
     ("{district}:\n```\n{n}\n```\nnot `{n}`: {n}", "North:\n```\n{n}\n```\nnot `{n}`: 2"),
 ])  # fmt: skip
 def test_names_that_exist_are_filled_in(prompt, filled):
-    assert fill(prompt, NAMES) == FilledPrompt(filled)
+    assert fill(prompt, NAMES) == (filled, ())
 
 
 @pytest.mark.parametrize("prompt", [
@@ -67,7 +67,7 @@ def test_names_that_exist_are_filled_in(prompt, filled):
     "write to me@example.org",
 ])  # fmt: skip
 def test_text_that_is_no_placeholder_stays_as_it_is_without_a_hint(prompt):
-    assert fill(prompt, NAMES) == FilledPrompt(prompt)
+    assert fill(prompt, NAMES) == (prompt, ())
 
 
 @pytest.mark.parametrize(("prompt", "hint"), [
@@ -82,30 +82,15 @@ def test_text_that_is_no_placeholder_stays_as_it_is_without_a_hint(prompt):
     ("{long}", "its value has 20,001 characters. Give it with -i long."),
 ])  # fmt: skip
 def test_a_placeholder_that_cannot_be_filled_in_stays_with_a_hint(prompt, hint):
-    filled = fill(f"Look at {prompt}.", NAMES)
-    assert filled.prompt == f"Look at {prompt}."
-    assert len(filled.hints) == 1
-    assert hint in filled.hints[0]
-
-
-@pytest.mark.parametrize(("line", "named", "left"), [
-    ("@data/cases.csv", "data/cases.csv", "cases.csv"),
-    ('  @"data/my file.csv" ', "data/my file.csv", "my file.csv"),
-    ("@data/*.csv", "data/*.csv", "*.csv"),
-    ("@cases", "cases", "cases"),
-])  # fmt: skip
-def test_a_line_with_an_at_sign_and_a_file_or_a_variable_is_an_input(line, named, left):
-    filled = fill(f"Plot it.\n{line}\nThanks.", NAMES)
-    assert filled.inputs == (named,)
-    assert filled.prompt.split("\n")[1].endswith(left)
-    assert "@" not in filled.prompt
+    filled, (said,) = fill(f"Look at {prompt}.", NAMES)
+    assert filled == f"Look at {prompt}."
+    assert hint in said
 
 
 @given(st.text(st.sampled_from("ab{}`~$\\@_^.\n \"'[]0:")))
-def test_any_text_is_read_and_without_variables_only_input_lines_change(text):
+def test_any_text_is_read_and_without_variables_nothing_changes(text):
     fill(text, {"a": "", "b": ""})
-    filled = fill(text, {})
-    assert filled.prompt == text or filled.inputs
+    assert fill(text, {})[0] == text
 
 
 @pytest.mark.parametrize("hostile", ["{", "`", "$a ", "```\n", "{a[0]", "\\begin{a}", "\\(", "@ "])

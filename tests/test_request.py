@@ -57,8 +57,7 @@ def test_tables_that_have_to_come_back_are_named_after_the_inputs_and_before_the
     first, files, tables, own = sent["instructions"].rsplit("\n\n", 3)
     assert (first, own) == (INSTRUCTIONS, "Be kind.")
     assert files.startswith("Files of the user:\n- /mnt/data/cases.csv: 10 rows\n")
-    assert tables.endswith("and link each: by_district.csv, worst.csv")
-    assert request("-o", "worst")["instructions"].endswith("and link it: worst.csv")
+    assert tables.endswith("and link it: by_district.csv, worst.csv")
 
 
 def test_files_that_were_named_with_the_question_are_listed_before_the_others():
@@ -109,12 +108,12 @@ def test_any_json_object_with_a_type_goes_through_as_it_is(fields, kind):
 
 
 @pytest.mark.parametrize(("spec", "said", "cure"), [
-    ("web_serch", "There is no tool 'web_serch'.", "Did you mean web_search?"),
-    ("web_search:vs_1", "web_search takes nothing", "Write: --tool web_search"),
-    ("file_search", "The tool file_search needs a vector store.", "--tool file_search:vs_"),
-    ("file_search: ,", "The tool file_search needs a vector store.", "--tool file_search:vs_"),
-    ("", "A tool is missing.", "Write web_search"),
-    ("{'type': 'x'}", "The tool is not JSON: look at character 2", '{"type": "image_generation"}'),
+    ("web_serch", "There is no tool web_serch in this form.", "Write web_search"),
+    ("web_search:vs_1", "There is no tool in this form", "Write web_search"),
+    ("file_search", "There is no tool file_search in this form.", "file_search:vs_1"),
+    ("file_search: ,", "There is no tool in this form.", "file_search:vs_1"),
+    ("", "There is no tool in this form.", "Write web_search"),
+    ("{'type': 'x'}", "The tool is not JSON.", '{"type": "image_generation"}'),
     ('{"type": "x", "n": NaN}', "The tool is not JSON", "or the tool as JSON"),
     ('{"name": "x"}', 'The tool has no "type".', "or the tool as JSON"),
     ('{"type": 3}', 'The tool has no "type".', "or the tool as JSON"),

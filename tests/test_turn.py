@@ -118,20 +118,12 @@ def test_an_annotation_of_an_unknown_kind_or_shape_changes_nothing_and_a_nested_
     assert (part.citations, part.sources) == ((), sources)
 
 
-def test_an_item_without_a_view_still_says_which_files_and_containers_are_its_own():
-    cited = {"type": "container_file_citation", "container_id": "cntr_2", "file_id": "cfile_9", "filename": "a.csv"}
-    item = {
-        "id": "sh_1",
-        "type": "shell_call",
-        "environment": {"type": "container_reference", "container_id": "cntr_3"},
-        "content": [{"type": "brand_new_part", "annotations": [cited, cited]}],
-    }
+def test_an_item_without_a_view_still_says_which_container_is_its_own():
+    item = {"type": "shell_call", "environment": {"type": "container_reference", "container_id": "cntr_3"}}
     raw = wire.response([wire.Message(TEXT, (CITATION,))])
-    turn = read_response({**raw, "output": [item, *raw["output"]]})
-    assert [item.type for item in turn.others] == ["shell_call"]
-    assert [citation.filename for citation in turn.citations] == ["by_district.csv", "a.csv"]
-    assert not turn.citations[1].anonymous
-    assert turn.container_ids == ("cntr_3", "cntr_2", wire.CONTAINER)
+    turn = read_response({**raw, "output": [item, {"type": "brand_new", "container_id": "cntr_4"}, *raw["output"]]})
+    assert [item.type for item in turn.others] == ["shell_call", "brand_new"]
+    assert turn.container_ids == ("cntr_3", "cntr_4", wire.CONTAINER)
 
 
 # Servers that are nearly right. ---------------------------------------------------------------------------------------

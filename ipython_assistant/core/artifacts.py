@@ -1,13 +1,14 @@
 """Container files, saved files and the heads of tables, as values; and which files a turn left behind.
 
-The difficulty this room answers: a file the code made may be cited with a name, cited without one (a displayed
-figure), not cited at all (then only the container's listing knows it), or shown and never saved (then it exists only
-as a `data:` URI in the code call's outputs). All four end in one list, each file once.
+A file the code made may be cited with a name, cited without one (a displayed figure), not cited at all (then only the
+container's listing knows it), or shown and never saved (then it is a `data:` URI in the code call's outputs). All four
+end in one list, each file once.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import re
 from dataclasses import dataclass, replace
@@ -40,11 +41,10 @@ class ContainerFile:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A container file (or a shown figure) that is now on disk; its size is in bytes.
+    """A container file (or a shown figure, which may have no container) that is now on disk; its size is in bytes.
 
     `name` is unique in its folder, `own_name` the one the model gave it. `href` is relative to the notebook's
-    directory, with forward slashes, not percent-encoded. A figure that existed only in the outputs has no container.
-    `note` is what the reader should know of how it was saved, as a sentence.
+    directory, with forward slashes, not percent-encoded. `note` is a sentence on how it was saved.
     """
 
     name: str
@@ -72,10 +72,7 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class FailedArtifact:
-    """A file that should be on disk and is not, with the reason in words a reader can act on.
-
-    `gone` says that its container has no such content (any more).
-    """
+    """A file that should be on disk and is not, and the reason; `gone`: its container has no such content any more."""
 
     name: str
     reason: str
@@ -89,8 +86,8 @@ class TableHead:
     """The first rows of a table as text (None: a missing cell), and its true size without the header.
 
     The count is about right where it is `estimated`. `notes` are sentences on how it was read, and `told` those that
-    name no cell; `dtypes` what the columns hold, if it is known; `read_with` the arguments that `pandas.read_csv` needs
-    beside the path, as code; `sheets` the names of a workbook's sheets.
+    name no cell; `dtypes` what the columns hold, if known; `read_with` what `pandas.read_csv` needs beside the path, as
+    code; `sheets` the names of a workbook's sheets.
     """
 
     columns: tuple[str, ...]
@@ -102,11 +99,6 @@ class TableHead:
     told: tuple[str, ...] = ()
     read_with: str = ""
     sheets: tuple[str, ...] = ()
-
-    @property
-    def column_count(self) -> int:
-        """How many columns the table has."""
-        return len(self.columns)
 
 
 PICTURE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml"})
@@ -126,51 +118,8 @@ class Figure:
     sha256: str
 
 
-def cited_files(turn: Turn, *, figures: bool = False) -> tuple[ContainerFile, ...]:
-    """The files that the answer cites, each once; with `figures`, those it displayed (`<file id>.png`) instead."""
-    found: Found = "figure" if figures else "cited"
-    return _each_once(
-        ContainerFile(citation.container_id, citation.file_id, _bare(citation.filename), found)
-        for citation in turn.citations
-        if citation.file_id and citation.anonymous is figures
-    )
-
-
-def shown_figures(turn: Turn) -> tuple[Figure, ...]:
-    """The figures that came whole in the outputs, in order. Only `data:` URIs count; no other address is followed.
-
-    They are decoded here, each time: a turn can hold many megabytes of them.
-    """
-    found: list[tuple[int | None, str, str]] = []
-    for number, call in enumerate(turn.calls):
-        for image in call.figures:
-            head, _, body = image.url.partition(",")
-            if match := re.fullmatch(r"data:(image/[a-z+.-]+);base64", head):
-                found.append((number, match[1], body))
-    generated = (item.raw for item in turn.others if item.type == "image_generation_call")
-    found += [(None, "", text_of(raw.get("result"))) for raw in generated]
-    figures = []
-    for made_by, media_type, body in found:
-        try:
-            content = base64.b64decode(body, validate=True)
-        except ValueError:
-            continue
-        # A generated picture says by its first bytes what it is.
-        if kind := media_type or next((kind for start, kind in _STARTS.items() if content.startswith(start)), ""):
-            figures.append(Figure(made_by, content, kind, hashlib.sha256(content).hexdigest()))
-    return tuple(figures)
-
-
-_STARTS = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp", b"GIF8": "image/gif"}
-
-
 Signature = tuple[str, int | None, int | None]
 """Id, size and time of creation of a listed file: while they are the same, so are its bytes."""
-
-
-def signature(row: Json) -> Signature:
-    """The signature of a `container.file` object."""
-    return text_of(row.get("id")), number_of(row.get("bytes")), number_of(row.get("created_at"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,89 +137,6 @@ class TurnFiles:
     listed: tuple[Signature, ...] = ()
 
 
-def listed_files(
-    rows: Iterable[Json], known: Container[Signature], sent: Mapping[Signature, str] | None = None
-) -> tuple[ContainerFile, ...]:
-    """The files that a container's listing (`container.file` objects) shows that its code made or changed in this turn.
-
-    Earlier turns have saved those that are `known`. `sent` are the user's uploads, as they were then → the name each
-    has here (the service may put a prefix before it): the code changed one that is no longer so. A path that was
-    written more than once is taken as it was at the end. A row that names several joined paths is noise the service is
-    known to list: https://github.com/openai/openai-python/issues/2466
-    """
-    own_names = {file_id: name for (file_id, _, _), name in (sent or {}).items()}
-    files: dict[tuple[str, str], ContainerFile] = {}
-    for row in rows:
-        seen, path = signature(row), text_of(row.get("path"))
-        file_id, size, created_at = seen
-        if not file_id or seen in known or path.count("/mnt/data/") > 1 or not _bare(path):
-            continue
-        changed = file_id in own_names and size is not None and seen not in (sent or {})
-        # Some servers do not say whose a file is: then it is taken for the code's, unless it is an upload.
-        if (row.get("source") == "user" or file_id in own_names) and not changed:
-            continue
-        name, container_id = own_names.get(file_id) or _bare(path), text_of(row.get("container_id"))
-        found: Found = "figure" if name == f"{file_id}.png" else "listed"
-        file = ContainerFile(container_id, file_id, name, found, size, created_at)
-        earlier = files.get((container_id, path))
-        if earlier is None or (earlier.created_at or 0) <= (file.created_at or 0):
-            files[container_id, path] = file
-    return _each_once(files.values())
-
-
-def wanted_files(turn: Turn, listed: Iterable[ContainerFile], shown: int) -> tuple[ContainerFile, ...]:
-    """Every container file to fetch for this turn, each id once: the cited ones first, in the answer's order.
-
-    A file may still come twice, cited under one id and listed under another: only its bytes tell, once they are here.
-    So may a figure, if a code call came without its outputs. Others that were displayed are fetched only where the
-    outputs did not bring them along: `shown` of them came whole.
-    """
-    in_containers = tuple(listed)
-    rows = {file.file_id: file for file in in_containers}
-
-    def all_of(cited: Iterable[ContainerFile], found: Found) -> tuple[ContainerFile, ...]:
-        listed_too = (file for file in in_containers if file.found == found)
-        return _each_once((*(_placed(file, rows, turn) for file in cited), *listed_too))
-
-    named, figures = all_of(cited_files(turn), "listed"), all_of(cited_files(turn, figures=True), "figure")
-    complete = len(figures) <= shown and all(call.outputs for call in turn.calls)
-    return named + (() if complete else figures)
-
-
-def _placed(file: ContainerFile, rows: Mapping[str, ContainerFile], turn: Turn) -> ContainerFile:
-    """A cited file with what only the listing knows, and with its container, should the citation have lost it."""
-    row = rows.get(file.file_id)
-    if row is not None:
-        place = file.container_id or row.container_id
-        name = file.name or row.name
-        return replace(file, container_id=place, name=name, size=row.size, created_at=row.created_at)
-    only = turn.container_ids[0] if len(turn.container_ids) == 1 else ""
-    return replace(file, container_id=file.container_id or only)
-
-
-def seen_twice(figure: Figure, figures: Iterable[Figure], pictures: Iterable[str], calls: Sequence[CodeCall]) -> bool:
-    """Whether this figure is a saved picture seen again: its call showed one figure and saved exactly one picture.
-
-    `figures`, `pictures` (the own names of those saved) and `calls` are all of the turn's; a call that saved a picture
-    names it in its code.
-    """
-    if figure.call is None:
-        return False
-    alone = sum(other.call == figure.call for other in figures) == 1
-    return alone and sum(name in calls[figure.call].code for name in pictures) == 1
-
-
-def _bare(path: str) -> str:
-    return path.replace("\\", "/").rpartition("/")[2]
-
-
-def _each_once(files: Iterable[ContainerFile]) -> tuple[ContainerFile, ...]:
-    once: dict[tuple[str, str], ContainerFile] = {}
-    for file in files:
-        once.setdefault((file.container_id, file.file_id), file)
-    return tuple(once.values())
-
-
 @dataclass(frozen=True, slots=True)
 class MadeFile:
     """A file that this package wrote, with the hash and the size (in bytes) that it had then.
@@ -286,3 +152,114 @@ class MadeFile:
     left_over: bool
     recording: Recording | None = None
     size: int = 0
+
+
+def cited_files(turn: Turn, *, figures: bool = False) -> tuple[ContainerFile, ...]:
+    """The files that the answer cites, each once; with `figures`, those it displayed (`<file id>.png`) instead."""
+    found: Found = "figure" if figures else "cited"
+    return _each_once(
+        ContainerFile(citation.container_id, citation.file_id, _bare(citation.filename), found)
+        for citation in turn.citations
+        if citation.file_id and citation.anonymous is figures
+    )
+
+
+def shown_figures(turn: Turn) -> tuple[Figure, ...]:
+    """The figures that came whole in the outputs, in order. Only `data:` URIs count; no other address is followed.
+
+    They are decoded here, each time: a turn can hold many megabytes of them.
+    """
+    found: list[tuple[int | None, str]] = [
+        (number, image.url) for number, call in enumerate(turn.calls) for image in call.figures
+    ]
+    for raw in (item.raw for item in turn.others if item.type == "image_generation_call"):
+        kind = "jpeg" if raw.get("output_format") == "jpeg" else "webp" if raw.get("output_format") == "webp" else "png"
+        found.append((None, f"data:image/{kind};base64,{text_of(raw.get('result'))}"))
+    figures = []
+    for made_by, url in found:
+        start, _, text = url.partition(",")
+        match = re.fullmatch(r"data:(image/[a-z+.-]+);base64", start)
+        with contextlib.suppress(ValueError):
+            if match and (content := base64.b64decode(text, validate=True)):
+                figures.append(Figure(made_by, content, match[1], hashlib.sha256(content).hexdigest()))
+    return tuple(figures)
+
+
+def seen_twice(figure: Figure, figures: Iterable[Figure], pictures: Iterable[str], calls: Sequence[CodeCall]) -> bool:
+    """Whether this figure is a saved picture seen again: its call showed one figure and saved exactly one picture.
+
+    `figures`, `pictures` (the own names of those saved) and `calls` are all of the turn's; a call that saved a picture
+    names it in its code.
+    """
+    alone = sum(other.call == figure.call for other in figures) == 1
+    return figure.call is not None and alone and sum(name in calls[figure.call].code for name in pictures) == 1
+
+
+def signature(row: Json) -> Signature:
+    """The signature of a `container.file` object."""
+    return text_of(row.get("id")), number_of(row.get("bytes")), number_of(row.get("created_at"))
+
+
+def listed_files(
+    rows: Iterable[Json], known: Container[Signature], sent: Mapping[Signature, str] | None = None
+) -> tuple[ContainerFile, ...]:
+    """The files that a container's listing (`container.file` objects) shows that its code made or changed in this turn.
+
+    Earlier turns have saved those that are `known`. `sent` are the user's uploads, as they were then → the name each
+    has here (the service may put a prefix before it): the code changed one that is no longer so. A path that was
+    written more than once is taken as it was at the end. A row that names several joined paths is noise the service is
+    known to list: https://github.com/openai/openai-python/issues/2466
+    """
+    uploads = sent or {}
+    own_names = {file_id: name for (file_id, _, _), name in uploads.items()}
+    files: dict[tuple[str, str], ContainerFile] = {}
+    for row in rows:
+        seen, path = signature(row), text_of(row.get("path"))
+        file_id, size, created_at = seen
+        if not file_id or seen in known or path.count("/mnt/data/") > 1 or not _bare(path):
+            continue
+        # Some servers do not say whose a file is: then it is taken for the code's, unless it is an upload.
+        is_changed = file_id in own_names and size is not None and seen not in uploads
+        if (row.get("source") == "user" or file_id in own_names) and not is_changed:
+            continue
+        name, container_id = own_names.get(file_id) or _bare(path), text_of(row.get("container_id"))
+        found: Found = "figure" if name == f"{file_id}.png" else "listed"
+        earlier = files.get((container_id, path))
+        if earlier is None or (earlier.created_at or 0) <= (created_at or 0):
+            files[container_id, path] = ContainerFile(container_id, file_id, name, found, size, created_at)
+    return _each_once(files.values())
+
+
+def wanted_files(turn: Turn, listed: Iterable[ContainerFile], shown: int) -> tuple[ContainerFile, ...]:
+    """Every container file to fetch for this turn, each id once: the cited ones first, in the answer's order.
+
+    A file may still come twice, cited under one id and listed under another: only its bytes tell, once they are here.
+    So may a figure, if a code call came without its outputs. Others that were displayed are fetched only where the
+    outputs did not bring them along: `shown` of them came whole.
+    """
+    in_containers = tuple(listed)
+    rows = {file.file_id: file for file in in_containers}
+    only = turn.container_ids[0] if len(turn.container_ids) == 1 else ""
+
+    def placed(file: ContainerFile) -> ContainerFile:
+        """The cited file with what only the listing knows, and with its container, should the citation lack it."""
+        row = rows.get(file.file_id) or replace(file, container_id=only)
+        place, name = file.container_id or row.container_id, file.name or row.name
+        return replace(file, container_id=place, name=name, size=row.size, created_at=row.created_at)
+
+    cited = map(placed, (*cited_files(turn), *cited_files(turn, figures=True)))
+    files = _each_once((*cited, *in_containers))
+    figures = tuple(file for file in files if file.found == "figure")
+    complete = len(figures) <= shown and all(call.outputs for call in turn.calls)
+    return tuple(file for file in files if file.found != "figure") + (() if complete else figures)
+
+
+def _bare(path: str) -> str:
+    return path.replace("\\", "/").rpartition("/")[2]
+
+
+def _each_once(files: Iterable[ContainerFile]) -> tuple[ContainerFile, ...]:
+    once: dict[tuple[str, str], ContainerFile] = {}
+    for file in files:
+        once.setdefault((file.container_id, file.file_id), file)
+    return tuple(once.values())

@@ -1,4 +1,4 @@
-r"""`{name}` in a question → its value, and `@file.csv` on a line of its own → an input; nothing else is touched.
+r"""`{name}` in a question → its value; nothing else is touched.
 
 Filled in are `{name}`, `{name.attribute}`, `{name[0]}`, `{name["key"]}` and any chain of these. Nothing is called and
 nothing is computed. What names no variable stays as it is, and so does all that is no prose: fenced blocks, inline code
@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import difflib
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,55 +32,30 @@ _PLACEHOLDER = r"""
     (?P<chain> (?: \.[^\W\d]\w* | \[-?\d{1,18}\] | \["[^"\\\n]*"\] | \['[^'\\\n]*'\] )* )
     \} (?!\})
 """
-_INPUT = r"""^[ \t]*@(?P<input>\"[^"\n]+\"|\S+)[ \t]*$"""
-_PARTS = re.compile(rf"(?P<no_prose>{_NO_PROSE})|{_PLACEHOLDER}|{_INPUT}", re.VERBOSE | re.MULTILINE | re.DOTALL)
+_PARTS = re.compile(rf"(?P<no_prose>{_NO_PROSE})|{_PLACEHOLDER}", re.VERBOSE | re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\.(?P<attribute>[^\W\d]\w*)|\[(?P<item>-?\d+|\"[^\"]*\"|'[^']*')\]")
 _TABLES = frozenset({"DataFrame", "LazyFrame", "Series", "GeoDataFrame", "GeoSeries"})
-_NAMES_A_FILE = re.compile(r"[/\\*?]|\.[A-Za-z0-9]{1,10}$")
 _NO_TEXT = re.compile(r"<.*>|.* at 0x[0-9A-Fa-f]+.*", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class FilledPrompt:
-    """A question with its values in place.
+def fill(prompt: str, namespace: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """The question with each `{name}` that is in the namespace replaced by its value.
 
-    `inputs` are what the `@` lines name, in order, each once: paths, globs or variables. `hints` say what was left as
-    it is although it looks like a name.
+    The hints beside it say what was left as it is although it looks like a name.
+
+    >>> fill("Mean of {column} in `{x}`: {no name}", {"column": "coverage"})
+    ('Mean of coverage in `{x}`: {no name}', ())
     """
-
-    prompt: str
-    inputs: tuple[str, ...] = ()
-    hints: tuple[str, ...] = ()
-
-
-def fill(prompt: str, namespace: Mapping[str, Any]) -> FilledPrompt:
-    """The question with each `{name}` that is in the namespace replaced by its value, and its `@` lines read.
-
-    A line that is `@` and a path, a glob or the name of a variable is an input; the bare file name stays in its place.
-    Quotes take blanks: `@"name with space.csv"`.
-
-    >>> fill("Mean of {column} in `{x}`: {no name}", {"column": "coverage"}).prompt
-    'Mean of coverage in `{x}`: {no name}'
-    """
-    inputs, hints = dict[str, None](), dict[str, None]()
+    hints = dict[str, None]()
 
     def replaced(found: re.Match[str]) -> str:
-        if found["no_prose"] is not None:
-            return found[0]
-        if found["input"] is not None:
-            named = found["input"].strip('"')
-            is_variable = named in namespace and not callable(namespace[named])
-            if not (is_variable or found["input"] != named or _NAMES_A_FILE.search(named)):
-                return found[0]
-            inputs[named] = None
-            return re.split(r"[/\\]", named.rstrip("/\\"))[-1]
         try:
-            return _value(found, namespace)
+            return found[0] if found["no_prose"] is not None else _value(found, namespace)
         except _Left as reason:
             hints[f"{found[0]} was left as it is: {reason}"] = None
             return found[0]
 
-    return FilledPrompt(_PARTS.sub(replaced, prompt), tuple(inputs), tuple(hints))
+    return _PARTS.sub(replaced, prompt), tuple(hints)
 
 
 class _Left(Exception):
@@ -103,11 +77,11 @@ def _value(found: re.Match[str], namespace: Mapping[str, Any]) -> str:
     except Exception as error:  # a property of somebody's class can raise anything
         said = " ".join(str(error).split())[:100].rstrip(".")
         raise _Left(f"{type(error).__name__}{f': {said}' if said else ''}.") from error
-    kind = type(value)
-    if kind.__name__ in _TABLES and hasattr(value, "columns" if kind.__name__ != "Series" else "to_frame"):
-        raise _Left(f"it is a {kind.__name__}. Give it with -i, and it is sent as a file.")
+    kind = type(value).__name__
+    if kind in _TABLES:
+        raise _Left(f"it is a {kind}. Give it with -i, and it is sent as a file.")
     if not isinstance(value, str) and (callable(value) or _NO_TEXT.fullmatch(text)):
-        raise _Left(f"it is a {kind.__name__}, which has no text of its own.")
+        raise _Left(f"it is a {kind}, which has no text of its own.")
     if len(text) > LONGEST_VALUE:
         raise _Left(f"its value has {len(text):,} characters. Give it with -i {name}.")
     return text

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ipython_assistant.core.redaction import without_secrets
-from ipython_assistant.core.wording import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,11 +29,8 @@ You answer questions in a data analyst's notebook. You cannot run code and canno
 the question needs it, and do not invent the result of a calculation. Keep the answer short."""
 
 
-KEEP_TEXT = "Columns described as str hold text: read them with dtype=str and keep_default_na=False."
-"""A code such as 00412 would lose its zeros otherwise, and Namibia's NA would be missing."""
-
-FILES, FILES_EARLIER = "Files of the user:", "Files of the user, from earlier questions:"
-"""Over those that were named with this question, and over the others."""
+# A code such as 00412 would lose its zeros otherwise, and Namibia's NA would be missing.
+_KEEP_TEXT = "Columns described as str hold text: read them with dtype=str and keep_default_na=False."
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +55,10 @@ class PastMessage:
 
 @dataclass(frozen=True, slots=True)
 class ContainerPolicy:
-    """What a new container is to be like: its memory (`1g`, `4g`, `16g`, `64g`, or the service's default if empty).
+    """What a new container is to be like: its memory (the service's default if empty), and what its code may reach.
 
-    It is kept so many minutes after its last use; 20 is the most the service allows
-    (https://platform.openai.com/docs/guides/tools-code-interpreter). Its code may reach these domains, else nothing.
+    It is kept so many minutes after its last use; 20 is the most the service allows:
+    https://platform.openai.com/docs/guides/tools-code-interpreter
     """
 
     memory: str = ""
@@ -71,12 +67,8 @@ class ContainerPolicy:
 
     def body(self) -> Json:
         """As it stands in a request, for a container that is made or one that the service makes."""
-        body: Json = {}
-        if self.memory:
-            body["memory_limit"] = self.memory
-        if self.domains:
-            body["network_policy"] = {"type": "allowlist", "allowed_domains": list(self.domains)}
-        return body
+        allowed = {"network_policy": {"type": "allowlist", "allowed_domains": list(self.domains)}}
+        return ({"memory_limit": self.memory} if self.memory else {}) | (allowed if self.domains else {})
 
 
 def instructions(
@@ -89,26 +81,20 @@ def instructions(
     """
     paragraphs = [INSTRUCTIONS if code else WITHOUT_CODE] if builtin else []
     # Those that were named with this question first: it is most likely about these.
-    for heading, asked in ((FILES, True), (FILES_EARLIER, False)):
+    for heading, asked in (("Files of the user:", True), ("Files of the user, from earlier questions:", False)):
         if listed := [f"- {note.path}: {note.description}" for note in inputs if note.named is asked]:
             paragraphs.append("\n".join([heading, *listed]))
     if inputs:
-        paragraphs[-1] += f"\n{KEEP_TEXT}"
+        paragraphs[-1] += f"\n{_KEEP_TEXT}"
     if outputs:
-        names = ", ".join(f"{name}.csv" for name in outputs)
-        what, it = ("this table", "it") if len(outputs) == 1 else ("each of these tables", "each")
         paragraphs.append(
-            f"The notebook goes on with {what}: save {it} in /mnt/data under exactly this name, with one row of column "
-            f"names and no index column, and link {it}: {names}"
+            "The notebook goes on with these tables: save each in /mnt/data under exactly this name, with one row of "
+            f"column names and no index column, and link it: {', '.join(f'{name}.csv' for name in outputs)}"
         )
     return "\n\n".join([*paragraphs, own] if own else paragraphs)
 
 
-WAYS_TO_WRITE_IT = (
-    """Write web_search, file_search:vs_1,vs_2, or the tool as JSON: --tool '{"type": "image_generation"}'."""
-)
-NAMES = ("web_search", "file_search")
-NO_CODE = "Code interpreter is always there; leave it out with --no-code."
+_WAYS = """Write web_search, file_search:vs_1,vs_2, or the tool as JSON: --tool '{"type": "image_generation"}'."""
 
 
 def parse_tool(spec: str) -> Json:
@@ -117,24 +103,26 @@ def parse_tool(spec: str) -> Json:
     >>> parse_tool("file_search:vs_1, vs_2")
     {'type': 'file_search', 'vector_store_ids': ['vs_1', 'vs_2']}
     """
+    # What is in a tool is not repeated in an error: it may be a token.
     written = spec.strip()
-    name, colon, rest = (part.strip() for part in written.partition(":"))
+    name, _, rest = written.partition(":")
     stores = [store.strip() for store in rest.split(",") if store.strip()]
-    tool: Json = _object(written) if written.startswith("{") else {"type": name}
+    tool: Json = {"type": name, "vector_store_ids": stores} if stores else {"type": name}
+    if written.startswith("{"):
+        try:
+            tool = json.loads(written)
+            json.dumps(tool, allow_nan=False)  # Python's reader takes NaN and the like, which are no JSON
+        except (ValueError, RecursionError):
+            raise ValueError("The tool is not JSON.", _WAYS) from None
+        if not isinstance(tool.get("type"), str) or not tool["type"]:
+            raise ValueError('The tool has no "type".', _WAYS)
+    elif name != "code_interpreter" and written != "web_search" and not (name == "file_search" and stores):
+        named = f" {written}" if re.fullmatch(r"[a-z_]{1,30}", written) else ""
+        raise ValueError(f"There is no tool{named} in this form.", _WAYS)
     if tool["type"] == "code_interpreter":
-        raise ValueError("The tool code_interpreter cannot be added.", NO_CODE)
-    if written.startswith("{") or (name == "web_search" and not colon):
-        return tool
-    if name == "file_search" and stores:
-        return {"type": name, "vector_store_ids": stores}
-    if name == "file_search":
-        raise ValueError("The tool file_search needs a vector store.", "Write: --tool file_search:vs_...")
-    if name == "web_search":
-        raise ValueError("The tool web_search takes nothing after its name.", "Write: --tool web_search")
-    # What follows a colon, and what does not look like the name of a tool, may hold a token: it is not repeated.
-    named = f" {name!r}" if re.fullmatch(r"[a-z_]{1,30}", name) else " like this"
-    said = f"There is no tool{named}." if written else "A tool is missing."
-    raise ValueError(said, did_you_mean(name, NAMES) + WAYS_TO_WRITE_IT)
+        cure = "Code interpreter is always there; leave it out with --no-code."
+        raise ValueError("The tool code_interpreter cannot be added.", cure)
+    return tool
 
 
 def parse_tools(specs: Iterable[str]) -> tuple[Json, ...]:
@@ -151,17 +139,3 @@ def tool_in_words(tool: Json) -> str:
     """
     more = {name: part for name, part in without_secrets(tool).items() if name not in {"type", "container"}}
     return f"{tool['type']} {json.dumps(more)}" if more else str(tool["type"])
-
-
-def _object(written: str) -> Json:
-    try:
-        # Python's reader takes NaN and the like, which are no JSON: the request could not be sent.
-        tool: Json = json.loads(written)
-        json.dumps(tool, allow_nan=False)
-    except (ValueError, RecursionError) as error:
-        # The text itself is not repeated: a tool may hold a token.
-        where = f": look at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else ""
-        raise ValueError(f"The tool is not JSON{where}.", WAYS_TO_WRITE_IT) from None
-    if not isinstance(tool.get("type"), str) or not tool["type"]:
-        raise ValueError('The tool has no "type".', WAYS_TO_WRITE_IT)
-    return tool

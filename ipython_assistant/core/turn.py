@@ -10,11 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+from typing import Any
 
 Json = dict[str, Any]
 _LARGEST = 2**63
@@ -125,15 +121,10 @@ class OtherItem:
     raw: Json
 
     @property
-    def citations(self) -> tuple[Citation, ...]:
-        """The container files it cites, wherever in it they stand."""
-        found = map(annotation_of, _objects(self.raw))
-        return tuple(dict.fromkeys(citation for citation in found if isinstance(citation, Citation)))
-
-    @property
-    def container_ids(self) -> tuple[str, ...]:
-        """The containers it names: a `shell_call` runs in one too."""
-        return tuple(dict.fromkeys(filter(None, map(container_id_of, _objects(self.raw)))))
+    def container_id(self) -> str:
+        """The container it names, if any: a `shell_call` runs in one too."""
+        environment = self.raw.get("environment")
+        return container_id_of(environment if isinstance(environment, dict) else self.raw)
 
 
 Item = Message | CodeCall | OtherItem
@@ -203,9 +194,8 @@ class Turn:
 
     @property
     def citations(self) -> tuple[Citation, ...]:
-        """Every container file that is cited: those of the messages first, then those of other items."""
-        of_messages = [citation for part in self.parts for citation in part.citations]
-        return (*of_messages, *(citation for item in self.others for citation in item.citations))
+        """Every container file that is cited, in whichever message."""
+        return tuple(citation for part in self.parts for citation in part.citations)
 
     @property
     def text(self) -> str:
@@ -226,9 +216,8 @@ class Turn:
     @property
     def container_ids(self) -> tuple[str, ...]:
         """The containers this turn ran in, each once: those of code calls first."""
-        of_others = [container_id for item in self.others for container_id in item.container_ids]
-        named = [*(it.container_id for it in self.calls), *of_others, *(it.container_id for it in self.citations)]
-        return tuple(dict.fromkeys(filter(None, named)))
+        ran: list[CodeCall | OtherItem | Citation] = [*self.calls, *self.others, *self.citations]
+        return tuple(dict.fromkeys(it.container_id for it in ran if it.container_id))
 
 
 def _shell_step(call: OtherItem, printed: Json) -> CodeCall:
@@ -236,7 +225,7 @@ def _shell_step(call: OtherItem, printed: Json) -> CodeCall:
     commands = action.get("commands") if isinstance(action, dict) else None
     return CodeCall(
         id=call.id,
-        container_id=next(iter(call.container_ids), ""),
+        container_id=call.container_id,
         code="\n".join(map(text_of, commands)) if isinstance(commands, list) else "",
         status=text_of(call.raw.get("status")),
         outputs=tuple(
@@ -269,14 +258,6 @@ def annotation_of(raw: Any) -> Citation | Source | None:
 def objects_in(rows: Any) -> list[Json]:
     """The JSON objects of a list; nothing of what is no list."""
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-
-
-def _objects(raw: Any) -> Iterator[Json]:
-    """Every JSON object in a value, the value itself first, in reading order; `bounded` has made it shallow."""
-    if isinstance(raw, dict):
-        yield raw
-    for value in raw.values() if isinstance(raw, dict) else raw if isinstance(raw, list) else ():
-        yield from _objects(value)
 
 
 def container_id_of(raw: Json) -> str:

@@ -10,25 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def counted(number: int, noun: str, nouns: str = "") -> str:
-    """A number with its noun; `nouns` is the plural where an `s` does not make it.
+def counted(number: int, noun: str) -> str:
+    """A number with its noun.
 
-    >>> counted(1, "row"), counted(1234, "row"), counted(0, "body", "bodies")
-    ('1 row', '1,234 rows', '0 bodies')
+    >>> counted(1, "row"), counted(1234, "row"), counted(0, "row")
+    ('1 row', '1,234 rows', '0 rows')
     """
-    return f"{number:,} {noun if number == 1 else nouns or f'{noun}s'}"
-
-
-def on_one_line(what: object) -> str:
-    r"""Words from outside as they may stand in a sentence: what is not printed, and all white space, is one blank each.
-
-    Not for names: there, what hides characters has to be seen (`display.escaping`).
-
-    >>> on_one_line(" no\n such\x1b file ")
-    'no such file'
-    """
-    text = "".join(char if char.isprintable() else " " for char in str(what))
-    return " ".join(text.split())
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def printable(text: str) -> str:
@@ -40,6 +28,23 @@ def printable(text: str) -> str:
     return "\n".join("".join(char if char.isprintable() else " " for char in line) for line in text.split("\n"))
 
 
+def on_one_line(what: object) -> str:
+    r"""Words from outside as they may stand in a sentence: what is not printed, and all white space, is one blank each.
+
+    Not for names: there, what hides characters has to be seen (`display.escaping`).
+
+    >>> on_one_line(" no\n such\x1b file ")
+    'no such file'
+    """
+    return " ".join(printable(str(what)).split())
+
+
+def first_words(text: str, longest: int = 50) -> str:
+    """The beginning of a text, on one line of at most so many characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= longest else f"{line[: longest - 1].rstrip()}…"
+
+
 def size_in_words(size: int) -> str:
     """A file's size for people: exact below 10,000 bytes, then in decimal units.
 
@@ -48,19 +53,8 @@ def size_in_words(size: int) -> str:
     """
     if size < 10_000:  # noqa: PLR2004 the docstring says it
         return counted(size, "byte")
-    amount = float(size)
-    for unit in ("kB", "MB", "GB"):
-        amount /= 1000
-        # 999.95 would be rounded to 1000.0.
-        if amount < 999.95:  # noqa: PLR2004
-            return f"{amount:.1f} {unit}"
-    return f"{amount / 1000:.1f} TB"
-
-
-def first_words(text: str, longest: int = 50) -> str:
-    """The beginning of a text, on one line of at most so many characters."""
-    line = " ".join(text.split())
-    return line if len(line) <= longest else f"{line[: longest - 1].rstrip()}…"
+    thousands = min((len(str(size)) - 1) // 3, 4)
+    return f"{size / 1000**thousands:.1f} {('kB', 'MB', 'GB', 'TB')[thousands - 1]}"
 
 
 def did_you_mean(word: str, known: Iterable[str], *, before: str = "") -> str:
@@ -75,18 +69,12 @@ def did_you_mean(word: str, known: Iterable[str], *, before: str = "") -> str:
     return f"Did you mean {before}{near[0]}? " if near and near[0] != word else ""
 
 
-_WORDS = {
-    "EACCES": "permission denied",
-    "EDQUOT": "the disk quota is used up",
-    "EILSEQ": "the disk does not take this name",
-    "EINVAL": "the disk does not take this name",
-    "EIO": "the disk has a fault",
-    "ENAMETOOLONG": "the disk does not take a name this long",
-    "ENOENT": "it is no longer there",
-    "ENOSPC": "the disk is full",
-    "ENOTDIR": "a file is where a folder should be",
-    "EPERM": "permission denied",
-    "EROFS": "the disk is read-only",
+_REASONS = {
+    errno.EILSEQ: "the disk does not take this name",
+    errno.EINVAL: "the disk does not take this name",
+    errno.ENOENT: "it is no longer there",
+    errno.ENOSPC: "the disk is full",
+    errno.ENOTDIR: "a file is where a folder should be",
 }
 """Where the system's own words do not say what to do."""
 
@@ -97,7 +85,5 @@ def disk_reason(error: OSError) -> str:
     >>> disk_reason(OSError(errno.ENOSPC, "No space left on device"))
     'the disk is full'
     """
-    # By name: not every system has every number.
-    known = _WORDS.get(errno.errorcode.get(error.errno or 0, ""))
     said = error.strerror or type(error).__name__
-    return known or said[:1].lower() + said[1:]
+    return _REASONS.get(error.errno or 0, said[:1].lower() + said[1:])

@@ -46,7 +46,7 @@ Cell = str | FileLink
 
 def head_rows(head: TableHead) -> list[list[str]]:
     """The header and the first rows of a table, the index first; dots where columns or rows are left out."""
-    width = head.column_count
+    width = len(head.columns)
     rows = [(*row, *[None] * (width - len(row))) for row in head.rows]
     columns = [
         [_cell(name), *map(_cell, _rounded([row[column] for row in rows]))] for column, name in enumerate(head.columns)

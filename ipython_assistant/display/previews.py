@@ -116,7 +116,7 @@ def table(artifact: Artifact, head: TableHead) -> Bundle:
 
 def table_size(head: TableHead) -> str:
     """The true size of a table: `1,234 rows × 5 columns`; `about` where it was too large to be counted."""
-    size = f"{counted(head.row_count, 'row')} × {counted(head.column_count, 'column')}"
+    size = f"{counted(head.row_count, 'row')} × {counted(len(head.columns), 'column')}"
     return f"about {size}" if head.estimated else size
 
 

@@ -237,7 +237,7 @@ def file_in_words(media_type: str, named_by: str, heads: Mapping[str, TableHead]
 
 def head_in_words(head: TableHead) -> str:
     """A table's size and columns, and what pandas needs to read it, on one line."""
-    size = table_size_in_words(head.row_count, head.column_count, estimated=head.estimated)
+    size = table_size_in_words(head.row_count, len(head.columns), estimated=head.estimated)
     words = f"{size}: {columns_in_words(head.columns, head.dtypes)}"
     if head.read_with:
         words += f". Read it with pandas.read_csv(path, {head.read_with})"

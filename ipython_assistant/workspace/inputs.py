@@ -174,7 +174,7 @@ def _of_path(path: Path, source: str, around: _Around, named_by: str = "") -> In
     item = Input(name, path, hashes.size, hashes.sha256, description, hashes.logical, source)
     if len(heads) == 1:
         (table,) = heads.values()
-        item = replace(item, rows=table.row_count, columns=table.column_count, estimated=table.estimated)
+        item = replace(item, rows=table.row_count, columns=len(table.columns), estimated=table.estimated)
     return replace(item, fingerprint=now) if is_settled else item
 
 
