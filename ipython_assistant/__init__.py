@@ -43,12 +43,8 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Answer":
-        from ipython_assistant.answer import Answer
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
 
-        return Answer
-    if name in __all__:
-        from ipython_assistant import batch
-
-        return getattr(batch, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("ipython_assistant.answer" if name == "Answer" else "ipython_assistant.batch"), name)

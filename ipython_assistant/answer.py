@@ -1,8 +1,7 @@
 """What the user holds after a cell: the answer, its files, its code; and what is shown of it, in which order.
 
-Below the text come the code, the pictures and charts, the heads of tables and the beginnings of texts, the list of
-files, and below it the tables and texts that would make it hard to find. Of very many files only the first are shown,
-so that a notebook stays small. A file that was moved or deleted since is passed over: the list still names it.
+Of very many files only the first are shown, so that a notebook stays small. A file that was moved or deleted since is
+passed over: the list of files still names it.
 """
 
 from __future__ import annotations
@@ -34,8 +33,7 @@ if TYPE_CHECKING:
     from ipython_assistant.core.artifacts import Artifact, FailedArtifact, TableHead, TurnFiles
     from ipython_assistant.core.turn import CodeCall, Turn
 
-MOST_PICTURES = MOST_TABLES = 12
-MOST_TEXTS = 10
+MOST_SHOWN = 12
 """The most files of each kind whose content is shown."""
 MOST_LINES_ABOVE = 30
 """The most lines of tables and texts above the list of files; longer ones stand below it."""
@@ -94,15 +92,9 @@ class Files(Mapping[str, SavedFile]):
 class Answer:
     """The value of a `%%assistant` cell.
 
-    An answer equals its replay: the same question, the same turn, files of the same names and bytes. It can be pickled;
-    the pickle holds where its files are, not the files.
-
-    Attributes:
-        text: The answer as Markdown, its links pointing at the saved files.
-        turn: The turn as it came; its pictures are replaced by their digests once they are on disk.
-        failed: The files that could not be saved, with the reason.
-        notes: What the reader should know besides, as sentences.
-        frames: The tables asked for with `-o`, as DataFrames with the dtypes their columns had.
+    `text` is Markdown whose links lead to the saved files, `failed` the files that could not be saved, with the reason,
+    `notes` sentences for the reader, `frames` the tables asked for with `-o`. The pictures of `turn` are replaced by
+    their digests, since they are on disk. An answer equals its replay: the same question and turn, the same files.
     """
 
     text: str
@@ -173,14 +165,16 @@ class Answer:
         return above + below
 
     def output_parts(self) -> tuple[list[Bundle], list[Bundle]]:
-        """The outputs up to the list of files, and those below: in a live notebook the buttons stand between them."""
-        card = _Card()
+        """The outputs up to the list of files, and those below: in a live notebook the buttons stand between them.
+
+        The code, pictures and charts, heads of tables and beginnings of texts, the list of files; below it the tables
+        and texts that would make it hard to find.
+        """
+        card, others = _Card(), outputs.other_items(self.turn.others)
         above = [outputs.work(self.turn.steps)] if self.turn.steps else []
-        if (others := outputs.other_items(self.turn.others)) is not None:
-            above.append(others)
+        above += [others] if others is not None else []
         above += _pictures_and_charts(self, card)
-        heads = _tables_and_texts(self, card)
-        # The list of files is not to be looked for below long tables.
+        heads = list(_tables_and_texts(self, card))
         lengths = accumulate(bundle.data["text/plain"].count("\n") + 2 for bundle in heads)
         fitting = sum(length <= MOST_LINES_ABOVE for length in lengths)
         above += heads[:fitting]
@@ -198,32 +192,23 @@ class Answer:
             publish(bundle)
 
     def __eq__(self, other: object) -> bool:
-        return self._recorded() == other._recorded() if isinstance(other, Answer) else NotImplemented
+        if not isinstance(other, Answer):
+            return NotImplemented
+        one, two = (
+            (it.prompt, it.turn, it.interrupted, dict(it.files), [file.name for file in it.failed])
+            for it in (self, other)
+        )
+        return one == two
 
     def __hash__(self) -> int:
         return hash((self.prompt, self.response_id))
 
-    def _recorded(self) -> tuple[object, ...]:
-        failed = tuple(file.name for file in self.failed)
-        return self.prompt, self.turn, self.interrupted, tuple(self.files.values()), failed
-
     def __repr__(self) -> str:
         return f"Answer({self.status}, {counted(len(self.artifacts), 'file')})"
 
-    def _repr_mimebundle_(self, **_choice: object) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Everything in one output, for front ends that do not know `_ipython_display_`.
-
-        A picture is an output of its own or none, so here it is a link in the list of files. The hooks:
-        https://ipython.readthedocs.io/en/stable/config/integrating.html#rich-display
-        """
-        shown = [self.text_output(), *(bundle for bundle in self.outputs() if "text/html" in bundle.data)]
-        plain = "\n\n".join(bundle.data["text/plain"] for bundle in shown)
-        return {"text/html": "\n".join(bundle.data["text/html"] for bundle in shown), "text/plain": plain}, {}
-
     def _display_(self) -> Any:
         """Marimo's hook: all in one, with a button for each file, since a link to a file leads nowhere there."""
-        marimo = import_module("marimo")
-        shown = []
+        marimo, shown = import_module("marimo"), []
         for data, metadata in (self.text_output(), *self.outputs()):
             if picture := next((name for name in data if name.startswith("image/")), ""):
                 shown.append(marimo.image(f"data:{picture};base64,{data[picture]}", alt=metadata[picture]["alt"]))
@@ -280,19 +265,29 @@ class _Card:
     details: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def first(self, most: int, noun: str, found: Sequence[_T]) -> Sequence[_T]:
-        """Give the first `most` of the files that were found; a sentence counts the others."""
-        if left := max(len(found) - most, 0):
+    def first(self, noun: str, found: Sequence[_T]) -> Sequence[_T]:
+        """Give the first `MOST_SHOWN` of the files that were found; a sentence counts the others."""
+        if left := len(found[MOST_SHOWN:]):
             self.notes.append(f"{counted(left, f'more {noun}')} {'is' if left == 1 else 'are'} listed, but not shown.")
-        return found[:most]
+        return found[:MOST_SHOWN]
+
+    def chart(self, artifact: Artifact) -> dict[str, Any]:
+        """A chart's specification by its media type; empty where it cannot be drawn, with a sentence that says why."""
+        with suppress(OSError):
+            try:
+                return {chart_type(artifact.name) or "": read_chart(artifact.name, artifact.path.read_bytes())}
+            except ChartError as error:
+                self.notes.append(f"{artifact.name} is not shown: {error}")
+        return {}
 
 
 def _pictures_and_charts(answer: Answer, card: _Card) -> Iterator[Bundle]:
     said = descriptions(answer.text)
     charts = {stem(artifact.name): artifact for artifact in answer.artifacts if chart_type(artifact.name)}
     pictures = [it for it in answer.artifacts if it.is_picture and it.name not in answer.repeated]
-    for artifact in card.first(MOST_PICTURES, "picture", pictures):
-        chart = _chart(charts.pop(stem(artifact.name), None), card)
+    for artifact in card.first("picture", pictures):
+        drawn = charts.pop(stem(artifact.name), None)
+        chart = card.chart(drawn) if drawn else {}
         with suppress(OSError):
             preview = excerpts.read_picture(artifact.path, artifact.media_type)
             words = said.get(artifact.href) or answer.prompt
@@ -301,29 +296,15 @@ def _pictures_and_charts(answer: Answer, card: _Card) -> Iterator[Bundle]:
                 yield previews.caption(artifact, "whole" if preview.whole else "smaller")
             else:
                 yield previews.caption(artifact, "not")
-    for artifact in card.first(MOST_PICTURES, "chart", [*charts.values()]):
-        if chart := _chart(artifact, card):
+    for artifact in card.first("chart", [*charts.values()]):
+        if chart := card.chart(artifact):
             yield Bundle({**chart, "text/plain": artifact.name}, {KEY: {"output": "chart", "name": artifact.name}})
 
 
-def _chart(artifact: Artifact | None, card: _Card) -> dict[str, Any]:
-    """The chart's specification by its media type; empty where it cannot be drawn, with a sentence that says why."""
-    if artifact is None:
-        return {}
-    with suppress(OSError):
-        try:
-            return {chart_type(artifact.name) or "": read_chart(artifact.name, artifact.path.read_bytes())}
-        except ChartError as error:
-            card.notes.append(f"{artifact.name} is not shown: {error}")
-    return {}
-
-
-def _tables_and_texts(answer: Answer, card: _Card) -> list[Bundle]:
+def _tables_and_texts(answer: Answer, card: _Card) -> Iterator[Bundle]:
     in_answer, seen = tables(answer.text), dict[str, str]()
     shown, texts = list[tuple["Artifact", "TableHead"]](), list["Artifact"]()
-    for artifact in answer.artifacts:
-        if chart_type(artifact.name):
-            continue
+    for artifact in [it for it in answer.artifacts if not chart_type(it.name)]:
         head, reason = _head_of(artifact)
         if head is None:
             if artifact.media_type.startswith("text/") or artifact.media_type in MAYBE_TEXT:
@@ -337,9 +318,9 @@ def _tables_and_texts(answer: Answer, card: _Card) -> list[Bundle]:
         # A table that stands in the answer already is not shown once more.
         elif head.notes or not any(previews.is_head(table, head) for table in in_answer):
             shown.append((artifact, head))
-    found = [previews.table(artifact, head) for artifact, head in card.first(MOST_TABLES, "table", shown)]
-    for artifact in card.first(MOST_TEXTS, "text file", texts):
+    for artifact, head in card.first("table", shown):
+        yield previews.table(artifact, head)
+    for artifact in card.first("text file", texts):
         with suppress(OSError):
             if (beginning := excerpts.read_text_head(artifact.path)) is not None:
-                found.append(previews.source(artifact, beginning.text, whole=beginning.whole))
-    return found
+                yield previews.source(artifact, beginning.text, whole=beginning.whole)

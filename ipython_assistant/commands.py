@@ -6,6 +6,7 @@ import contextlib
 import re
 import traceback
 from dataclasses import replace
+from os import environ
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,7 +23,7 @@ from ipython_assistant.doctor import run_doctor
 from ipython_assistant.errors import AssistantError, InputError, OptionError
 from ipython_assistant.options import Options, option_help, parse_options, split_line
 from ipython_assistant.report import write_report
-from ipython_assistant.who_answers import A_REAL_MODEL, address_in_use, other_services_recorded
+from ipython_assistant.who_answers import A_REAL_MODEL, address_in_use, find_models, other_services_recorded
 from ipython_assistant.workspace.assistants import assistant_folders, confirm, list_assistants, load_assistant, shown
 from ipython_assistant.workspace.folder import made_files, remove_left_over
 from ipython_assistant.workspace.frames import kind_of_frame, table_in_words, table_of
@@ -114,10 +115,10 @@ def _help(_session: Session, _words: Sequence[str]) -> None:
 
 
 def _status(session: Session, _words: Sequence[str]) -> None:
-    settings, environment = session.settings, session.environment()
+    settings = session.settings
     rows = {"service": settings.service, "model": settings.model or "not named"}
     if settings.service == "local":
-        here = session.models_here(settings)
+        here = find_models(settings, environ)
         try:
             settings = session.with_answerer(settings, here)
         except AssistantError as error:
@@ -127,7 +128,7 @@ def _status(session: Session, _words: Sequence[str]) -> None:
             rows["model"] = f"{settings.model}  ({settings.answerer})" if settings.answerer else settings.model
             rows["shared"] = settings.shared
             rows["models here"] = f"{others}  ({A_REAL_MODEL})" if settings.model == BASIC else others
-    rows["address"] = address_in_use(settings, environment)
+    rows["address"] = address_in_use(settings, environ)
     rows["mode"] = settings.mode
     if settings.mode == "auto" and other_services_recorded(settings, session.recordings(settings)):
         rows["mode"] = "replay  (there is no key of the service whose answers are recorded here)"
@@ -242,7 +243,7 @@ def _used(session: Session, turn: PlacedTurn) -> str:
 
 
 def _prices(session: Session) -> tuple[Mapping[str, Price], str]:
-    return prices_with(session.traits.prices), session.environment().get("OPENAI_BASE_URL", "")
+    return prices_with(session.traits.prices), environ.get("OPENAI_BASE_URL", "")
 
 
 def _assistants(session: Session, words: Sequence[str]) -> None:
@@ -280,7 +281,7 @@ def _code(session: Session, _words: Sequence[str]) -> None:
 def _fix(session: Session, words: Sequence[str]) -> None:
     """Ask why the last cell failed, and insert the corrected cell; sends code, error and columns of its tables."""
     asked = question_about(getattr(session.shell, "last_execution_result", None), session.visible())
-    asked = Redactor(secrets_of(session.environment()))(asked)
+    asked = Redactor(secrets_of(environ))(asked)
     question = turn_run.read(session, Options(no_code=True), asked, session.cell_of_ask(), {}, from_code=True)
     if words:
         print(turn_run.dry_run(session, question))

@@ -7,8 +7,9 @@ Keys are never traits: `%config` prints every trait.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from traitlets import Bool, Dict, Enum, Float, Integer, List, Unicode
@@ -28,13 +29,9 @@ if TYPE_CHECKING:
 
 SERVICES = ("openai", "azure", "local")
 MODES = ("auto", "live", "replay")
-SHARES = ("results", "shapes", "names")
 KEYS = {"openai": "OPENAI_API_KEY", "azure": "AZURE_OPENAI_API_KEY"}
 """Where the key of a hosted service is looked for; Azure takes a token of Entra ID in `AD_TOKEN` as well."""
 AD_TOKEN = "AZURE_OPENAI_AD_TOKEN"  # noqa: S105 the name of a variable
-RESIDENCIES = ("global", "us", "eu", "ae", "au", "in", "jp")
-"""As in the SDK: https://platform.openai.com/docs/guides/your-data#data-residency-controls"""
-SAVE_DIR = "assistant_files"
 
 
 def _choice(values: tuple[str, ...], help: str) -> Any:  # noqa: A002 traitlets' name for it
@@ -47,41 +44,36 @@ class AssistantMagics(Configurable):
 
     service = _choice(
         SERVICES,
-        help="Who answers: 'openai' (or a compatible server at OPENAI_BASE_URL), 'azure', or 'local' (the embedded"
-        " engine on this machine). Unset: IPYTHON_ASSISTANT_SERVICE, else the service whose key is set"
-        " (OPENAI_API_KEY, AZURE_OPENAI_API_KEY), else 'local'.",
+        "Who answers: 'openai' (or a compatible server at OPENAI_BASE_URL), 'azure', or 'local' (the embedded engine on"
+        " this machine). Unset: IPYTHON_ASSISTANT_SERVICE, else the service whose key is set (OPENAI_API_KEY,"
+        " AZURE_OPENAI_API_KEY), else 'local'.",
     )
     mode = _choice(
         MODES,
-        help="'auto' answers from a recording if there is one, and asks otherwise; 'live' always asks; 'replay' never"
-        " asks. Unset: IPYTHON_ASSISTANT_MODE; else 'replay' if CI is set and no service was chosen by hand, or if the"
-        " folder holds another service's recordings and there is no key; else 'auto'.",
+        "'auto' answers from a recording if there is one, and asks otherwise; 'live' always asks; 'replay' never asks."
+        " Unset: IPYTHON_ASSISTANT_MODE; else 'replay' if CI is set and no service was chosen by hand, or if the folder"
+        " holds another service's recordings and there is no key; else 'auto'.",
     )
     model = Unicode(
         None,
         allow_none=True,
         help="The model to ask. With a provider or an address in front (ollama/NAME, anthropic/NAME,"
         " http://localhost:8080/v1/NAME, a GGUF file) code runs on this machine. Unset: IPYTHON_ASSISTANT_MODEL, else"
-        " the service's default; without a key, a model that is found on this machine.",
-    )
-    find_models = Bool(
-        default_value=True,
-        help="Look for Ollama, LM Studio, llama-server and vLLM on this machine, at the first question for which there"
-        " is neither a key nor a model. IPYTHON_ASSISTANT_FIND_MODELS=0 turns it off, too.",
+        " the service's default; without a key, a model that is found on this machine, unless"
+        " IPYTHON_ASSISTANT_FIND_MODELS=0.",
     )
     share = _choice(
-        SHARES,
-        help="What a model may see whose code runs on this machine: 'results' (what code prints, first rows of tables),"
+        ("results", "shapes", "names"),
+        "What a model may see whose code runs on this machine: 'results' (what code prints, first rows of tables),"
         " 'shapes' (columns, types, sizes; no value of any cell), or 'names' (columns and types only). Unset: 'results'"
         " for a model on this machine, 'shapes' for one elsewhere.",
     )
     instructions = Unicode("", help="Your own instructions, added after the built-in ones.")
     tools = List(Unicode(), help="More tools, as after --tool: web_search, file_search:vs_1, or a tool as JSON.")
-    effort = _choice(EFFORTS, help="How long a reasoning model may think. Unset: the service's default.")
+    effort = _choice(EFFORTS, "How long a reasoning model may think. Unset: the service's default.")
     max_output_tokens = Integer(None, allow_none=True, min=16, help="The most tokens an answer may have.")
     max_tool_calls = Integer(None, allow_none=True, min=1, help="The most tool calls (such as runs of code) a turn.")
     store = Bool(default_value=True, help="Let the service keep the conversation; else it goes along each time.")
-    data_residency = _choice(RESIDENCIES, help="The region of OpenAI's service, for accounts with data residency.")
     ask_above = Integer(50_000_000, min=0, help="Bytes of a cell's inputs that go to a hosted service without --yes.")
     prices = Dict(
         help="Prices by model, in US dollars for a million tokens; they replace the built-in ones:"
@@ -93,8 +85,7 @@ class AssistantMagics(Configurable):
         min=0.0,
         help="US dollars that the questions of a day (UTC) may cost, by this folder's recordings. Unset: no limit.",
     )
-    max_recorded_bytes = Integer(10_000_000, min=0, help="Bytes above which only a file's hash is recorded.")
-    save_dir = Unicode(SAVE_DIR, help="Where files are saved, relative to the notebook's directory.")
+    save_dir = Unicode("assistant_files", help="Where files are saved, relative to the notebook's directory.")
     buttons = Enum(
         ("auto", "always", "never"),
         default_value="auto",
@@ -108,7 +99,7 @@ class AssistantMagics(Configurable):
     downloads = Integer(32, min=1, max=64, help="How many files are fetched at once.")
     files_timeout = Float(300.0, min=0.1, help="Seconds for all files once the answer has ended, but for rate limits.")
     prefetch_bytes = Integer(256_000_000, min=0, help="Bytes of files that may be fetched before the answer ends.")
-    memory_limit = _choice(MEMORIES, help="Memory of new containers at a hosted service; more costs more.")
+    memory_limit = _choice(MEMORIES, "Memory of new containers at a hosted service; more costs more.")
     expires_after = Integer(20, min=1, max=20, help="Minutes that a container is kept after its last use.")
     network = List(Unicode(), help="Hosts that code in a hosted container may reach. Unset: it has no network.")
     timeout = Float(300.0, min=1.0, help="Seconds without a byte from the service before it is given up.")
@@ -120,98 +111,78 @@ for _trait in AssistantMagics.class_own_traits().values():
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything one cell runs with; the traits above say what most of it means.
+    """Everything one cell runs with; `traits` holds the value that each of the traits above had then.
 
     `model` is empty where nothing names one (see `who_answers.with_answerer`), `save_dir` is absolute, `official` says
     that OpenAI's own service answers: compatible servers may refuse what is new. What was set by hand, and so decides
     which recording answers, is in `chosen_service` and `written`, the parts of a `TurnKey`.
     """
 
+    traits: SimpleNamespace
     service: str
     mode: str
     model: str
     instructions: str
     notebook_dir: Path
     save_dir: Path
-    buttons: str
-    raise_on_missing: bool
-    downloads: int
-    files_timeout_s: float
-    prefetch_bytes: int
     timeout_s: float
     policy: ContainerPolicy
-    tools: tuple[Json, ...] = ()
-    effort: str | None = None
-    code: bool = True
-    store: bool = True
-    container_id: str | None = None
-    ask_above: int = 0
-    max_recorded_bytes: int = 0
-    limits: Json = field(default_factory=dict)
-    official: bool = False
-    max_cost: float | None = None
-    chosen_service: str | None = None
-    written: Json = field(default_factory=dict)
-    find_models: bool = False
-    share: str = ""
+    tools: tuple[Json, ...]
+    effort: str | None
+    code: bool
+    container_id: str | None
+    official: bool
+    chosen_service: str | None
+    written: Json
+    find_models: bool
+    share: str
     answerer: str = ""
 
     @property
     def shared(self) -> str:
         """The part of the tables that the model may see, for a person to read."""
-        if self.model == BASIC:
-            return "nothing: no model is used"
-        return f"{self.share}, with {self.answerer}"
+        return "nothing: no model is used" if self.model == BASIC else f"{self.share}, with {self.answerer}"
 
 
 def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, environment: Mapping[str, str]) -> Settings:
     """The settings of one cell. Raises `ConfigError` and `OptionError` where the environment or a tool is wrong."""
-    service = traits.service or _from_environment(environment, "IPYTHON_ASSISTANT_SERVICE", SERVICES)
+    chosen_service = traits.service or _from_environment(environment, "IPYTHON_ASSISTANT_SERVICE", SERVICES)
     model = options.model or traits.model or environment.get("IPYTHON_ASSISTANT_MODEL") or ""
-    chosen_service = service or ("local" if runs_code_here(model) else None)
+    chosen_service = chosen_service or ("local" if runs_code_here(model) else None)
     service = chosen_service or _service_with_key(environment)
     mode = traits.mode or _from_environment(environment, "IPYTHON_ASSISTANT_MODE", MODES)
+    in_ci = bool(environment.get("CI")) and chosen_service is None
     instructions = "\n\n".join(part for part in (traits.instructions, options.instructions) if part)
     try:
         tools = parse_tools((*traits.tools, *options.tools))
     except ValueError as error:
-        message, hint = error.args
-        raise OptionError(message, hint) from error
-    effort = options.effort or traits.effort
-    written = {
-        "model": options.model or traits.model,
-        "instructions": instructions or None,
-        "tools": tools or None,
-        "effort": effort,
-        "no_code": options.no_code or None,
-    }
-    in_ci = bool(environment.get("CI")) and chosen_service is None
-    same = ("buttons", "downloads", "prefetch_bytes", "store", "ask_above", "max_recorded_bytes", "max_cost")
-    limits = {name: getattr(traits, name) for name in ("max_output_tokens", "max_tool_calls")}
+        raise OptionError(*error.args) from error
+    effort, memory = options.effort or traits.effort, options.memory or traits.memory_limit or ""
     return Settings(
+        traits=SimpleNamespace(**traits.trait_values(config=True)),
         service=service,
         mode=mode or ("replay" if in_ci else "auto"),
         model=model or (default_model() if service == "openai" else ""),
         instructions=instructions,
         notebook_dir=notebook_dir,
         save_dir=notebook_dir / Path(options.directory or traits.save_dir).expanduser(),
-        raise_on_missing=traits.on_missing_file == "raise",
-        files_timeout_s=traits.files_timeout,
         timeout_s=options.timeout_s or traits.timeout,
-        policy=ContainerPolicy(
-            options.memory or traits.memory_limit or "", traits.expires_after, tuple(traits.network)
-        ),
+        policy=ContainerPolicy(memory, traits.expires_after, tuple(traits.network)),
         tools=tools,
         effort=effort,
         code=not options.no_code,
         container_id=options.container,
-        limits={name: value for name, value in limits.items() if value},
         official=billed_by(service, environment.get("OPENAI_BASE_URL", "")) == "openai",
         chosen_service=chosen_service,
-        written=written,
-        find_models=looks_for_models(traits, environment) and mode != "replay",
+        written={
+            "model": options.model or traits.model,
+            "instructions": instructions or None,
+            "tools": tools or None,
+            "effort": effort,
+            "no_code": options.no_code or None,
+        },
+        find_models=looks_for_models(environment) and mode != "replay",
         share=traits.share or "",
-        **{name: getattr(traits, name) for name in same},
     )
 
 
@@ -224,15 +195,15 @@ def working_directory() -> Path:
         raise ConfigError(says, "Change to one that exists: %cd PATH") from error
 
 
+def looks_for_models(environment: Mapping[str, str]) -> bool:
+    """Whether model servers may be looked for on this machine."""
+    return environment.get("IPYTHON_ASSISTANT_FIND_MODELS", "1") != "0"
+
+
 def _service_with_key(environment: Mapping[str, str]) -> str:
     """The service whose key is set; the embedded engine where no key is set."""
     keys = (*KEYS.items(), ("azure", AD_TOKEN))
     return next((service for service, name in keys if environment.get(name)), "local")
-
-
-def looks_for_models(traits: AssistantMagics, environment: Mapping[str, str]) -> bool:
-    """Whether model servers may be looked for on this machine."""
-    return bool(traits.find_models) and environment.get("IPYTHON_ASSISTANT_FIND_MODELS", "1") != "0"
 
 
 def _from_environment(environment: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str | None:

@@ -22,7 +22,7 @@ from ipython_assistant.lab import ANNOUNCEMENT, PROMISE
 from ipython_assistant.service.accounts import connect_azure, connect_hosted
 from ipython_assistant.service.connection import Engine
 from ipython_assistant.service.model_servers import fetched_models
-from ipython_assistant.who_answers import A_REAL_MODEL, address_in_use
+from ipython_assistant.who_answers import A_REAL_MODEL, address_in_use, find_models
 from ipython_assistant.workspace.recording_store import secrets_of
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _service(settings: Settings, environment: Mapping[str, str]) -> Iterator[Che
 
 def _models(session: Session, settings: Settings, environment: Mapping[str, str]) -> Iterator[Check]:
     """The servers on this machine with their models, and the model that answers."""
-    here = session.models_here(settings)
+    here = find_models(settings, environment)
     for server in here.servers:
         yield Check(server.title, FINE, f"{server.address}: {', '.join(model.name for model in server.models)}")
     chosen = session.with_answerer(settings, here)

@@ -1,8 +1,6 @@
-"""Everything that can end a cell. Each error has two lines: what happened, and what to do.
+"""Everything that can end a cell. Each error has two lines: what happened, and what to do; docs/errors.md has them all.
 
-docs/errors.md says what to do about each. IPython shows an exception that has `_render_traceback_` by those lines alone
-and stores it as an ordinary `error` output, so nbval, nbconvert and papermill see it. IPython's own `UsageError` is
-not used: nbval's lax mode does not see it.
+IPython's own `UsageError` is not used: nbval's lax mode does not see it.
 """
 
 from __future__ import annotations
@@ -26,11 +24,10 @@ class AssistantError(Exception):
         self.answer = answer
 
     def __str__(self) -> str:
-        """The message and the hint, each on its own line."""
         return f"{self.message}\n{self.hint}" if self.hint else self.message
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython shows instead of a stack (IPython's documented hook for custom tracebacks)."""
+        """What IPython shows instead of a stack, as an ordinary `error` output, which nbval and nbconvert see."""
         return [f"{type(self).__name__}: {self.message}", *self.hint.splitlines()]
 
 
@@ -61,37 +58,21 @@ class EngineError(AssistantError):
 class ServiceError(AssistantError):
     """The service answered with an error: its HTTP status and code, and the seconds to wait, where it gave them."""
 
-    def __init__(
-        self,
-        message: str,
-        hint: str = "",
-        *,
-        answer: Any = None,
-        status: int | None = None,
-        code: str | None = None,
-        request_id: str | None = None,
-        retry_after_s: float | None = None,
-    ) -> None:
-        super().__init__(message, hint, answer=answer)
-        self.status = status
-        self.code = code
-        self.request_id = request_id
-        self.retry_after_s = retry_after_s
-        if request_id:
+    status: int | None = None
+    code: str | None = None
+    request_id: str | None = None
+    retry_after_s: float | None = None
+
+    def __init__(self, message: str, hint: str = "", **about: Any) -> None:
+        super().__init__(message, hint)
+        vars(self).update(about)
+        if self.request_id:
             # Only `%assistant traceback` shows a note: support asks for the id, and no other reader needs it.
-            self.add_note(f"The service's id of the request: {request_id}")
+            self.add_note(f"The service's id of the request: {self.request_id}")
 
 
 class Unreachable(ServiceError):
-    """No connection to the service could be made."""
-
-
-class ProxyRefused(Unreachable):
-    """A proxy between here and the service did not let the request through."""
-
-
-class CertificateRefused(Unreachable):
-    """The service's TLS certificate is not trusted, often because of an intercepting proxy."""
+    """No connection to the service could be made; a proxy or a certificate may be the reason."""
 
 
 class TimedOut(ServiceError):
@@ -103,11 +84,7 @@ class RateLimited(ServiceError):
 
 
 class QuotaUsedUp(RateLimited):
-    """The account's money or quota is used up; waiting a little does not help."""
-
-
-class ContainerLimit(RateLimited):
-    """The account has, or asked for, more containers than the service allows."""
+    """The account's money, quota or containers are used up; waiting a little does not help."""
 
 
 class Refused(ServiceError):
@@ -130,12 +107,8 @@ class TurnNotKept(Refused):
     """The service no longer holds the turn that this one continues from, or never did (zero data retention)."""
 
 
-class ContextTooLong(Refused):
-    """The question, its conversation and what code printed are more than the model can read at once."""
-
-
 class TooLarge(Refused):
-    """A file or a request has more bytes, or more tokens a minute, than the service takes at once (413)."""
+    """A file, a request or a conversation is more than the service, or the model, takes at once."""
 
 
 class ContentFiltered(Refused):

@@ -121,7 +121,7 @@ class Hooks:
 
         if target == "model":
             named = (self.traits.model, os.environ.get("IPYTHON_ASSISTANT_MODEL"), default_model(), BASIC)
-            found = models_here(os.environ).names if looks_for_models(self.traits, os.environ) else ()
+            found = models_here(os.environ).names if looks_for_models(os.environ) else ()
             return tuple(dict.fromkeys(filter(None, (*named, *found))))
         if target == "conversation":
             return [name for name in self.session.conversations.by_name if name]

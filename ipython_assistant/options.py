@@ -35,14 +35,9 @@ _rare = partial(_option, rare=True)
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of one cell; None or empty where the cell says nothing. `--help` leaves out those that are rare.
+    """The options of one cell; None or empty where the cell says nothing. `--help` leaves out those that are rare."""
 
-    `tools` are written as after `--tool`; `timeout_s` is in seconds without a byte from the service.
-    """
-
-    inputs: tuple[str, ...] = _option(
-        "-i --input", "a variable, a file or a glob to work on; repeatable", "NAME|PATH", ()
-    )
+    inputs: tuple[str, ...] = _option("-i --input", "a variable, file or glob to work on; repeatable", "NAME|PATH", ())
     outputs: tuple[str, ...] = _option("-o --output", "a table to bring back as a DataFrame; repeatable", "NAME", ())
     model: str | None = _option("-m --model", "the model to ask", "NAME")
     conversation: str | None = _option("-c --conversation", "the conversation to continue or to begin", "NAME")
@@ -79,25 +74,23 @@ def parse_options(line: str, body: str = "", known: Container[str] = ()) -> Opti
         return checked(options_from(namespace))
     for word in words:
         tokens.remove(word)
-    options = " ".join(shlex.quote(token) if " " in token else token for token in tokens)
-    if body.strip() and all(word in known or Path(word).is_file() for word in words):
-        named = " ".join(f"-i {word}" for word in words)
+    meant = [f"-i {word}" for word in words if body.strip() and (word in known or Path(word).is_file())]
+    options = [shlex.quote(token) if " " in token else token for token in tokens]
+    if len(meant) == len(words):
         says = f"{', '.join(words)} stands on the first line without an option."
-        raise OptionError(says, f"Write: {f'%%assistant {named} {options}'.rstrip()}")
-    question = "\n".join(part for part in (" ".join(words), body.strip()) if part)
+        raise OptionError(says, f"Write: {' '.join(['%%assistant', *meant, *options])}")
+    cell = [" ".join(["%%assistant", *options]), " ".join(words), *filter(None, [body.strip()])]
     says = "The question belongs below the first line, which is for options."
-    raise OptionError(says, f"Write:\n{f'%%assistant {options}'.rstrip()}\n{question}")
+    raise OptionError(says, "\n".join(["Write:", *cell]))
 
 
 def checked(options: Options) -> Options:
     """The options. Raises `OptionError` where they do not go together, or one has an invalid value."""
     wrong = next((name for name in options.outputs if not name.isidentifier() or keyword.iskeyword(name)), None)
     if wrong is not None:
-        stem = wrong.rpartition("/")[2].rpartition(".")[0] or wrong
-        raise OptionError(f"-o {wrong} is not the name of a variable.", f"Write: -o {variable_name(stem)}")
+        raise OptionError(f"-o {wrong} is not the name of a variable.", f"Write: -o {variable_name(Path(wrong).stem)}")
     if options.no_code and (options.inputs or options.outputs or options.container):
-        given = "-i" if options.inputs else "-o" if options.outputs else "--container"
-        raise OptionError(f"{given} needs code, and --no-code rules it out.", "Leave one of the two out.")
+        raise OptionError("-i, -o and --container need code, and --no-code rules it out.", "Leave one of the two out.")
     for name, value, allowed in (("effort", options.effort, EFFORTS), ("memory", options.memory, MEMORIES)):
         if value is not None and value not in allowed:
             raise OptionError(f"--{name} {value} is invalid.", f"Write one of: {', '.join(allowed)}.")
@@ -143,9 +136,7 @@ class _OptionParser(argparse.ArgumentParser):
 
 def _parser(*, everything: bool = True) -> _OptionParser:
     parser = _OptionParser(
-        prog="%%assistant",
         usage="%%%%assistant [options]\nYour question, on as many lines as you like",
-        description="Ask; get the answer, the code behind it and every file it made, saved beside the notebook.",
         epilog="" if everything else "%%assistant --help-all lists the rest; %assistant help lists the commands.",
         add_help=False,
         allow_abbrev=False,

@@ -39,10 +39,8 @@ MOST_SEEN_BYTES = 32_000_000
 class Question:
     """A question, ready to be asked or to be found among the recordings.
 
-    Its `cell` owns the answer's files, and it continues from the turn `parent`; its `conversation` has the empty name
-    where it is the notebook's own, and None where the question stands alone. `outputs` are the names of tables that
-    have to come back, `hints` are sentences for the reader. `large` allows inputs above the setting `ask_above`, and a
-    `fresh` question is asked though there is a recording.
+    Its `cell` owns the answer's files, and it continues from the turn `parent`. The notebook's own `conversation` has
+    the empty name; None is outside of all. `hints` are for the reader; `large` allows inputs above `ask_above`.
     """
 
     prompt: str
@@ -77,7 +75,7 @@ class Question:
             self.uploads,
             settings.policy,
             container_id=settings.container_id,
-            held=settings.store,
+            held=settings.traits.store,
             code=settings.code,
         )
 
@@ -99,25 +97,20 @@ class Question:
         https://platform.openai.com/docs/guides/images-vision, https://platform.openai.com/docs/guides/pdf-files
         The embedded engine shows pictures alone, and those only to a model that may see values.
         """
-        seen, size, settings = [], 0, self.settings
-        if self.is_local and (settings.share != "results" or settings.model == BASIC):
-            return ()
-        for item in self.inputs:
-            kind = media_type(item.name)
-            shown = kind in SEEN_TYPES and not (self.is_local and kind == "application/pdf")
-            if shown and size + item.size <= MOST_SEEN_BYTES:
-                seen.append(item)
-                size += item.size
-        return tuple(seen)
+        seen = tuple(item for item in self.inputs if media_type(item.name) in SEEN_TYPES)
+        if self.is_local:
+            may_see = self.settings.share == "results" and self.settings.model != BASIC
+            return tuple(item for item in seen if may_see and media_type(item.name) != "application/pdf")
+        return seen if sum(item.size for item in seen) <= MOST_SEEN_BYTES else ()
 
     @property
     def unseen(self) -> str:
-        """A sentence on the pictures and PDFs that a hosted model does not see, since they are too large; or none."""
-        large = [item for item in self.inputs if media_type(item.name) in SEEN_TYPES and item not in self.seen]
-        if self.is_local or not large:
+        """A sentence where a hosted model does not see the pictures and PDFs, since they are too large; or none."""
+        large = ", ".join(item.name for item in self.inputs if media_type(item.name) in SEEN_TYPES)
+        if self.is_local or not large or self.seen:
             return ""
-        most, names = size_in_words(MOST_SEEN_BYTES), ", ".join(item.name for item in large)
-        return f"The model sees no more than {most} of pictures and PDFs, so only its code can read {names}."
+        most = size_in_words(MOST_SEEN_BYTES)
+        return f"The model sees no more than {most} of pictures and PDFs, so only its code can read {large}."
 
     @property
     def dtypes(self) -> dict[str, Any]:
@@ -147,11 +140,12 @@ class Question:
         optional: Json = {
             "include": ["code_interpreter_call.outputs"] if code else None,
             "reasoning": {"effort": settings.effort} if settings.effort else None,
-            "store": None if settings.store else False,
+            "store": None if settings.traits.store else False,
             # Padding against eavesdroppers on the length of words: TLS to the service's own address is trusted.
             "stream_options": {"include_obfuscation": False} if official else None,
             "context_management": [{"type": "compaction", "compact_threshold": COMPACT_ABOVE}] if compacts else None,
-            **settings.limits,
+            "max_output_tokens": settings.traits.max_output_tokens,
+            "max_tool_calls": settings.traits.max_tool_calls,
             "previous_response_id": base.previous_response_id,
             "metadata": shared if self.is_local else None,
         }
@@ -164,23 +158,21 @@ class Question:
             **{name: value for name, value in optional.items() if value is not None},
         }
 
-    def check_size(self) -> None:
-        """Check the inputs' size before anything is sent. Raises `InputError` where it is more than `ask_above`."""
-        settings, size = self.settings, sum(item.size for item in self.inputs)
-        if self.large or self.is_local or size <= settings.ask_above:
-            return
-        listed = "\n".join(f"  {item.name}: {_measure(item)}" for item in self.inputs)
-        most, sent = size_in_words(settings.ask_above), f"{size_in_words(size)} would be sent to {settings.service}"
-        cure = f"Send less, or allow it with --yes.\n{listed}"
-        raise InputError(f"{sent}; without asking it is at most {most}.", cure)
+    def check(self) -> None:
+        """Check that nothing is sent unasked: neither an assistant that came along, nor inputs above `ask_above`.
 
-    def check_assistant(self) -> None:
-        """Check that the saved assistant is trusted. Raises `ConfigError`, with everything that would be sent."""
-        saved = self.assistant
+        Raises `ConfigError`, with everything that would be sent, or `InputError`.
+        """
+        saved, size, most = self.assistant, sum(item.size for item in self.inputs), self.settings.traits.ask_above
         if saved is not None and not is_confirmed(saved):
             says = f"The assistant {saved.name} was not confirmed: it may have come with the notebook."
             cure = f"Read what would be sent, then confirm it once: %assistant assistants --confirm {saved.name}"
             raise ConfigError(says, f"{cure}\n\n{self.in_full()}")
+        if not self.large and not self.is_local and size > most:
+            says = f"{size_in_words(size)} would be sent to {self.settings.service}; without asking it is at most"
+            listed = [f"  {item.name}: {_measure(item)}" for item in self.inputs]
+            cure = "\n".join(["Send less, or allow it with --yes.", *listed])
+            raise InputError(f"{says} {size_in_words(most)}.", cure)
 
     def sending(self) -> str:
         """The inputs that are being sent, in words for the line below the cell."""
@@ -190,17 +182,12 @@ class Question:
         """Everything that would be sent, for a person to read. Nothing is asked for it, so a container has no name."""
         settings, parent = self.settings, self.parent
         # Instructions do not carry over from one response to the next, so earlier inputs are named again.
-        named = {upload.name: upload for step in ancestors(parent) for upload in step.uploads}
-        named |= {upload.name: upload for upload in self.uploads}
-        notes = tuple(InputNote(f"/mnt/data/{upload.name}", upload.description) for upload in named.values())
+        earlier = [upload for step in ancestors(parent) for upload in step.uploads]
+        named = {upload.name: upload.description for upload in (*earlier, *self.uploads)}
+        notes = tuple(InputNote(f"/mnt/data/{name}", description) for name, description in named.items())
         request = self.request(TurnBase(inputs=notes))
-        size, past = size_in_words(sum(item.size for item in self.inputs)), as_messages(parent)
-        length = sum(len(message.text) for message in past)
-        told = f"where the service no longer has them, {len(past)} messages, {length:,} characters"
-        own = {item.name for item in self.inputs}
-        behind = {it.name: it.path for it in left_behind(parent) if it.name not in own and it.path.is_file()}
-        behind_size = size_in_words(sum(path.stat().st_size for path in behind.values()))
-        sent_again = f"in a new container, {behind_size}: {', '.join(behind)}" if settings.code and behind else ""
+        behind = dict.fromkeys(it.name for it in left_behind(parent) if settings.code and it.path.is_file())
+        again = ", ".join([f"{len(as_messages(parent))} messages", *behind])
         if_able = ", if the model sees pictures" if self.is_local else ""
         seen = f"{', '.join(item.name for item in self.seen)}{if_able}: up to 1,500 tokens a picture and a page"
         rows = [
@@ -208,11 +195,10 @@ class Question:
             ("model", settings.model),
             ("shared", settings.shared if settings.answerer else ""),
             ("continues", f"“{first_words(parent.prompt, 60)}”" if parent is not None else "nothing: it begins here"),
-            ("and again", told if past else ""),
-            ("and files", sent_again),
+            ("and again", f"where the service no longer has them: {again}" if parent is not None else ""),
             ("tools", ", ".join(map(tool_in_words, request["tools"])) or "none"),
             ("effort", settings.effort or ""),
-            ("inputs", f"{len(self.inputs)}, {size}"),
+            ("inputs", f"{len(self.inputs)}, {size_in_words(sum(item.size for item in self.inputs))}"),
             *((" ", f"{item.name}: {_measure(item)}, from {item.source}") for item in self.inputs),
             ("seen", seen if self.seen else ""),
             ("not seen", self.unseen),

@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 import threading
+from collections import Counter
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,14 +18,12 @@ from typing import TYPE_CHECKING, Any
 from ipython_assistant.config import AssistantMagics, freeze, working_directory
 from ipython_assistant.core.conversation import Conversations
 from ipython_assistant.core.providers import variables_of
-from ipython_assistant.core.usage import prices_with
 from ipython_assistant.display.live import front_end
 from ipython_assistant.options import Options
 from ipython_assistant.service.accounts import ASKED_OF_THE_ENVIRONMENT
 from ipython_assistant.service.background import Threads
 from ipython_assistant.service.connection import Connections, connect
-from ipython_assistant.service.model_servers import ModelsHere, models_here
-from ipython_assistant.who_answers import check_max_cost, with_answerer
+from ipython_assistant.who_answers import with_answerer
 from ipython_assistant.workspace.folder import Folder
 from ipython_assistant.workspace.inputs import gather
 from ipython_assistant.workspace.recordings import Recordings
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from ipython_assistant.display.buttons import Rows
     from ipython_assistant.question import Question
     from ipython_assistant.service.connection import Connection
+    from ipython_assistant.service.model_servers import ModelsHere
     from ipython_assistant.workspace.inputs import Input
 
 AT_ONCE = 4
@@ -65,26 +65,16 @@ class Session:
         self.conversations = Conversations()
         self.connections = Connections()
         self._lock = threading.RLock()
-        self._folders: dict[Path, Folder] = {}
-        self._recordings: dict[tuple[Path, int], Recordings] = {}
+        self._recordings: dict[Path, Recordings] = {}
         self._inputs: dict[str, Input] = {}
         self._scratch: Path | None = None
         self._found_model = ""
-        self._runs = 0
-        self._asks: tuple[tuple[str, int] | None, int] = (None, 0)
+        self._counts = Counter[tuple[str, int]]()
 
     @property
     def settings(self) -> Settings:
         """The settings that the next cell would run with. Raises an `AssistantError`."""
-        return freeze(self.traits, Options(), self.notebook_dir, self.environment())
-
-    def environment(self) -> Mapping[str, str]:
-        """The environment as it is now, with the address of the region that was set."""
-        region = self.traits.data_residency
-        if region is None or os.environ.get("OPENAI_BASE_URL"):
-            return os.environ
-        host = "api" if region == "global" else f"{region}.api"
-        return {**os.environ, "OPENAI_BASE_URL": f"https://{host}.openai.com/v1"}
+        return freeze(self.traits, Options(), self.notebook_dir, os.environ)
 
     def visible(self) -> dict[str, Any]:
         """The user's variables, without those that are IPython's own."""
@@ -110,58 +100,47 @@ class Session:
 
     def next_run(self) -> str:
         """A name for a cell without an id from the front end."""
-        with self._lock:
-            self._runs += 1
-            return f"run {self._runs}"
+        return f"run {self._count('', 0)}"
 
     def cell_of_ask(self) -> str:
         """The owner of the files of a question that code asks: its cell, and which of the cell's questions it is."""
         cell = front_end(self.shell).cell_id
         if cell is None or self.shell is None:
             return self.next_run()
-        running = (cell, self.shell.execution_count)
-        with self._lock:
-            self._asks = (running, self._asks[1] + 1 if self._asks[0] == running else 1)
-            return f"{cell} ask {self._asks[1]}"
+        return f"{cell} ask {self._count(cell, self.shell.execution_count)}"
 
-    def check_max_cost(self, question: Question) -> None:
-        """Raise `BudgetSpent` where the question would pass the setting `max_cost`."""
-        base_url = self.environment().get("OPENAI_BASE_URL", "")
-        check_max_cost(question, self.recordings(question.settings), prices_with(self.traits.prices), base_url)
+    def _count(self, cell: str, execution: int) -> int:
+        with self._lock:
+            self._counts[cell, execution] += 1
+            return self._counts[cell, execution]
 
     def connect(self, settings: Settings) -> Connection:
         """The connection for these settings; starts the engine if it answers. Raises `ConfigError`, `EngineError`."""
-        environment, service, timeout_s = self.environment(), settings.service, settings.timeout_s
+        service, timeout_s = settings.service, settings.timeout_s
         # A key or an address that is corrected in the environment is meant for the next cell.
         read = variables_of(settings.model) if service == "local" else ASKED_OF_THE_ENVIRONMENT
-        values = tuple((name, environment[name]) for name in read if name in environment)
-        make = partial(connect, service, timeout_s, environment, settings.model)
+        values = tuple((name, os.environ[name]) for name in read if name in os.environ)
+        make = partial(connect, service, timeout_s, os.environ, settings.model)
         return self.connections.get((service, timeout_s, values), make)
-
-    def models_here(self, settings: Settings) -> ModelsHere:
-        """The models on this machine, unless a setting says that they are not looked for."""
-        return models_here(self.environment()) if settings.find_models else ModelsHere()
 
     def with_answerer(self, settings: Settings, here: ModelsHere | None = None) -> Settings:
         """The settings with the model that answers: the named one, or one found `here`. Raises `ConfigError`."""
-        answers = with_answerer(settings, self.environment(), self._found_model, here)
+        answers = with_answerer(settings, os.environ, self._found_model, here)
         if not settings.model:
             self._found_model = answers.model
         return answers
 
-    def folder(self, settings: Settings) -> Folder:
-        """The folder where files go with these settings."""
+    def recordings(self, settings: Settings) -> Recordings:
+        """The recordings in the folder where files go with these settings."""
         path = settings.save_dir
         with self._lock:
-            if path not in self._folders:
-                self._folders[path] = Folder(settings.notebook_dir, path, environment=self.environment)
-            return self._folders[path]
+            if path not in self._recordings:
+                self._recordings[path] = Recordings(Folder(settings.notebook_dir, path))
+            return self._recordings[path]
 
-    def recordings(self, settings: Settings) -> Recordings:
-        """The recordings in that folder."""
-        folder, most = self.folder(settings), settings.max_recorded_bytes
-        with self._lock:
-            return self._recordings.setdefault((settings.save_dir, most), Recordings(folder, most))
+    def folder(self, settings: Settings) -> Folder:
+        """The folder where files go with these settings."""
+        return self.recordings(settings).folder
 
     @cached_property
     def rows(self) -> Rows:

@@ -11,6 +11,7 @@ import contextlib
 import threading
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from os import environ
 from typing import TYPE_CHECKING
 
 from ipython_assistant import errors
@@ -28,7 +29,7 @@ from ipython_assistant.question import Question, with_assistant
 from ipython_assistant.service.accounts import over_client
 from ipython_assistant.service.connection import Connection
 from ipython_assistant.service.faults import in_one_line, incomplete_error, service_error
-from ipython_assistant.turn_sources import RecordingSource, ServiceSource
+from ipython_assistant.turn_sources import Arrival, RecordingSource, ServiceSource
 from ipython_assistant.who_answers import recorded_answer
 from ipython_assistant.workspace.assistants import assistant_folders, check_inputs, load_assistant
 from ipython_assistant.workspace.folder import check_folder
@@ -39,16 +40,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ipython_assistant.answer import Answer
-    from ipython_assistant.config import Settings
-    from ipython_assistant.core.turn import OtherItem
     from ipython_assistant.options import Options
     from ipython_assistant.session import Session
-    from ipython_assistant.turn_sources import Arrival, TurnSource
+    from ipython_assistant.turn_sources import TurnSource
 
 
-NOTHING_CALCULATED = "No code was run: nothing in the answer was calculated."
 FETCH_AGAIN = "%assistant retry fetches again while the container lives, about 20 minutes; --fresh asks again."
-NO_CODE_RAN = "No code was run: the service may not have the code interpreter, and the answer may be made up."
+NO_CODE_RAN = "No code was run: nothing in the answer was calculated, and no file was made."
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +77,19 @@ def read(
         assistant = load_assistant(options.assistant, assistant_folders(notebook_dir))
         check_inputs(assistant, notebook_dir, directory, namespace)
         options = with_assistant(options, assistant)
-    settings = freeze(session.traits, options, notebook_dir, session.environment())
+    settings = freeze(session.traits, options, notebook_dir, environ)
     check_folder(settings.save_dir, notebook_dir)
     prompt, hints = (words, ()) if from_code else fill(words, namespace)
-    in_none = from_code and not options.conversation
-    conversation = options.conversation or ""
-    goes_on = not in_none and not options.new
+    conversation, parent = options.conversation or (None if from_code else ""), None
+    if conversation is not None and not options.new:
+        parent = session.conversations.parent(conversation, cell)
     return Question(
         prompt=prompt,
         settings=settings,
         cell=cell,
         began=datetime.now(UTC),
-        parent=session.conversations.parent(conversation, cell) if goes_on else None,
-        conversation=None if in_none else conversation,
+        parent=parent,
+        conversation=conversation,
         inputs=session.gather(options, namespace, directory),
         outputs=tuple(dict.fromkeys(options.outputs)),
         hints=(*renamed, *hints),
@@ -107,12 +105,11 @@ def answer_question(session: Session, question: Question, viewer: Viewer) -> Ans
     Raises an `AssistantError` after everything that could be is shown and saved; its `.answer` holds what arrived.
     """
     with _without_secrets(question):
-        recordings = session.recordings(question.settings)
+        recording = recorded_answer(question, session.recordings(question.settings))
         for hint in question.hints if viewer.front else ():
             print(hint)  # noqa: T201 it belongs to the question, not to the answer
-        recording = recorded_answer(question, recordings)
-        asked = RecordingSource(session, question, recording) if recording else ServiceSource(session, question)
-        return run_turn(asked, viewer)
+        source = RecordingSource(session, question, recording) if recording else None
+        return run_turn(source or ServiceSource(session, question), viewer)
 
 
 def dry_run(session: Session, question: Question) -> str:
@@ -128,19 +125,16 @@ def show_response(session: Session, response: Any, client: Any = None) -> Answer
     question = Question("", session.settings, f"response {turn.response_id}", datetime.now(UTC))
     connection = Connection(over_client(client)) if client is not None else None
     cure = "" if connection else "Asked by another client? Then: ipython_assistant.show(response, client=client)."
-    source = ServiceSource(session, question, turn=turn, connected=connection, cure=cure)
+    source = ServiceSource(session, question, arrival=Arrival(turn), connected=connection, cure=cure)
     return run_turn(source, Viewer(front_end(session.shell)))
 
 
 def retry(session: Session) -> Answer:
     """Fetch again what is missing of the last answer, while its container lives; then show it again."""
-    answer, source = session.last_answer, session.unfinished
-    if source is None and answer is not None and not answer.failed:
-        raise OptionError("Nothing is missing from the last answer.", "%assistant show shows it again.")
-    if source is None:
-        raise OptionError("There is no answer whose files could be fetched again.", "Ask with %%assistant first.")
-    with _without_secrets(source.question):
-        return run_turn(source, Viewer(front_end(session.shell)))
+    if session.unfinished is None:
+        raise OptionError("No file is missing that could be fetched again.", "%assistant show shows the last answer.")
+    with _without_secrets(session.unfinished.question):
+        return run_turn(session.unfinished, Viewer(front_end(session.shell)))
 
 
 def run_turn(source: TurnSource, viewer: Viewer) -> Answer:
@@ -153,34 +147,31 @@ def run_turn(source: TurnSource, viewer: Viewer) -> Answer:
             arrival = source.receive(live, viewer.stop)
             answer = _answer(source, arrival, viewer)
             # Recorded before it is shown: what the recording cannot hold is one of the notes.
-            notes = (*answer.notes, *source.keep(answer))
-            answer = replace(answer, notes=notes, turn=without_pictures(answer.turn))
+            answer = replace(answer, notes=(*answer.notes, *source.keep(arrival, answer)))
             if viewer.front:
                 data, metadata = answer.text_output()
-                live.finish(Bundle(data, {**metadata, KEY: {**metadata[KEY], **source.metadata()}}))
-        source.place(arrival, answer)
-        unfinished = source if source.lacks_files else None
-        session.remember(answer, unfinished)
+                live.finish(Bundle(data, {**metadata, KEY: {**metadata[KEY], **source.metadata}}))
+        session.remember(answer, source if source.lacks_files else None)
         if viewer.front:
             _show(source, answer, viewer.front)
-        tables = [(name, named_frame(answer.artifacts, name, question.dtypes)) for name in question.outputs]
+        tables = {name: named_frame(answer.artifacts, name, question.dtypes) for name in question.outputs}
     except KeyboardInterrupt:
         if answer is not None:
-            session.remember(answer, None)
+            session.remember(answer, source if source.lacks_files else None)
         raise interrupted(answer) from None
-    found = {name: table for name, table in tables if not isinstance(table, NoFrame)}
+    found = {name: table for name, table in tables.items() if not isinstance(table, NoFrame)}
     if found:
-        frames = {name: table.frame for name, table in found.items()}
         read_how = (f"{name}: {note}" for name, table in found.items() for note in table.notes)
+        frames = {name: table.frame for name, table in found.items()}
         answer = replace(answer, frames=frames, notes=(*answer.notes, *read_how))
         if viewer.front and session.shell is not None:
             session.shell.user_ns.update(frames)
-        session.remember(answer, unfinished)
+        session.remember(answer, session.unfinished)
     # The answer is complete. Ctrl-C now only stops the wait for a container to be deleted.
     with contextlib.suppress(KeyboardInterrupt):
         source.release()
-    absent = [table for _, table in tables if isinstance(table, NoFrame)]
-    error = arrival.error or arrival.files_error or _error_of(answer, question.settings, absent)
+    absent = [table for table in tables.values() if isinstance(table, NoFrame)]
+    error = arrival.error or arrival.files_error or _error_of(answer, source, absent)
     if error is not None:
         error.answer = answer
         session.last_error = error
@@ -197,21 +188,19 @@ def interrupted(answer: Answer | None = None) -> Interrupted:
 
 def _answer(source: TurnSource, arrival: Arrival, viewer: Viewer) -> Answer:
     question, shell, files = source.question, source.session.shell, arrival.files
-    answer = replace(
-        answer_of(question.prompt, arrival.turn, files),
-        notes=(*arrival.notes, *files.notes),
+    answer = answer_of(question.prompt, without_pictures(arrival.turn), files)
+    notes = (*arrival.notes, *files.notes)
+    # Some servers accept the tool and drop it without a word.
+    linked = "sandbox:" in answer.turn.text and not files.artifacts and not files.failed
+    if question.settings.code and (question.inputs or question.outputs or linked):
+        ended = arrival.error is None and answer.status == "completed"
+        notes += (NO_CODE_RAN,) if ended and isinstance(source, ServiceSource) and not answer.turn.steps else ()
+    return replace(
+        answer,
+        notes=notes,
         interrupted=isinstance(arrival.error, Interrupted),
         shown_in=shell.execution_count if shell is not None and viewer.front else None,
     )
-    if source.is_replay or arrival.error is not None:
-        return answer
-    # Some servers accept the tool and drop it without a word.
-    came = files.artifacts or files.failed
-    expected = question.inputs or question.outputs or ("sandbox:" in answer.turn.text and not came)
-    if answer.turn.steps or answer.status != "completed" or not question.settings.code or not expected:
-        return answer
-    note = NOTHING_CALCULATED if question.settings.service == "local" else NO_CODE_RAN
-    return replace(answer, notes=(*answer.notes, note))
 
 
 def _show(source: TurnSource, answer: Answer, front: FrontEnd) -> None:
@@ -219,11 +208,11 @@ def _show(source: TurnSource, answer: Answer, front: FrontEnd) -> None:
     above, below = answer.output_parts()
     for bundle in above:
         publish(bundle)
-    always = settings.buttons == "always"
-    if always or (settings.buttons == "auto" and front.live):
+    always = settings.traits.buttons == "always"
+    if always or (settings.traits.buttons == "auto" and front.live):
         # Where the answer came from differs from run to run: the row of buttons is not saved, and not compared.
         note = ""
-        if recorded := source.metadata().get("recorded", ""):
+        if recorded := source.metadata.get("recorded", ""):
             note = f"Answered from the recording of {recorded[: len('2026-01-15T09:30')].replace('T', ' ')} UTC."
             note += "" if settings.mode == "replay" else " %%assistant --fresh asks again."
         session.rows.show(
@@ -233,11 +222,15 @@ def _show(source: TurnSource, answer: Answer, front: FrontEnd) -> None:
         publish(bundle)
 
 
-def _error_of(answer: Answer, settings: Settings, absent: Sequence[NoFrame]) -> AssistantError | None:
+def _error_of(answer: Answer, source: TurnSource, absent: Sequence[NoFrame]) -> AssistantError | None:
     """The error of a turn that came to its end, or None; `absent` are tables that `-o` asked for and did not get."""
-    turn = answer.turn
-    if turn.unanswered is not None:
-        return _unanswered(turn.unanswered)
+    turn, settings = answer.turn, source.question.settings
+    if (item := turn.unanswered) is not None:
+        name = in_one_line(text_of(item.raw.get("name")) or item.type)
+        cure = "Leave this tool out: the tools of a cell are those that the service runs itself."
+        if item.type == "mcp_approval_request":
+            cure = 'If you trust that server, write "require_approval": "never" into the tool.'
+        return errors.ToolNotAllowed(f"The model waits for {name}, which no cell can give.", cure)
     if turn.failed:
         code, message = (turn.failure.code, turn.failure.message) if turn.failure is not None else ("", "")
         return service_error(code, message, service=settings.service)
@@ -251,27 +244,15 @@ def _error_of(answer: Answer, settings: Settings, absent: Sequence[NoFrame]) -> 
     if absent:
         why, cure = absent[0].reason, "Say in the question which table is to be saved under that name, then ask again."
         if answer.status == "refused":
-            why, cure = "the question was refused.", "The answer says why, and what would work."
+            cure = "The answer says why it was refused."
         elif lost:
             why, cure = f"{answer.failed[0].name} could not be saved.", FETCH_AGAIN
-        others = [f"  {table.name}: {table.reason}" for table in absent[1:]]
         says = f"The answer brought no table {', '.join(table.name for table in absent)}: {why}"
-        return errors.TableMissing(says, "\n".join([cure, *others, *lost]))
-    if lost and settings.raise_on_missing:
+        return errors.TableMissing(says, "\n".join([cure, *lost]))
+    if lost and settings.traits.on_missing_file == "raise":
         says = f"{counted(len(lost), 'file')} of the answer could not be saved."
         return errors.FilesMissing(says, "\n".join([FETCH_AGAIN, *lost]))
     return None
-
-
-def _unanswered(item: OtherItem) -> errors.ToolNotAllowed:
-    name = in_one_line(text_of(item.raw.get("name")) or item.type)
-    says = f"The model waits for the result of the tool {name}, and a cell cannot give one."
-    cure = "Leave this tool out: the tools of a cell are those that the service runs itself."
-    if item.type == "mcp_approval_request":
-        server = in_one_line(text_of(item.raw.get("server_label")) or "MCP")
-        says = f"The model waits for an approval to use {name} of the server {server}, and a cell cannot give one."
-        cure = 'If you trust the server, write "require_approval": "never" into its --tool; else leave the tool out.'
-    return errors.ToolNotAllowed(says, cure)
 
 
 @contextlib.contextmanager

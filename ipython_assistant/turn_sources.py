@@ -1,7 +1,7 @@
 """Where a turn and its files come from: a live service, or a recording.
 
 Both have the same methods, in the order in which `turn_run.run_turn` calls them: `receive` the turn with its files,
-`keep` the record, `place` the turn in its conversation, `release` containers.
+`keep` it in the recordings and in its conversation, `release` containers.
 """
 
 from __future__ import annotations
@@ -18,23 +18,21 @@ from ipython_assistant.core.conversation import PlacedTurn
 from ipython_assistant.core.fold import TurnFold
 from ipython_assistant.core.recording import RecordedFile, RecordedInput, Recording, stamp, turn_digest
 from ipython_assistant.core.redaction import redacted_turn, secrets_in
-from ipython_assistant.core.turn import without_pictures
 from ipython_assistant.display.live import DOING, LARGE_BYTES, transfer_in_words
 from ipython_assistant.errors import AssistantError, Interrupted, ModelUnknown, Refused, TurnNotKept
 from ipython_assistant.service.downloads import Downloads
 from ipython_assistant.service.stream import EventStream, broken
 from ipython_assistant.service.turn_base import TurnBase, check_kept, lost_base
-from ipython_assistant.who_answers import unknown_model
+from ipython_assistant.who_answers import check_max_cost, unknown_model
 
 if TYPE_CHECKING:
     import threading
     from typing import Any
 
     from ipython_assistant.answer import Answer
-    from ipython_assistant.core.turn import Json, Turn
+    from ipython_assistant.core.turn import Turn
     from ipython_assistant.display.live import LiveOutput
     from ipython_assistant.question import Question
-    from ipython_assistant.service.client import Reply
     from ipython_assistant.service.connection import Connection
     from ipython_assistant.session import Session
 
@@ -54,27 +52,75 @@ class Arrival:
 
 
 @dataclass(eq=False)
-class ServiceSource:
-    """A live service: it is asked, and the files come out of its containers.
+class _AnySource:
+    """What both sources do with the turn of a question.
 
-    Given the `turn`, only its files are fetched; `cure` is what to say if some are missing.
+    `metadata` is what may differ between two runs of one recording. A source that `lacks_files`, or may lack some, can
+    be run again to fetch them.
     """
-
-    is_replay = False
 
     session: Session
     question: Question
-    turn: Turn | None = None
+    metadata: dict[str, str] = field(default_factory=dict, init=False)
+    lacks_files: bool = field(default=False, init=False)
+    _to_delete: tuple[PlacedTurn | None, ...] = field(default=(), init=False)
+
+    def release(self) -> None:
+        """Delete the containers that no turn needs any more."""
+        for connection in self.session.connections:
+            for turn in self._to_delete:
+                connection.containers.delete_if_unused(turn)
+
+    def _placed(self, answer: Answer, record: Recording, **more: Any) -> PlacedTurn:
+        question = self.question
+        return PlacedTurn(
+            prompt=question.prompt,
+            turn=answer.turn,
+            uploads=question.uploads,
+            artifacts=answer.artifacts,
+            before=question.parent,
+            status=answer.status,
+            began=question.began,
+            digest=record.digest,
+            provider=record.service,
+            model=record.model,
+            **more,
+        )
+
+
+@dataclass(eq=False)
+class RecordingSource(_AnySource):
+    """A recording: everything above the bytes is the same code as for a service."""
+
+    recording: Recording
+
+    def receive(self, live: LiveOutput, stop: threading.Event) -> Arrival:  # noqa: ARG002 there is nothing to wait for
+        """The recorded turn, and its files where they were. Raises `RecordingDamaged` before anything is shown."""
+        files = self.session.recordings(self.question.settings).restore(self.recording, self.question.cell)
+        return Arrival(self.recording.turn, notes=self.recording.notes, files=files)
+
+    def keep(self, arrival: Arrival, answer: Answer) -> tuple[str, ...]:  # noqa: ARG002 see ServiceSource
+        """Put the turn into its conversation; it is recorded already."""
+        it = self.recording
+        self.metadata = {"service": it.service, "model": it.model, "sandbox": "recorded", "recorded": it.ended}
+        ended = datetime.fromisoformat(it.ended)
+        placed = self._placed(answer, it, service=f"recording of {it.ended}", replayed=True, ended=ended)
+        self._to_delete = (self.session.place(self.question, placed),)
+        return ()
+
+
+@dataclass(eq=False)
+class ServiceSource(_AnySource):
+    """A live service: it is asked, and the files come out of its containers.
+
+    Where the turn is here already, only its files are fetched; `cure` is what to say if some are missing.
+    """
+
+    arrival: Arrival | None = None
     connected: Connection | None = None
     cure: str = ""
-    _record: Recording | None = None
-    _placed: PlacedTurn | None = None
-    _to_delete: tuple[PlacedTurn, ...] = ()
-
-    def __post_init__(self) -> None:
-        self._arrival = Arrival(self.turn) if self.turn is not None else None
-        self._is_here = self.turn is not None
-        self._base = TurnBase()
+    _base = TurnBase()
+    _present: PlacedTurn | None = None
 
     @property
     def connection(self) -> Connection:
@@ -83,66 +129,48 @@ class ServiceSource:
             self.connected = self.session.connect(self.question.settings)
         return self.connected
 
-    @property
-    def lacks_files(self) -> bool:
-        """Whether files are missing, or may be: then this source can be run again to fetch them."""
-        it = self._arrival
-        return it is not None and bool(it.error or it.files.failed or (it.turn.container_ids and not it.files.listed))
-
     def receive(self, live: LiveOutput, stop: threading.Event) -> Arrival:
         """Ask where it is still to be asked, and fetch the files; one that cannot be fetched is a value.
 
         `stop` is set from outside to end the turn. Raises an `AssistantError` where nothing came.
         """
-        self._is_here, self._stop = self._arrival is not None, stop
-        if self._arrival is None:
+        self._was_here, self._live, self._stop = self.arrival is not None, live, stop
+        if self.arrival is None:
             self.question = replace(self.question, settings=self.session.with_answerer(self.question.settings))
-            self.question.check_assistant()
-            self.question.check_size()
-            self.session.check_max_cost(self.question)
+            self.question.check()
+            check_max_cost(self.question, self.session.recordings(self.question.settings))
             if stop.is_set():
                 raise KeyboardInterrupt
             live.update("", "connecting")
-        elif not self._arrival.turn.container_ids:
-            return self._arrival  # without files to fetch, no connection is needed
-        settings, connection = self.question.settings, self.connection
-        folder = self.session.folder(settings)
+        elif not self.arrival.turn.container_ids:
+            return self.arrival  # without files to fetch, no connection is needed
+        traits, connection = self.question.settings.traits, self.connection
+        folder = self.session.folder(self.question.settings)
         self._downloads = Downloads(
             connection.wire,
             connection.containers,
             folder.stage,
-            at_once=settings.downloads,
-            timeout_s=settings.files_timeout_s,
-            ahead_bytes=settings.prefetch_bytes,
+            at_once=traits.downloads,
+            timeout_s=traits.files_timeout,
+            ahead_bytes=traits.prefetch_bytes,
         )
         try:
             with self._downloads:
-                self._arrival = self._arrival or self._ask(live)
-                self._arrival = self._with_files(self._arrival, live)
+                self.arrival = self.arrival or self._ask(connection)
+                self.arrival = self._with_files(self.arrival)
         finally:
             if self._downloads.staged is not None:
                 folder.unstage(self._downloads.staged)
-        return self._arrival
+        it = self.arrival
+        self.lacks_files = bool(it.error or it.files.failed or (it.turn.container_ids and not it.files.listed))
+        return it
 
-    def _with_files(self, arrival: Arrival, live: LiveOutput) -> Arrival:
-        question, containers = self.question, self.connection.containers
-        folder = self.session.folder(question.settings)
-        containers.unmark_saved(arrival.files.listed)
-        files = collect(
-            containers,
-            self._downloads,
-            arrival.turn,
-            partial(folder.save, cell=question.cell, turn=arrival.turn.response_id, key=question.turn_key.sha256),
-            lambda *counts: live.update(None, transfer_in_words("fetching", *counts)),
-            have=arrival.files.artifacts,
-        )
-        cure = (self.cure,) if files.failed and self.cure else ()
-        sandbox = self.connection.sandbox_note() if arrival.turn.calls else ()
-        files = replace(files, notes=(*cure, *files.notes, *sandbox))
-        return replace(arrival, files=files, files_error=self._downloads.interruption)
+    def _ask(self, connection: Connection) -> Arrival:
+        """Ask, and once more where the container or the conversation is gone, or the model sees no pictures.
 
-    def _ask(self, live: LiveOutput) -> Arrival:
-        """Ask, and once more if the container or the conversation is gone."""
+        This connection must say what ended the answer: the next one would be a new engine.
+        """
+        live, arrival = self._live, None
         if self.question.inputs:
             live.update("", self.question.sending())
 
@@ -150,15 +178,19 @@ class ServiceSource:
             if expected > LARGE_BYTES:
                 live.update("", transfer_in_words("sending", done, total, moved, expected))
 
-        bases, needs = self.connection.bases, replace(self.question.needs, on_progress=sent)
-        self._base = bases.find(needs)
-        while True:
+        needs = replace(self.question.needs, on_progress=sent)
+        self._base = connection.bases.find(needs)
+        while arrival is None:
             try:
-                arrival = self._stream(live)
-                break
+                arrival = self._stream(connection)
+            except ModelUnknown as error:
+                raise unknown_model(error, self.question.settings, connection.model_names()) from error
             except Refused as error:
-                # The container or the conversation is gone: one other way for each.
-                self._base = bases.instead(needs, self._base, error)
+                self._base = connection.bases.instead(needs, self._base, error)
+            except AssistantError as error:
+                if (explained := connection.explain(error)) is not error:
+                    raise explained from error
+                raise
         # What is left below the cell is what a replay shows: without what a recording must not hold.
         settings = self.question.settings
         redact = self.session.folder(settings).secrets.redactor().with_secrets(secrets_in(settings.tools))
@@ -166,30 +198,12 @@ class ServiceSource:
         notes = tuple(note for note in (self.question.unseen, *self._base.notes, by) if note)
         return replace(arrival, turn=redacted_turn(arrival.turn, redact), notes=notes)
 
-    def _stream(self, live: LiveOutput) -> Arrival:
-        request = self.question.request(self._base)
-        connection = self.connection  # this one must say what ended the answer: the next one would be a new engine
-        try:
-            reply = connection.wire.respond(
-                request, lambda seconds: live.update("", f"waiting {ceil(seconds)} s before the next try")
-            )
-        except ModelUnknown as error:
-            raise unknown_model(error, self.question.settings, connection.model_names()) from error
-        except AssistantError as error:
-            if (explained := connection.explain(error)) is not error:
-                raise explained from error
-            raise
-        arrival = self._fold(reply, request, live)
-        if isinstance(arrival.error, TurnNotKept):
-            raise arrival.error
-        if (lost := lost_base(arrival.turn, self.question.settings.service)) is not None:
-            raise lost
-        return replace(arrival, error=arrival.error and connection.explain(arrival.error))
-
-    def _fold(self, reply: Reply, request: Json, live: LiveOutput) -> Arrival:
+    def _stream(self, connection: Connection) -> Arrival:
         """Fold the answer into a turn as it arrives, event by event, and show it on the way."""
-        fold, events = TurnFold(), EventStream(reply)
+        live, request, fold = self._live, self.question.request(self._base), TurnFold()
         error: AssistantError | None = None
+        waiting = "waiting {} s before the next try"
+        events = EventStream(connection.wire.respond(request, lambda s: live.update("", waiting.format(ceil(s)))))
         try:
             for event in events:
                 if self._stop.is_set():
@@ -211,15 +225,35 @@ class ServiceSource:
             error.__cause__ = cut
         finally:
             events.close()
-        return Arrival(fold.turn, error)
+        lost = error if isinstance(error, TurnNotKept) else lost_base(fold.turn, self.question.settings.service)
+        if lost is not None:
+            raise lost
+        return Arrival(fold.turn, error and connection.explain(error))
 
-    def keep(self, answer: Answer) -> tuple[str, ...]:
-        """Record the answer beside its files; gives notes for the reader."""
+    def _with_files(self, arrival: Arrival) -> Arrival:
+        question, containers, turn = self.question, self.connection.containers, arrival.turn
+        folder = self.session.folder(question.settings)
+        containers.unmark_saved(arrival.files.listed)
+        files = collect(
+            containers,
+            self._downloads,
+            turn,
+            partial(folder.save, cell=question.cell, turn=turn.response_id, key=question.turn_key.sha256),
+            lambda *counts: self._live.update(None, transfer_in_words("fetching", *counts)),
+            have=arrival.files.artifacts,
+        )
+        cure = (self.cure,) if files.failed and self.cure else ()
+        sandbox = self.connection.sandbox_note() if turn.calls else ()
+        files = replace(files, notes=(*cure, *files.notes, *sandbox))
+        return replace(arrival, files=files, files_error=self._downloads.interruption)
+
+    def keep(self, arrival: Arrival, answer: Answer) -> tuple[str, ...]:
+        """Record the answer beside its files, and put the turn into its conversation."""
         question, key = self.question, self.question.turn_key.sha256
         inputs = sorted(question.inputs, key=lambda it: it.name)
-        self._record = Recording(
+        record = Recording(
             asked=question.turn_key,
-            turn=without_pictures(answer.turn),
+            turn=answer.turn,
             cell=question.cell,
             service=question.settings.service,
             model=answer.turn.model or question.settings.model,
@@ -241,35 +275,29 @@ class ServiceSource:
             key=key,
             digest=turn_digest(key, answer.turn, answer.artifacts),
         )
-        return self.session.recordings(question.settings).keep(self._record)
+        notes = self.session.recordings(question.settings).keep(record)
+        if not self._was_here:
+            self._place(arrival, answer, record)
+        elif (before := self._present) is not None:
+            # It stays in its place, with the files that are here now.
+            now = datetime.now(UTC)
+            self._present = replace(before, artifacts=answer.artifacts, digest=record.digest, ended=now)
+            self.session.amend(before, self._present)
+            self.connection.containers.mark_saved(arrival.turn.container_ids, arrival.files.listed)
+        return notes
 
-    def metadata(self) -> dict[str, str]:
-        """The metadata that may differ between two runs of one recording."""
-        settings = self.question.settings
-        if self._record is None or self._is_here:
-            return {}
-        by = {"service": self._record.service, "model": self._record.model, "sandbox": self.connection.sandbox}
-        return by | ({"shared": settings.shared} if settings.answerer else {})
-
-    def place(self, arrival: Arrival, answer: Answer) -> None:
+    def _place(self, arrival: Arrival, answer: Answer, record: Recording) -> None:
         """Put the turn into its conversation; one that was cut only leaves its container used."""
         question, turn, parent = self.question, arrival.turn, self.question.parent
-        assert self._record is not None  # noqa: S101 for the type checker: `keep` comes first
-        if self._is_here:
-            if (before := self._placed) is not None:
-                # It stays in its place, with the files that are here now.
-                files, now = answer.artifacts, datetime.now(UTC)
-                self._placed = replace(before, artifacts=files, digest=self._record.digest, ended=now)
-                self.session.amend(before, self._placed)
-                self.connection.containers.mark_saved(turn.container_ids, arrival.files.listed)
-            return
+        self.metadata = {"service": record.service, "model": record.model, "sandbox": self.connection.sandbox}
+        if question.settings.answerer:
+            self.metadata["shared"] = question.settings.shared
         # An answer in words alone leaves the conversation its container, with the inputs that are in it.
         stays_in = self._base.container_id or (parent.container_id if parent is not None else "")
         container_ids = turn.container_ids or ((stays_in,) if stays_in else ())
-        placed = self._placed = _placed(
-            question,
+        placed = self._present = self._placed(
             answer,
-            self._record,
+            record,
             service=self.connection.wire.identity,
             container_id=container_ids[-1] if container_ids else "",
             memory=question.settings.policy.memory,
@@ -282,68 +310,7 @@ class ServiceSource:
         replaced = self.session.place(question, placed, cut=not ended)
         # A turn outside every conversation is never continued, so its container is of use only to `retry`.
         alone = ended and question.conversation is None and not arrival.files.failed
-        self._to_delete = tuple(each for each in (replaced, placed if alone else None) if each is not None)
-
-    def release(self) -> None:
-        """Delete the containers that no turn needs any more."""
-        for turn in self._to_delete:
-            self.connection.containers.delete_if_unused(turn)
-
-
-@dataclass(eq=False)
-class RecordingSource:
-    """A recording: everything above the bytes is the same code as for a service."""
-
-    is_replay = True
-    lacks_files = False
-    """Nothing can be fetched again: the containers of a recorded turn are gone."""
-
-    session: Session
-    question: Question
-    recording: Recording
-    _replaced: PlacedTurn | None = None
-
-    def receive(self, live: LiveOutput, stop: threading.Event) -> Arrival:  # noqa: ARG002 there is nothing to wait for
-        """The recorded turn, and its files where they were. Raises `RecordingDamaged` before anything is shown."""
-        files = self.session.recordings(self.question.settings).restore(self.recording, self.question.cell)
-        return Arrival(self.recording.turn, notes=self.recording.notes, files=files)
-
-    def keep(self, answer: Answer) -> tuple[str, ...]:  # noqa: ARG002 it is recorded already
-        """Nothing to record."""
-        return ()
-
-    def metadata(self) -> dict[str, str]:
-        """The metadata that may differ between two runs of one recording."""
-        it = self.recording
-        return {"service": it.service, "model": it.model, "sandbox": "recorded", "recorded": it.ended}
-
-    def place(self, arrival: Arrival, answer: Answer) -> None:  # noqa: ARG002 see ServiceSource
-        """Put the turn into its conversation."""
-        record = self.recording
-        service, ended = f"recording of {record.ended}", datetime.fromisoformat(record.ended)
-        placed = _placed(self.question, answer, record, service=service, replayed=True, ended=ended)
-        self._replaced = self.session.place(self.question, placed)
-
-    def release(self) -> None:
-        """Delete the container of the turn that this one replaces."""
-        for connection in self.session.connections:
-            connection.containers.delete_if_unused(self._replaced)
+        self._to_delete = (replaced, placed if alone else None)
 
 
 TurnSource = ServiceSource | RecordingSource
-
-
-def _placed(question: Question, answer: Answer, record: Recording, **more: Any) -> PlacedTurn:
-    return PlacedTurn(
-        prompt=question.prompt,
-        turn=answer.turn,
-        uploads=question.uploads,
-        artifacts=answer.artifacts,
-        before=question.parent,
-        status=answer.status,
-        began=question.began,
-        digest=record.digest,
-        provider=record.service,
-        model=record.model,
-        **more,
-    )

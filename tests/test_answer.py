@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 from tests_support import events as wire
 from tests_support.files import write
-from tests_support.markup import Markup
 
 from ipython_assistant.answer import Answer, Files
 from ipython_assistant.core.artifacts import FailedArtifact
@@ -44,14 +43,6 @@ def test_answers_that_a_recording_tells_apart_are_not_equal(answer, tmp_path):
     }
     assert [what for what, other in others.items() if other == answer] == []
     assert answer != "Three cases."
-
-
-def test_one_output_holds_everything_for_front_ends_that_show_one(answer):
-    bundle, _ = answer._repr_mimebundle_(include=None, exclude=None)
-    for shown in ("Three cases.", "print", "007", 'download="a.csv"'):
-        assert shown in bundle["text/html"]
-    assert "a.csv" in bundle["text/plain"]
-    assert Markup.of(bundle["text/html"]).harm() == []
 
 
 def test_items_without_a_view_are_shown_after_the_code(answer):

@@ -144,7 +144,7 @@ def test_a_question_that_would_pass_max_cost_or_whose_price_is_unknown_is_not_as
     config("model = 'test-model'")
     with pytest.raises(errors.BudgetSpent) as caught:
         talked.ask("D", "One more?")
-    assert "$0.0630" in caught.value.message
+    assert "at least $0.0660: more than max_cost, $0.0650" in caught.value.message
     assert "max_cost" in caught.value.hint
     assert len(hosted.questions()) == asked
     config("max_cost = 1")

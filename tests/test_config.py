@@ -8,7 +8,6 @@ from traitlets import TraitError
 from ipython_assistant.config import AssistantMagics, freeze
 from ipython_assistant.errors import ConfigError
 from ipython_assistant.options import Options
-from ipython_assistant.session import Session
 
 HERE = Path("/notebooks")
 
@@ -53,13 +52,3 @@ def test_no_trait_can_hold_a_key_and_every_trait_has_help():
     traits = AssistantMagics.class_traits(config=True)
     assert not [name for name in traits if name.endswith(("key", "token", "secret"))]
     assert all(trait.help for trait in traits.values())
-
-
-@pytest.mark.parametrize(
-    ("region", "address"), [("eu", "https://eu.api.openai.com/v1"), ("global", "https://api.openai.com/v1")]
-)
-def test_a_region_is_an_address_of_openais_service(monkeypatch, region, address):
-    session = Session(None, AssistantMagics(data_residency=region), HERE)
-    assert session.environment()["OPENAI_BASE_URL"] == address
-    monkeypatch.setenv("OPENAI_BASE_URL", "https://models.example.org/v1")
-    assert session.environment()["OPENAI_BASE_URL"] == "https://models.example.org/v1"

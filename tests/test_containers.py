@@ -74,7 +74,7 @@ def test_unloading_deletes_the_containers_that_were_used(shell, hosted):
 
 
 def test_retry_fetches_what_was_missing_and_nothing_else(shell, hosted, notebook_dir):
-    with pytest.raises(errors.OptionError, match="no answer"):
+    with pytest.raises(errors.OptionError, match="could be fetched again"):
         retry(hooks_of(shell).session)
     hosted.put("a.csv", CSV, "cfile_a")
     hosted.put("b.csv", b"b\n2\n", "cfile_b")

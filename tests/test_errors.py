@@ -76,7 +76,7 @@ BODIES: dict[str, tuple[int, type[errors.ServiceError], str, dict[str, Any]]] = 
         said("Response with id 'resp_1' not found.", "404", "response_id")),
     "tool unknown to a server's schema": (400, errors.ToolNotAllowed, "--no-code",
         said("Input tag 'code_interpreter' found using 'type' does not match any of the expected tags: 'function'")),
-    "context too long": (400, errors.ContextTooLong, "--new",
+    "context too long": (400, errors.TooLarge, "--new",
         said("Your input exceeds the context window of this model.", "context_length_exceeded", "input")),
     "content filter": (400, errors.ContentFiltered, "other words",
         {"error": {"message": "The response was filtered due to the prompt triggering Azure OpenAI's content "
@@ -93,7 +93,7 @@ BODIES: dict[str, tuple[int, type[errors.ServiceError], str, dict[str, Any]]] = 
             + "bGl0ZWxs" * 29 + "' not found.\"}}")),
     "container id that is too long for Azure": (400, errors.ContainerExpired, "new container",
         said("Invalid 'tools[0].container': string too long. Expected at most 64.", "string_above_max_length")),
-    "container limit": (429, errors.ContainerLimit, "%assistant containers --delete",
+    "container limit": (429, errors.QuotaUsedUp, "%assistant containers --delete",
         said("You have reached the maximum number of containers for your organization.")),
     "requests for containers a minute": (429, errors.RateLimited, "Wait",
         said("Rate limit reached for containers in organization org-1: Limit 100, Used 100.", "rate_limit_exceeded")),
@@ -116,7 +116,7 @@ BODIES: dict[str, tuple[int, type[errors.ServiceError], str, dict[str, Any]]] = 
 IN_STREAM = {
     "insufficient_quota": ("You exceeded your current quota.", errors.QuotaUsedUp),
     "rate_limit_exceeded": ("Rate limit reached for gpt-5.", errors.RateLimited),
-    "context_length_exceeded": ("Your input exceeds the context window of this model.", errors.ContextTooLong),
+    "context_length_exceeded": ("Your input exceeds the context window of this model.", errors.TooLarge),
     "invalid_prompt": ("Your prompt was flagged as potentially violating our usage policy.", errors.ContentFiltered),
     "server_error": ("The server had an error.", errors.TurnFailed),
     "vector_store_timeout": ("The vector store took too long.", errors.TurnFailed),
@@ -221,11 +221,11 @@ def test_a_network_that_is_down_is_tried_again_and_a_proxy_or_a_service_without_
 
     naps, down = asked_at(f"http://{nowhere}", errors.Unreachable)
     assert naps == [0.5, 1.0]
-    naps, without_tls = asked_at(service.url.replace("http:", "https:"), errors.CertificateRefused)
+    naps, without_tls = asked_at(service.url.replace("http:", "https:"), errors.Unreachable)
     assert naps == []
     service.on("^CONNECT ", lambda _: Answer(b"", 407, {"Proxy-Authenticate": "Basic"}))
     monkeypatch.setenv("HTTPS_PROXY", service.url.removesuffix("/v1").replace("//", "//user:secret-password@"))
-    naps, proxy = asked_at("https://api.example.invalid/v1", errors.ProxyRefused)
+    naps, proxy = asked_at("https://api.example.invalid/v1", errors.Unreachable)
     assert naps == []
     assert "secret-password" not in "".join(traceback.format_exception(proxy))
     for error, cure in ((down, "OPENAI_BASE_URL"), (without_tls, "https://"), (proxy, "HTTPS_PROXY")):

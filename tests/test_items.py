@@ -7,7 +7,6 @@ import re
 import pytest
 from faults.server import png
 from tests_support import events as wire
-from tests_support.scripted import refusal
 
 from ipython_assistant import errors
 from ipython_assistant.question import MOST_SEEN_BYTES
@@ -98,23 +97,14 @@ def test_the_model_sees_pictures_and_pdfs_as_a_dry_run_says_and_its_code_has_the
     assert len(hosted.asked("^POST /v1/containers/.*/files$")) == 2
 
 
-def test_a_model_that_sees_nothing_is_asked_without_pictures_from_then_on(notebook, hosted, notebook_dir):
-    hosted.will_answer(refusal("test-model is not a multimodal model"))
-    for cell in "AB":
-        hosted.will_say([wire.Message("A form.")])
-        notebook.ask(cell, "What is this?", f"--new {with_a_form(notebook_dir)}")
-        assert said(hosted) == "What is this?"
-    assert len(hosted.questions()) == 3
-
-
-def test_a_picture_beyond_the_limit_is_left_to_code_and_that_is_said(notebook, hosted, notebook_dir):
+def test_pictures_beyond_the_limit_are_left_to_code_and_that_is_said(notebook, hosted, notebook_dir):
     line = with_a_form(notebook_dir)
     with (notebook_dir / "large.png").open("wb") as large:
         large.truncate(MOST_SEEN_BYTES)
     dry = notebook.ask("A", "What is this?", f"--dry-run {line} -i large.png")
     hosted.will_say([wire.Message("A form.")])
     ran = notebook.ask("B", "What is this?", f"{line} -i large.png")
-    assert [part["type"] for part in said(hosted)] == ["input_text", "input_image", "input_file"]
+    assert said(hosted) == "What is this?"
     (note,) = [note for note in ran.value.notes if "large.png" in note]
     assert note in ran.plain
     assert note in dry.plain + dry.printed

@@ -24,7 +24,6 @@ from ipython_assistant.core.recording import (
 )
 from ipython_assistant.core.redaction import Redactor
 from ipython_assistant.core.turn import CodeCall, Message, TextPart, Turn, without_pictures
-from ipython_assistant.who_answers import differences
 
 ASKED = TurnKey(
     "Plot coverage by year.", model="gpt-5", instructions="Metric units.", tools=({"type": "web_search"},),
@@ -61,30 +60,6 @@ def test_a_turn_below_depends_on_all_of_the_answer_above(tmp_path):
     assert digest not in others
     assert digest == turn_digest("k", replace(turn, response_id="resp_2", model="other"), reversed(files))
     assert turn_digest("", turn, files) == ""
-
-
-def test_what_differs_from_a_recording_is_said_in_words():
-    inputs = (("a.csv", "new"), ("c.csv", "ef"))
-    now = TurnKey("Plot coverage by month.", model="gpt-6", outputs=("by_year",), inputs=inputs, parent="e" * 64)
-    above = [
-        recorded("cell-0", [], asked=TurnKey(prompt), digest=digest * 64)
-        for prompt, digest in (("Load the table", "f"), ("Load it all", "e"))
-    ]
-    recording = recorded("cell-1", [], asked=ASKED)
-
-    assert list(differences(now, recording, above)) == [
-        "the question (recorded: “Plot coverage by year.”)",
-        "the model (gpt-6; recorded: gpt-5)",
-        "the instructions (not set; recorded: Metric units.)",
-        "the effort (not set; recorded: high)",
-        'the tools (not set; recorded: {"type":"web_search"})',
-        "--no-code (not set; recorded: yes)",
-        "the input a.csv (other data)",
-        "the input b.csv (only in the recording)",
-        "the input c.csv (not in the recording)",
-        "the answer before it (it follows “Load it all”; recorded after “Load the table”)",
-    ]
-    assert list(differences(ASKED, recording, above)) == []
 
 
 # --- the text ---------------------------------------------------------------------------------------------------------

@@ -270,7 +270,7 @@ def test_a_missing_recording_shows_the_nearest_what_differs_the_folder_and_how_t
     folder = str(notebook.session.notebook_dir / "assistant_files" / ".turns")
     for said in (
         "“Plot the coverage by year.”",
-        "the effort (low; recorded: not set)",
+        "It differs in: prompt, effort.",
         folder,
         "ipython-assistant record",
     ):
@@ -479,7 +479,7 @@ print(outcome.result.text, 'openai' in sys.modules, sep="\\n")
 def test_a_replay_imports_neither_the_sdk_nor_opens_a_socket(notebook, hosted, run_python, monkeypatch):
     say_both(hosted)
     notebook.ask("A", "Both.")
-    with pytest.raises(errors.OptionError, match="Nothing is missing"):
+    with pytest.raises(errors.OptionError, match="could be fetched again"):
         notebook.cell("B", "%assistant retry")
     monkeypatch.setenv("OPENAI_API_KEY", "")
     out = run_python(SCRIPT)

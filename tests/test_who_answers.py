@@ -89,7 +89,7 @@ def test_without_a_key_a_model_that_runs_here_answers_says_so_and_goes_on_answer
 
 
 def test_where_looking_is_turned_off_no_server_is_asked_and_the_basic_forms_answer(notebook_dir, ollama):
-    settings = freeze(AssistantMagics(find_models=False), Options(), notebook_dir, {})
+    settings = freeze(AssistantMagics(), Options(), notebook_dir, {"IPYTHON_ASSISTANT_FIND_MODELS": "0"})
     answers = with_answerer(settings, {})
     assert ollama.paths == []
     assert answers.answerer.startswith("the basic sentence forms")

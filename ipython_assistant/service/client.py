@@ -110,7 +110,9 @@ class Wire:
             except (RateLimited, Unreachable) as error:
                 # Used-up money does not come back by waiting, and what a proxy refused once it refuses again.
                 is_limited = type(error) is RateLimited
-                refused = any(isinstance(cause, httpx2.ConnectError) for cause in causes(error))
+                chain = list(causes(error))
+                refused = any(isinstance(cause, httpx2.ConnectError) for cause in chain)
+                refused = refused and not any(isinstance(cause, ssl.SSLError) for cause in chain)
                 not_sent = type(error) is Unreachable and refused
                 asked_s = 2.0**attempt if error.retry_after_s is None else error.retry_after_s
                 wait_s = asked_s if is_limited else 0.5 * attempt

@@ -59,7 +59,7 @@ class _Rule:
 # In this order: what is more particular comes first.
 _RULES = (
     _Rule(errors.KeyRefused, "Check {key} where Jupyter is started.", "invalid_api_key", (UNAUTHORIZED,)),
-    _Rule(errors.ProxyRefused, CHECK_THE_PROXY, statuses=(407,)),
+    _Rule(errors.Unreachable, CHECK_THE_PROXY, statuses=(407,)),
     # It has no code of its own: only its text tells. A file that is not found "on container X" is another thing.
     # https://community.openai.com/t/container-is-expired-error-in-openai-responses-api-stream/1321773
     # https://github.com/pydantic/pydantic-ai/issues/7461, https://github.com/BerriAI/litellm/issues/30781
@@ -88,7 +88,7 @@ _RULES = (
     ),
     # https://github.com/dyad-sh/dyad/issues/1672
     _Rule(
-        errors.ContextTooLong,
+        errors.TooLarge,
         "Start anew with --new, name fewer inputs, or ask for less to be printed; files are not read whole.",
         "context_length_exceeded",
         words=r"exceeds the context window|maximum context length|'input[^']*': string too long",
@@ -107,7 +107,7 @@ _RULES = (
         words=r"request too large|(file|body|payload|content)( size)? (is too large|exceeds)",
     ),
     _Rule(
-        errors.ContainerLimit,
+        errors.QuotaUsedUp,
         "Delete those you no longer need (%assistant containers --delete), or wait: they end 20 minutes after their"
         " last use.",
         words=r"(maximum number of|too many)( \w+)? containers\b|\bcontainers?\b[^.]*\b(limit|quota)\b[^.]*reached",
@@ -206,10 +206,10 @@ def connection_error(error: BaseException, address: str, service: str = "openai"
                 f"Check whether {names['address']} begins with https:// or http://. Behind an intercepting proxy, set"
             )
             cure += " SSL_CERT_FILE to a file of your organisation's certificates (PEM)."
-            return errors.CertificateRefused(f"No secure connection could be made: {in_one_line(why)}.", cure)
+            return Unreachable(f"No secure connection could be made: {in_one_line(why)}.", cure)
         if isinstance(cause, httpx2.ProxyError):
             says = f"The proxy did not let the request through: {in_one_line(cause)}."
-            return errors.ProxyRefused(says, CHECK_THE_PROXY)
+            return Unreachable(says, CHECK_THE_PROXY)
     made = not any(isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout) for cause in causes(error))
     what = f"The connection to {address} broke" if made else f"No connection to {address}"
     return Unreachable(f"{what}: {in_one_line(error.__cause__ or error)}.", CHECK_THE_WAY.format(**names))

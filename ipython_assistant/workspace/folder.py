@@ -33,7 +33,7 @@ from ipython_assistant.workspace.recording_store import BODIES, TURNS, LocalSecr
 from ipython_assistant.workspace.safe_dir import fingerprint, place_file, real_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Mapping
+    from collections.abc import Container, Mapping
 
     from ipython_assistant.core.recording import RecordedFile, Recording
 
@@ -101,8 +101,7 @@ class Folder:
         notebook_dir: What links are relative to.
         save_dir: The folder itself, absolute; made when the first file comes. On the way to it no link below the
             notebook's directory is followed, since it may have come with the notebook; nor is any in it.
-        environ: Where the notebook's name is looked for.
-        environment: Gives the environment whose secrets must not get into a recording; if not given, that is `environ`.
+        environ: The environment, with the notebook's name and with secrets, which must not get into a recording.
     """
 
     def __init__(
@@ -111,14 +110,13 @@ class Folder:
         save_dir: Path,
         *,
         environ: Mapping[str, str] = os.environ,
-        environment: Callable[[], Mapping[str, str]] | None = None,
     ) -> None:
         self.path = save_dir
         self.notebook_dir = notebook_dir
         # A server puts the notebook's path there. It is stale once the notebook is renamed, until the kernel restarts.
         name = environ.get("JPY_SESSION_NAME", "").replace("\\", "/").rpartition("/")[2]
         self.notebook = name if name.endswith(".ipynb") else ""
-        self.secrets = LocalSecrets(notebook_dir, environment or (lambda: environ))
+        self.secrets = LocalSecrets(notebook_dir, environ)
         self._within = _boundary(save_dir, notebook_dir)
         self.store = RecordingStore(save_dir / TURNS, self._within)
         # Without its notebook's name only this kernel knows a cell: a copied notebook has the ids of its original.

@@ -25,7 +25,7 @@ from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.workspace.safe_dir import fingerprint, open_file, real_directory, write_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from ipython_assistant.workspace.safe_dir import Fingerprint
 
@@ -216,7 +216,7 @@ class LocalSecrets:
     A secret that was in the environment once is always taken out: a key may change while its answer is on the way.
     """
 
-    def __init__(self, notebook_dir: Path, environment: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(self, notebook_dir: Path, environment: Mapping[str, str]) -> None:
         self._notebook_dir = notebook_dir
         self._environment = environment
         self._secrets: frozenset[str] = frozenset()
@@ -224,7 +224,7 @@ class LocalSecrets:
 
     def redactor(self) -> Redactor:
         """Make a redactor that knows the environment as it is now."""
-        self._secrets |= frozenset(secrets_of(self._environment()))
+        self._secrets |= frozenset(secrets_of(self._environment))
         return Redactor(self._secrets, local_folders(self._notebook_dir))
 
 
