@@ -26,7 +26,7 @@ from ipython_assistant.engine.models.plan.plan import (
     RowFilter,
     plan_from_json,
 )
-from ipython_assistant.engine.models.plan.rows_code import days_of, edges_of
+from ipython_assistant.engine.models.plan.rows_code import days_of
 from ipython_assistant.engine.models.plan.words import plainly, read_as, title
 from ipython_assistant.engine.models.table_profiles import profile_of
 
@@ -212,16 +212,6 @@ def test_dates_are_put_together(tmp_path, unit, expected):
     frame = pd.DataFrame({"day": ["2024-01-01", "2024-01-07", "2023-12-31"], "n": [1, 2, 3]})
     plan = Plan("table", keys=(Key("day", unit),), measures=(Measure("count"),))
     assert list(carried_out(tmp_path, plan, t=frame).iloc[:, 0]) == expected
-
-
-def test_bands_hold_both_their_ends(tmp_path):
-    frame = pd.DataFrame({"age": [0, 17, 18, 64, 65, 99, None]})
-    key = Key("age", bands=("0-17", "18-64", "65+"))
-    result = carried_out(tmp_path, Plan("table", keys=(key,), measures=(Measure("count"),)), t=frame)
-
-    assert list(result["rows"]) == [2, 2, 2]
-    with pytest.raises(PlanError):
-        edges_of(("0-17", "20-30"))
 
 
 def test_a_pivot_has_a_column_for_each_value(tmp_path):

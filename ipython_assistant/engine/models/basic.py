@@ -186,7 +186,7 @@ def forms_for(table: TableProfile) -> list[str]:
 def plan_of(question: PlanQuestion) -> Plan:
     """The plan of a sentence that is one of the forms. Raises `PlanError` where it fits none of them."""
     said, text = question.mentions, question.mentions.prompt.lower()
-    for one in said.of("term", "string", "bands"):
+    for one in said.of("term", "string"):
         if one.term not in _TERMS:
             raise PlanError(f"The forms have nothing for “{one.text}”.")
     if " + " in text or english.calculates(said, question.tables[0].columns):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.plan import english
 from ipython_assistant.engine.models.plan.english import PATTERNS
-from ipython_assistant.engine.models.plan.plan import COMPARISONS, NEGATED, ROWS, UNITS, Key, Plan, RowFilter
+from ipython_assistant.engine.models.plan.plan import COMPARISONS, NEGATED, ROWS, UNITS, Plan, RowFilter, is_number
 from ipython_assistant.engine.models.plan.rows_code import days_of
 from ipython_assistant.engine.models.safe_markdown import bold, listed, quoted
 from ipython_assistant.engine.models.table_profiles import columns_of
@@ -25,14 +25,9 @@ if TYPE_CHECKING:
 
 _OVER_TIME: Final = english.words("line plot running rolling change latest earliest high low head")
 """Terms that may be about time though no column of time is named."""
-_TURNED: Final = {
-    "<": ">=", "<=": ">", ">": "<=", ">=": "<", "before": "since", "after": "until", "since": "before",
-    "until": "after",
-}  # fmt: skip
-"""The comparison that a negation makes of each."""
 _COMPARING: Final = english.words("days between high low maximum minimum") | {*english.COMPARES, "by age"}
 """Terms that compare with a number or a date."""
-_LEFT_OUT: Final = {"number": "use the number", "bands": "use the number", "period": "use the date", "term": "heed"}
+_LEFT_OUT: Final = {"number": "use the number", "period": "use the date", "term": "heed"}
 
 
 def unknown_words(mentions: Mentions, allowed: Sequence[str] = ()) -> tuple[str, ...]:
@@ -72,6 +67,9 @@ class _Checker:
         self.used = set(plan.used()) | set(plan.on or ())
         self.named = {column for one in mentions.found for column in one.columns}
         self.named |= {new.name for new in plan.new_columns}
+        self.bound = english.bound_numbers(mentions, list(self.columns.values()))
+        self.implied = {names[0]: one.text for one, names in self.bound.items() if len(names) == 1}
+        """Columns that are not named and have to be meant: the age of `patients over 65`."""
         self.ops = Counter(one.op for one in plan.all_filters)
         self.has = self._facts()
         ratios = self.has["takes"] & {"ratio", "percent that fit"}
@@ -93,13 +91,23 @@ class _Checker:
         either = plan.either or not self.ops or any(len(each.values) > 1 for each in plan.all_filters)
         facts: dict[str, object] = {
             "drawn": plan.drawn, "divides": divides, "either": either, "joined": plan.on or len(self.tables) == 1,
-            "bands": any(key.bands for key in plan.all_keys), "several filters": len(plan.filters) > 1,
-            "limited": plan.limit,
+            "several filters": len(plan.filters) > 1, "limited": plan.limit,
         }  # fmt: skip
+        # A unit may also be what the rows are, what a column counts, or the one year of all dates.
+        times = [column for column in self.columns.values() if column.in_time]
+        units = {key.unit for key in plan.all_keys} | {unit for unit in UNITS if unit in names}
+        units |= {grain for column in self.columns.values() for grain in (column.grain, column.kind)}
+        years = {str(end)[:4] for column in times for end in (column.low, column.high)}
+        units |= {"year"} if len(years) == 1 else set()
+        values: list[object] = [value for each in plan.all_filters for value in each.values]
+        values += [side for one in plan.new_columns for side in (one.name, one.left, one.right)]
+        values += [plan.limit, plan.window, *(measure.percentile or measure.per for measure in plan.measures)]
+        texts = set(map(str, values))
         return {
             "output": {plan.output}, "takes": takes, "then": {plan.then}, "new": new, "chooses": set(self.ops),
             "order": {order, f"{order} limited" if plan.limit else ""}, "name": set(re.findall(r"[a-z]+", names)),
-            "value": {str(value) for one in plan.filters for value in one.values},
+            "unit": units | set(UNITS if "days since" in new else ()), "value": texts,
+            "number": {f"{float(text):g}" for text in texts if is_number(text)},
             "is": {fact for fact, holds in facts.items() if holds},
         }  # fmt: skip
 
@@ -107,8 +115,8 @@ class _Checker:
 
     def done(self) -> Iterator[str]:
         """What the question names and the plan leaves out."""
-        heeded = {"column": self._has_column, "period": self._has_number, "string": self._has_text}
-        heeded |= {"number": self._has_number, "bands": self._has_number, "term": self._has_term}
+        heeded = {"column": self._has_column, "period": self._has_value, "string": self._has_value}
+        heeded |= {"number": self._has_value, "term": self._has_term}
         for one in self.mentions.found:
             if one.kind == "value":
                 yield from self._value(one)
@@ -146,10 +154,6 @@ class _Checker:
             if negated != english.is_excluded(self.mentions, one.start) and not answered:
                 yield f"I am not sure whether {quoted(one.text)} is wanted or left out."
             return
-        for name in {key.column for key in self.plan.all_keys}.intersection(one.columns):
-            named = {value for values in self.mentions.values_of(name).values() for value in values}
-            if named >= set(self.columns[name].values):
-                return  # each of its values is named, and each is a group
         yield f"I did not use {quoted(one.text)}."
 
     @staticmethod
@@ -157,110 +161,74 @@ class _Checker:
         values = set(one.values[one.columns.index(each.column)]) if each.column in one.columns else set()
         return bool(values) and (each.op == "is" or bool({one.text, *values} & set(map(str, each.values))))
 
-    def _has_number(self, one: Mention) -> bool:
-        plan = self.plan
-        found: list[object] = [value for each in plan.all_filters for value in each.values]
-        found += [part for new in plan.new_columns for part in (new.left, new.right)]
-        found += [plan.limit, plan.window, *(measure.percentile or measure.per for measure in plan.measures)]
-        figures = {f"{float(str(one)):g}" for one in found if re.fullmatch(r"-?\d+(\.\d+)?", str(one))}
-        if one.kind == "bands":
-            return "bands" in self.has["is"] or one.text.rstrip("+") in figures
-        pair = 2 in (len(plan.measures), len(plan.all_keys), len(plan.tables))  # noqa: PLR2004 two
-        if one.text.lower() == "one" or (one.text.lower() == "two" and pair):
-            return True
-        return any(f"{number:g}" in figures for number in one.numbers) or self._has_text(one)
-
-    def _has_text(self, one: Mention) -> bool:
+    def _has_value(self, one: Mention) -> bool:
+        """Whether the plan has a number, a date or a text."""
+        plan, text = self.plan, one.text.lower()
+        if one.kind == "number" and text in {"one", "two"}:
+            return text == "one" or 2 in (len(plan.measures), len(plan.all_keys), len(plan.tables))  # noqa: PLR2004
         wanted = one.values[0][0] if one.kind == "period" else one.text.strip("\"'“”`")
-        texts = {str(value) for each in self.plan.all_filters for value in each.values}
-        return wanted in texts | {new.name for new in self.plan.new_columns}
+        return wanted in self.has["value"] or any(f"{number:g}" in self.has["number"] for number in one.numbers)
 
     def _has_term(self, one: Mention) -> bool:
         """Whether the plan has what a term asks for."""
         term, text = one.term, one.text.lower()
-        if term in UNITS:
-            return self._in_units(term, one)
         if term in english.COMPARES:
             return self._compares(one, *english.COMPARES[term]) or (term == "since" and bool(self.plan.then))
         if term == "not":
-            return self._leaves_out(one)
+            return self._leaves_out()
         if term == "per number":
             return any(measure.per in one.numbers for measure in self.plan.measures)
-        loose = text == "side by side" or text.startswith("statistic")
-        if loose or (text in {"line", "one line"} and not self.plan.drawn):
+        if text in {"line", "one line"} and not self.plan.drawn:
             return True
-        needs = english.NEEDS.get(term)
+        needs = english.NEEDS.get(term, [("unit", {term})] if term in UNITS else None)
         return needs is None or any(self.has[what] & several for what, several in needs)
 
     def _compares(self, one: Mention, *ops: str) -> bool:
-        """Whether as many comparisons are made as the term asks for; those that are left out are turned round."""
-        excluded = english.is_excluded(self.mentions, one.start)
+        """Whether as many comparisons are made as the term asks for; those that are left out are not turned round."""
+        if english.is_excluded(self.mentions, one.start):
+            return False
         ranges = {"between"} if {"between", "since", "until"} & self.mentions.terms else set()
-        wanted = {_TURNED[op] for op in ops} if excluded else {*ops, *ranges}
+        wanted = {*ops, *ranges}
         return sum(self.ops[op] for op in wanted) >= sum(other.term == one.term for other in self.mentions.found)
 
-    def _leaves_out(self, one: Mention) -> bool:
-        """Whether a negation is heeded; `not more than` is a comparison of its own."""
-        if any(each.op in {*NEGATED, "is missing"} or each.values == ("no",) for each in self.plan.all_filters):
+    def _leaves_out(self) -> bool:
+        """Whether a negation is heeded."""
+        answers = [self.columns[key.column].kind for key in self.plan.all_keys if key.column in self.columns]
+        if "yes/no" in answers:  # `with and without`: both are groups
             return True
-        turned = {"before", "after", "comparison more", "comparison less"} & self.mentions.terms
-        answers = [key for key in self.plan.all_keys if key.column in self.columns]
-        return (
-            bool(turned and self.ops.keys() & _TURNED.keys())
-            or any(self.columns[key.column].kind == "yes/no" for key in answers)  # `with and without`: both are groups
-            or self.plan.output == "without duplicates"
-            or PATTERNS["after not"].match(self.mentions.after(one)) is not None
-        )
-
-    def _in_units(self, unit: str, one: Mention) -> bool:
-        """Whether dates are put together so; or the unit says what the rows are, or what a column counts."""
-        grains = {grain for column in self.columns.values() for grain in (column.grain, column.kind)}
-        named = any(unit in name.lower() or name in one.columns for name in self.plan.used())
-        times = [column for column in self.columns.values() if column.in_time]
-        one_year = len({str(end)[:4] for column in times for end in (column.low, column.high)}) == 1
-        grouped = any(key.unit == unit for key in self.plan.all_keys)
-        return grouped or named or unit in grains or (unit == "year" and one_year) or "days since" in self.has["new"]
+        return any(each.op in {*NEGATED, "is missing"} or each.values == ("no",) for each in self.plan.all_filters)
 
     # ---- what is done is said
 
     def said(self) -> Iterator[str]:
         """What the plan does and the question does not say."""
-        in_time = bool(self.mentions.periods) or not _OVER_TIME.isdisjoint(self.mentions.terms)
-        named = self.named | {column.name for column in self.columns.values() if column.in_time and in_time}
-        named |= {each.column for each in self.plan.all_filters if _by_age(each)}
-        named |= {key.column for key in self.plan.all_keys if key.unit or (self.calculates and self._is_row(key))}
-        bound = english.bound_numbers(self.mentions, list(self.columns.values()))
-        for each in self.plan.all_filters:
+        plan, in_time = self.plan, bool(self.mentions.periods) or not _OVER_TIME.isdisjoint(self.mentions.terms)
+        named = {*self.named, *self.implied}
+        named |= {column.name for column in self.columns.values() if column.in_time and in_time}
+        named |= {key.column for key in plan.all_keys if key.unit}
+        for each in plan.all_filters:
             yield from self._possible(each)
             if each.op in COMPARISONS and not _COMPARING & self.mentions.terms:
                 yield f"The question compares {bold(each.column)} with nothing."
-            for one, names in bound.items():
+            for one, names in self.bound.items():
                 if each.column in self.columns and each.column not in names and one.numbers[0] in each.values:
                     yield f"{quoted(one.text)} is not said of {bold(each.column)}."
-        yield from (f"The question does not name {bold(name)}." for name in self.plan.used() if name not in named)
+        yield from (f"The question does not name {bold(name)}." for name in plan.used() if name not in named)
         yield from self._meaningless()
-
-    def _is_row(self, key: Key) -> bool:
-        return key.column in self.columns and self.columns[key.column].unique
 
     def _meaningless(self) -> Iterator[str]:
         """What could be calculated and would mean nothing, and columns that are not certain."""
-        for measure in self.plan.measures:
+        plan = self.plan
+        for measure in plan.measures:
             column = self.columns.get(measure.column)
-            if measure.aggregate == "sum" and column and column.rate and not self.plan.drawn:
+            if measure.aggregate == "sum" and column and column.rate and not plan.drawn:
                 yield f"{bold(column.name)} is a rate: adding it up means nothing. Ask for its mean."
-        if (self.plan.limit or self.plan.order) and self.plan.measures and not self.plan.keys:
+        if (plan.limit or plan.order) and plan.measures and not plan.keys:
             yield "The largest or smallest of a single number are not ranked. Say what is ranked."
-        if self.plan.limit and not self.plan.order and "head" not in self.mentions.terms:
-            yield f"The {self.plan.limit} largest or smallest of what? Name a column."
-        yield from (
-            f"In {bold(one.name)}, {one.doubt}." for one in self.columns.values() if one.name in self.used and one.doubt
-        )
-        for one in self.mentions.of("column"):
-            for table in self.tables if one.certain else ():
-                same = [bold(name) for name in one.columns if table.find(name)]
-                if len(same) > 1:
-                    yield f"There are two columns that {quoted(one.text)} may be: {listed(same)}."
+        if plan.limit and not plan.order and "head" not in self.mentions.terms:
+            yield f"The {plan.limit} largest or smallest of what? Name a column."
+        uncertain = [one for one in self.columns.values() if one.name in self.used and one.doubt]
+        yield from (f"In {bold(one.name)}, {one.doubt}." for one in uncertain)
 
     def _possible(self, each: RowFilter) -> Iterator[str]:
         """Numbers and dates outside the column's. Raises `PlanError`: one is no date."""
@@ -289,17 +257,9 @@ class _Checker:
             if len(one.columns) > 1 and len(taken) == 1 and not elsewhere:
                 others = [bold(name) for name in one.columns if name != taken[0]]
                 yield f"I took {quoted(one.text)} as {bold(taken[0])}, not as {listed(others, 'or')}."
-        for each in self.plan.all_filters:
-            if each.column not in self.named and _by_age(each):
-                figures = listed([f"{value:g}" for value in each.values if not isinstance(value, str)])
-                yield f"I took {figures} as {bold(each.column)}."
+        for name, figure in self.implied.items():
+            if name not in self.named:
+                yield f"I took {figure} as {bold(name)}."
         names = self.result_names
         if names and not any(name in new.name for name in names for new in self.plan.new_columns):
             yield f"I took {listed([quoted(name) for name in names])} as the name of what is calculated."
-        for key in self.plan.all_keys:
-            if key.column not in self.named and self._is_row(key):
-                yield f"I took this as asked of each {bold(key.column)}."
-
-
-def _by_age(each: RowFilter) -> bool:
-    return "age" in english.words_of(each.column) and bool(each.values) and not isinstance(each.values[0], str)

@@ -36,7 +36,6 @@ NEEDS: Final = {
 }
 """What a plan needs for a term: one of these words of what it does, by kind."""
 SAID: Final[dict[str, dict[str, str]]] = _FOUND["said"]
-PURPOSES: Final = words(_FOUND["ordinary"]["purposes"])
 ORDINARY: Final = words(" ".join(_FOUND["ordinary"].values()))
 GLUE, ROW_NOUNS, PERSONS = (words(_FOUND[name]) for name in ("glue", "row_nouns", "persons"))
 AMOUNTS: Final = words(_FOUND["amounts"])
@@ -49,7 +48,7 @@ TABLE_TERMS: Final[dict[str, str]] = _FOUND["tables"]
 THEN_TERMS: Final[dict[str, list[str]]] = _FOUND["then"]
 _PARTS: Final = {
     "year": r"(?P<y>\d{4})", "day": r"(?P<d>\d{1,2})(?:st|nd|rd|th)?", "not": TERMS["not"],
-    "month": rf"(?P<m>{'|'.join(MONTHS)})[a-z]*\.?", "purposes": "|".join(sorted(PURPOSES)),
+    "month": rf"(?P<m>{'|'.join(MONTHS)})[a-z]*\.?",
     "verbs": "save|list|plot|draw|show|give|count|make|write|compute|calculate|describe|chart",
 }  # fmt: skip
 
@@ -65,8 +64,6 @@ COMPARED_BY: Final = {term: ops[0] for term, ops in COMPARES.items() if term.sta
 """What each term of comparison is in a plan."""
 MAX_LISTED: Final = 1000
 """The largest number that may be so many rows, bars or groups."""
-_NEAR: Final = 5
-"""Words between a column and the number that it is compared with."""
 _ARTICLES: Final = words("a an the word words text letters digits")
 _SIGNS: Final[dict[str, str]] = _FOUND["signs"]
 
@@ -140,8 +137,6 @@ def text_tests(mentions: Mentions) -> dict[str, tuple[str, str]]:
             continue
         columns = [other.columns[0] for other in mentions.found[:at] if other.kind == "column"]
         texts = [other for other in mentions.found[at + 1 :] if other.text.lower() not in _ARTICLES][:1]
-        if one.text.lower().startswith("in the"):  # `with 'er' in the name`
-            texts = [other for other in mentions.found[:at] if other.kind in {"string", "unknown"}][-1:]
         if columns and texts and texts[0].kind in {"string", "value", "number", "unknown", "glue"}:
             negated = is_excluded(mentions, one.start) or re.search(r"\b(?:not|n't|never) $", mentions.before(one))
             op = "starts with" if one.term == "starts" else "does not contain" if negated else "contains"
@@ -187,37 +182,28 @@ def counts_in(mentions: Mentions) -> list[int]:
 
 
 def bound_numbers(mentions: Mentions, columns: Sequence[Column]) -> dict[Mention, tuple[str, ...]]:
-    """The columns that each compared number may be said of.
+    """The columns that each compared number may be said of; a number that nothing compares is not among them.
 
-    In `cost over 100` it is the cost, in `more than 5 doses` the doses; `patients over 65` have an age. A number that
-    nothing compares is not among them.
+    In `cost over 100` it is the cost, `older than 65` says so itself, and `patients over 65` have an age.
     """
     numeric = [column.name for column in columns if column.numeric]
-    ages = tuple(name for name in numeric if "age" in words_of(name))
+    ages = [name for name in numeric if "age" in words_of(name)]
     told = [one for one in mentions.found if one.kind != "glue" or one.text.lower() in PERSONS]
     found: dict[Mention, tuple[str, ...]] = {}
     for at, one in enumerate(told):
         if one.kind != "number":
             continue
         before = [other for other in told[max(at - 4, 0) : at] if other.term not in {"not", "or", "between"}][::-1]
-        after = told[at + 1] if at + 1 < len(told) else None
-        compared = bool(before) and before[0].term in COMPARED_BY
-        compared |= after is not None and after.term in COMPARED_BY and after.text.startswith(("or ", "+"))
+        behind = [other for other in told[at + 1 : at + 2] if other.text.startswith(("or ", "+"))]
+        comparing = [other for other in (*before[:1], *behind) if other.term in COMPARED_BY]
         subject = next((other for other in before if other.term not in COMPARED_BY and other.kind != "number"), None)
-        between = mentions.text[subject.end : one.start] if subject else ""
-        own = tuple(name for name in subject.columns if name in numeric) if subject else ()
-        behind = tuple(name for name in after.columns if name in numeric) if after else ()
-        equated = own and PATTERNS["is"].fullmatch(between)
-        if not (compared or equated or "between" in mentions.terms):
-            continue
-        if own and len(between.split()) <= _NEAR:
-            found[one] = own
-        elif behind and after and not mentions.text[one.end : after.start].strip():
-            found[one] = behind
-        elif compared:
-            persons = subject is not None and subject.text.lower() in PERSONS
-            aged = persons or not own or PATTERNS["aged"].search(mentions.text[max(one.start - 20, 0) : one.end + 12])
-            found[one] = ages if ages and aged else own or tuple(numeric)
+        own = [name for name in subject.columns if name in numeric] if subject else []
+        equated = subject and PATTERNS["is"].fullmatch(mentions.text[subject.end : one.start])
+        if own and (equated or "between" in mentions.terms) and not comparing:
+            found[one] = tuple(own)
+        elif comparing:
+            meant = [name for name in comparing[0].columns if name in numeric]
+            found[one] = tuple(meant or own or ages or numeric)
     return found
 
 

@@ -36,14 +36,10 @@ _SHORT: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """Something that the question names, at a place in it.
+    """Something that the question names, at a place in it; `certain` where it is written out.
 
-    Attributes:
-        kind: `file`, `string`, `column`, `value`, `number`, `period`, `bands`, `term`, `glue`, `table` or `unknown`.
-        columns: The columns it may name; for a value, those that hold it.
-        values: For each of these columns its values; else the period, or the bands.
-        term: The term's name.
-        certain: It is written out; a single word of a longer name is not.
+    Its kind is `file`, `string`, `column`, `value`, `number`, `period`, `term`, `glue`, `table` or `unknown`. `columns`
+    are those that it may name, or that hold the value; `values` what each of these holds, or else the period.
     """
 
     start: int
@@ -98,11 +94,6 @@ class Mentions:
         return tuple(dict.fromkeys(one.values[0][0] for one in self.of("period")))
 
     @cached_property
-    def bands(self) -> tuple[str, ...]:
-        """Bands of numbers, such as `0-17` and `65+`."""
-        return next((one.values[0] for one in self.of("bands")), ())
-
-    @cached_property
     def unknown(self) -> tuple[str, ...]:
         """Words that are not understood."""
         return tuple(one.text for one in self.of("unknown"))
@@ -121,11 +112,12 @@ class Mentions:
 def mentions_in(prompt: str, tables: Sequence[TableProfile]) -> Mentions:
     """Find what a question names in these tables, most certain first; what is found is not looked at again."""
     finder = _Finder(prompt, tables)
-    for find in (
-        finder.quoted, finder.files, finder.asides, finder.full_names, finder.values, finder.times, finder.terms,
-        finder.words,
-    ):  # fmt: skip
-        find()
+    finder.quoted()
+    finder.files_and_asides()
+    finder.columns_by_name()
+    finder.values()
+    finder.numbers_and_dates()
+    finder.terms_and_words()
     return Mentions(prompt, tuple(sorted(finder.found, key=lambda one: one.start)))
 
 
@@ -155,7 +147,6 @@ class _Finder:
         self._vocabulary = _Vocabulary(self.columns, tables)
         self.found: list[Mention] = []
         self._free = [True] * len(prompt)
-        self._framed: set[int] = set()
 
     def _take(self, start: int, end: int, kind: str, **what: Any) -> None:
         self.found.append(Mention(start, end, self.prompt[start:end], kind, **what))
@@ -166,13 +157,15 @@ class _Finder:
             if match.end() > match.start() and all(self._free[match.start() : match.end()]):
                 yield match
 
-    def files(self) -> None:
-        """Names of files: tables that are there, and files to write."""
+    def files_and_asides(self) -> None:
+        """Names of files, to read or to write; and what only says who asks, what for, or what is not meant."""
         known = {table.path.lower() for table in self.tables}
         for match in self._all(PATTERNS["file"]):
             self._take(*match.span(), "table" if match[0].lower() in known else "file")
+        for match in self._all(PATTERNS["aside"]):
+            self._take(*match.span(), "glue")
 
-    def full_names(self) -> None:
+    def columns_by_name(self) -> None:
         """Names of columns, written out, with or without the unit in brackets."""
         spelled: dict[str, dict[str, None]] = {}
         for column in self.columns:
@@ -195,8 +188,7 @@ class _Finder:
         for text in sorted(self._holding, key=len, reverse=True):
             if not text or (text.isdigit() and len(text) < 3 and not text.startswith("0")):  # noqa: PLR2004
                 continue
-            ending = r"(?:e?s|'s)?" if len(text) > 2 and text[-1].isalpha() else ""  # noqa: PLR2004
-            for match in self._all(rf"(?<!\w){re.escape(text)}{ending}(?!\w)"):
+            for match in self._all(rf"(?<!\w){re.escape(text)}(?!\w)"):
                 written = self.prompt[match.start() : match.end()]
                 small = text in english.GLUE or _term_of(text) or len(text) == 1
                 held = self._holding[text]
@@ -221,29 +213,14 @@ class _Finder:
             elif not PATTERNS["file"].fullmatch(inner):
                 self._take(*match.span(), "string")
 
-    def asides(self) -> None:
-        """What only says who asks, what for, or what is not meant: nothing in it is asked for."""
-        known = {*self._vocabulary.columns, *self._vocabulary.values, *self._vocabulary.tables}
-        for match in self._all(PATTERNS["aside"]):
-            self._take(*match.span(), "glue")
-        for match in self._all(PATTERNS["purpose"]):
-            if word_stem(match["what"]) not in known:
-                self._take(*match.span(), "glue")
-        for match in PATTERNS["frame"].finditer(self.text):
-            self._framed.update(range(*match.span()))
-
-    def times(self) -> None:
-        """Bands, dates and numbers; before them the terms that hold a number."""
+    def numbers_and_dates(self) -> None:
+        """Dates and numbers; before them the terms that hold a number."""
         for name in ("per number", "percent top", "percentile"):
             for match in self._all(rf"(?<!\w)(?:{english.TERMS[name]})(?!\w)"):
                 figures = _FIGURE.findall(match[0]) or [(_WORDED[word], "") for word in _WORDED if word in match[0]]
                 numbers = tuple(_number(digits, unit) for digits, unit in figures)
                 meant = self._vocabulary.meant_by(match[0])
                 self._take(*match.span(), "term", term=name, numbers=numbers, columns=meant)
-        bands = list(self._all(PATTERNS["band"]))
-        names = tuple(re.sub(r"\s", "", one[0]).replace("–", "-") for one in bands)
-        for one in bands if len(bands) > 1 else ():
-            self._take(*one.span(), "bands", values=(names,))
         years = {str(end)[:4] for one in self.columns if one.name in self._dates for end in (one.low, one.high)}
         year = years.pop() if len(years) == 1 else ""  # of all dates: `1 January` is that year's
         for pattern in english.PERIODS if any(column.in_time for column in self.columns) else ():
@@ -256,33 +233,17 @@ class _Finder:
         for match in self._all(PATTERNS["number"]):
             after = PATTERNS["scale"].match(self.text[match.end() :])
             end = match.end() + (len(after[0]) if after and after[1] in english.SCALES else 0)
-            value = _number(match[0], after[1] if after else "")
-            share = (value / 100,) if after and after[1] in {"%", "percent"} else ()
-            self._take(match.start(), end, "number", numbers=(value, *share))
+            self._take(match.start(), end, "number", numbers=(_number(match[0], after[1] if after else ""),))
 
-    def terms(self) -> None:
-        """The terms of `english`; one such as `most expensive` names a column as well."""
+    def terms_and_words(self) -> None:
+        """The terms of `english`, one such as `most expensive` names a column as well; then every word that is left."""
         for name, pattern in english.TERMS.items():
             for match in self._all(rf"(?<![\w])(?:{pattern})(?![\w])"):
                 dated = name == "ascending" and "oldest" in match[0]  # the oldest visit has the first date
                 meant = self._dates if dated and self._dates else self._vocabulary.meant_by(match[0])
                 self._take(*match.span(), "term", term=name, columns=meant)
-
-    def words(self) -> None:
-        """All other words: of names of columns, of values and tables, numbers, glue; or not understood."""
-        vocabulary = self._vocabulary
-        before: Mention | None = None
         for match in self._all(PATTERNS["word"]):
-            what = vocabulary.look_up(match[0])
-            if what["kind"] == "unknown" and match.start() in self._framed:
-                what = {"kind": "glue"}
-            if before and what["kind"] == "column" and not self.text[before.end : match.start()].strip(" -_"):
-                both = tuple(name for name in before.columns if name in what["columns"])
-                if both:  # two words of one name
-                    self.found[self.found.index(before)] = replace(before, columns=both)
-                    what["columns"] = both
-            self._take(*match.span(), **what)
-            before = self.found[-1] if what["kind"] == "column" else None
+            self._take(*match.span(), **self._vocabulary.look_up(match[0]))
 
 
 class _Vocabulary:
@@ -300,7 +261,6 @@ class _Vocabulary:
         self.tables = {word_stem(word) for table in tables for word in words_of(table.stem)}
         terms = " ".join(re.sub(r"[^a-z]", " ", pattern) for pattern in english.TERMS.values())
         self.english = {word for word in (*terms.split(), *english.GLUE) if len(word) > _SHORT}
-        self.glue = {word_stem(word) for word in english.GLUE}
 
     def look_up(self, word: str) -> dict[str, Any]:
         """The mention that a word is, without its place."""
@@ -319,7 +279,7 @@ class _Vocabulary:
         other = self.look_up(english.SYNONYMS[word]) if word in english.SYNONYMS else {"kind": ""}
         if other["kind"] in {"column", "value"}:
             return other
-        return {"kind": "glue"} if word in english.ORDINARY or root in self.glue else self._misspelled(word, root)
+        return {"kind": "glue"} if word in english.ORDINARY else self._misspelled(word, root)
 
     def meant_by(self, term: str) -> tuple[str, ...]:
         """The columns that a word of a term means by itself: `oldest` means an age."""

@@ -7,11 +7,12 @@ facts are read from them.
 from __future__ import annotations
 
 import textwrap
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.plan.english import words_of
 from ipython_assistant.engine.models.plan.plan import OF_COLUMNS, OF_POINTS, ROWS, Measure, Plan, PlanError
-from ipython_assistant.engine.models.plan.rows_code import LENGTH, UNIT_CODE, RowsCode
+from ipython_assistant.engine.models.plan.rows_code import UNIT_CODE, RowsCode
 from ipython_assistant.engine.models.plan.words import title
 from ipython_assistant.engine.models.table_profiles import py
 
@@ -31,7 +32,6 @@ _WRITERS: Final = {
     ".jsonl": 'to_json({}, orient="records", date_format="iso", lines=True)',
     ".html": 'to_html({}, index=False, na_rep="")',
 }  # fmt: skip
-_COARSE: Final = frozenset({"week", "month", "quarter"})
 _TURNED: Final = 'plt.setp(ax.get_xticklabels(), rotation=45, ha="right")'
 
 
@@ -78,44 +78,38 @@ class PlanCode(RowsCode):
             if len(names) < 1 + (self.plan.output == "scatter") or not all(map(self.numeric, names)):
                 raise PlanError(f"A {self.plan.output} chart of which columns of numbers?")
             return [f"result = rows[{py(list(dict.fromkeys([*self.names.values(), *names])))}].dropna()"]
-        return self._groups() if self.plan.measures else [*self._rows(), *self._ordered(), *self._as_written()]
+        return self._groups() if self.plan.measures else self._rows()
 
     # ---- rows and columns
 
     def _rows(self) -> list[str]:
-        if shown := list(self.plan.columns):
-            return [f"result = rows[{py([*shown, *(name for name in self.new if name not in shown)])}]"]
-        made = [name for name in self.names.values() if name not in self.columns]
-        return [f"result = rows.drop(columns={py(made)})" if made else "result = rows"]
-
-    def _as_written(self) -> list[str]:
-        """Months, quarters and weeks of rows are written as such again, not as their first day."""
+        """The rows themselves; their months, quarters and weeks are written as such again, not as their first day."""
+        shown = [*self.plan.columns]
+        shown += [name for name in self.new if shown and name not in shown]
         cells = []
-        for name in self.plan.columns or self.plan.used():
-            column = self.columns.get(name)
-            if column and column.grain in _COARSE and name not in self.names.values():
-                code = UNIT_CODE[column.grain].partition("  #")[0]
-                cells.append(f"{py(name)}: {code.format(f'result[{py(name)}]')}")
-        return [f"result = result.assign(**{{{', '.join(cells)}}})"] if cells else []
+        for name in shown or self.plan.used():
+            grain = self.columns[name].grain if name in self.columns else ""
+            if grain in {"week", "month", "quarter"}:
+                code = UNIT_CODE[grain].partition("  #")[0].format(f"result[{py(name)}]")
+                cells.append(f"{py(name)}: {code}")
+        written = [f"result = result.assign(**{{{', '.join(cells)}}})"] if cells else []
+        return [f"result = rows[{py(shown)}]" if shown else "result = rows", *self._ordered(), *written]
 
     def _of_columns(self) -> list[str]:
         names = list(self.plan.columns)
-        part, chosen = f"rows[{py(names)}]" if names else "rows", py(names) if names else ""
+        part, chosen = (f"rows[{py(names)}]", py(names)) if names else ("rows", "")
         named = '.rename_axis("column").reset_index()'
         match self.plan.output:
             case "describe":
-                known = [self.column(name) for name in names] or list(self.columns.values())
                 counted = '"filled": part.count(), "missing": part.isna().sum(), "different": part.nunique()'
-                lines = [f"part = {part}", f"result = pd.DataFrame({{{counted}}})"]
-                if numbers := [column.name for column in known if column.numeric]:
-                    lines += [f'numbers = part[{py(numbers)}].agg(["min", "mean", "median", "max", "std"])']
-                    lines += ["result = result.join(numbers.T)"]
-                return [*lines, f"result = result{named}"]
+                numbers = [name for name in names or self.columns if self.numeric(name)]
+                joined = f'.join(part[{py(numbers)}].agg(["min", "mean", "median", "max", "std"]).T)' if numbers else ""
+                return [f"part = {part}", f"result = pd.DataFrame({{{counted}}}){joined}{named}"]
             case "missing":
                 counts = '"missing": part.isna().sum(), "missing (%)": 100 * part.isna().mean()'
                 return [f"part = {part}", f"result = pd.DataFrame({{{counts}}}){named}"]
             case "duplicates":
-                again = f"rows.duplicated({f'{chosen}, ' if names else ''}keep=False)"
+                again = f"rows.duplicated(subset={chosen or None}, keep=False)"
                 return [f"result = rows[{again}].sort_values({py(names or [*self.columns])})"]
             case "without duplicates":
                 return [f"result = rows.drop_duplicates({chosen})"]
@@ -130,8 +124,9 @@ class PlanCode(RowsCode):
 
     # ---- groups
 
-    def measure_names(self) -> dict[str, Measure]:
-        """The column that each measure has in the result."""
+    @cached_property
+    def measured(self) -> dict[str, Measure]:
+        """The measures by the column that each has in the result."""
         found: dict[str, Measure] = {}
         often = [measure.column for measure in self.plan.measures]
         for measure in self.plan.measures:
@@ -147,37 +142,42 @@ class PlanCode(RowsCode):
             found[name] = measure
         return found
 
-    def value_name(self) -> str:
-        """The column of the result that a chart shows: what is calculated last."""
-        first = next(iter(self.measure_names()))
+    @property
+    def value(self) -> str:
+        """The column of the result that is calculated last: a chart shows it, and groups are ordered by it."""
+        first = next(iter(self.measured))
         return f"{self.plan.then} of {first}" if self.plan.then else first
 
     def _groups(self) -> list[str]:
-        measures, keys = self.measure_names(), list(self.names.values())
-        alone = [one for one in measures.values() if one.aggregate in {"ratio", "weighted mean"}]
-        if alone and len(measures) > 1:
-            raise PlanError(f"A {alone[0].aggregate} is calculated alone; ask for the rest in a question of its own.")
-        lines, source = [], "rows"
-        if alone and not self._per_other(alone[0]):
-            needed = [name for name in (alone[0].column, alone[0].by) if name != ROWS]
-            lines, source = [f"known = rows.dropna(subset={py(needed)})"], "known"
+        keys, lines, source = list(self.names.values()), [], "rows"
+        first, one = next(iter(self.measured.items()))
+        if {"ratio", "weighted mean"}.intersection(each.aggregate for each in self.plan.measures):
+            if len(self.measured) > 1:
+                raise PlanError("A ratio or weighted mean is calculated alone; ask for the rest in another question.")
+            if not self._per_other(one):
+                needed = [name for name in (one.column, one.by) if name != ROWS]
+                lines, source = [f"known = rows.dropna(subset={py(needed)})"], "known"
         of, counted = source, f"len({source})"
         if keys:
             lines.append(f"groups = {source}.groupby({_one_or_list(keys)}, observed=True)")
             of, counted = "groups", "groups.size()"
         made: dict[str, str] = {}
-        for name, one in measures.items():
-            if one.part and one.column == ROWS:
+        for name, measure in self.measured.items():
+            if measure.part and measure.column == ROWS:
                 made |= {"rows": counted, "that fits": f'{of}["that fits"].sum()'}
-            made[name] = self._measured(one, of, counted)
-        parts = [f"{py(name)}: {one if keys else f'[{one}]'}" for name, one in made.items()]
-        ending = ".reset_index()" if keys else ""
-        line = f"result = pd.DataFrame({{{', '.join(parts)}}}){ending}"
-        if len(line) > LENGTH:
-            line = "result = pd.DataFrame({\n" + "".join(f"    {part},\n" for part in parts) + f"}}){ending}"
-        first = next(iter(measures))
-        lines += [line, *(self._then(first) if self.plan.then else []), *self._ordered()]
-        return lines + (self._pivoted(first) if self.plan.output == "pivot" else [])
+            made[name] = self._measured(measure, of, counted)
+        parts = [f"{py(name)}: {code if keys else f'[{code}]'}" for name, code in made.items()]
+        inner = parts[0] if len(parts) == 1 else "\n" + "".join(f"    {part},\n" for part in parts)
+        lines.append(f"result = pd.DataFrame({{{inner}}}){'.reset_index()' if keys else ''}")
+        lines += [*(self._then(first) if self.plan.then else []), *self._ordered()]
+        if self.plan.output != "pivot":
+            return lines
+        if self.plan.across is None:
+            raise PlanError("What stands in the columns of the pivot?")
+        index, across = _one_or_list([self.names[key] for key in self.plan.keys]), py(self.names[self.plan.across])
+        zero = ".fillna(0).astype(int)" if one.column == ROWS else ""
+        lines.append(f"result = result.pivot(index={index}, columns={across}, values={py(first)}){zero}")
+        return [*lines, "result.columns = result.columns.astype(str)", "result = result.reset_index()"]
 
     def _measured(self, measure: Measure, of: str, counted: str) -> str:
         """The code of one measure; `of` is what it is calculated of, `counted` the number of its rows."""
@@ -194,17 +194,14 @@ class PlanCode(RowsCode):
                 return f"100 * {fits}.mean()" if measure.column == ROWS else f"100 * {fits}.sum() / {cells}.sum()"
             case "count" if measure.column == ROWS:
                 return counted
-        if measure.column == ROWS:
-            raise PlanError(f"The {measure.aggregate} of rows means nothing.")
-        ordered = self.numeric(measure.column) or self.columns[measure.column].kind == "date"
-        extreme = measure.aggregate in {"min", "max"} and ordered
-        if not extreme and measure.aggregate not in {"count", "count distinct"} and not self.numeric(measure.column):
+        method = f"quantile({measure.percentile / 100:g})" if measure.percentile else _METHODS.get(measure.aggregate)
+        if measure.column == ROWS or method is None:
+            raise PlanError(f"There is no {measure.aggregate} of {measure.column}.")
+        column = self.columns.get(measure.column)
+        dated = measure.aggregate in {"min", "max"} and column is not None and column.kind == "date"
+        if measure.aggregate not in {"count", "count distinct"} and not (dated or self.numeric(measure.column)):
             raise PlanError(f"{measure.column} holds no numbers: it has no {measure.aggregate}.")
-        if measure.percentile:
-            return f"{cells}.quantile({measure.percentile / 100:g})"
-        if measure.aggregate not in _METHODS:
-            raise PlanError(f"There is no {measure.aggregate} of a group.")
-        return f"{cells}.{_METHODS[measure.aggregate]}"
+        return f"{cells}.{method}"
 
     def _per_other(self, measure: Measure) -> bool:
         """Whether a ratio divides by a column of the table that is looked up: its rows are not counted twice."""
@@ -216,8 +213,7 @@ class PlanCode(RowsCode):
         if any(self.tables[0].find(one.column) is None for one in self.plan.filters):
             raise PlanError(f"Rows of {other.name} are chosen, and its {measure.by} is divided by: ask in two steps.")
         alike = {words_of(column.name): column.name for column in other.columns}
-        theirs = {name: alike.get(words_of(name), "") for name in self.names.values()}
-        theirs |= {left: right} if left in theirs else {}
+        theirs = {name: right if name == left else alike.get(words_of(name), "") for name in self.names.values()}
         if lacking := [name for name, there in theirs.items() if not there]:
             raise PlanError(f"{other.name} has no {lacking[0]} to divide by.")
         if not theirs:
@@ -227,7 +223,7 @@ class PlanCode(RowsCode):
         return f"{frame}.groupby({_one_or_list([*theirs])})[{py(measure.by)}].sum()"
 
     def _then(self, first: str) -> list[str]:
-        then, value = self.plan.then, f"result[{py(first)}]"
+        value = f"result[{py(first)}]"
         timed = [key for key in self.plan.all_keys if key.unit or self.column(key.column).in_time]
         others = [self.names[key] for key in self.plan.all_keys if key not in timed] if timed else []
         within = f"result.groupby({_one_or_list(others)}, observed=True)[{py(first)}]" if others else value
@@ -238,36 +234,26 @@ class PlanCode(RowsCode):
             "percent change": f"100 * {within}.pct_change(fill_method=None)",
             "running total": f"{within}.cumsum()",
             "rolling mean": f"{within}.transform(lambda part: part.{rolling})" if others else f"{value}.{rolling}",
-        }.get(then)
+        }.get(self.plan.then)
         if code is None:
-            raise PlanError(f"There is no {then}.")
-        return [f"result[{py(f'{then} of {first}')}] = {code}"]
+            raise PlanError(f"There is no {self.plan.then}.")
+        return [f"result[{py(self.value)}] = {code}"]
 
     def _ordered(self) -> list[str]:
         order, limit = self.plan.order, self.plan.limit
+        head = [f"result = result.head({limit})"] if limit else []
         if order is None:
-            return [f"result = result.head({limit})"] if limit else []
-        by = order.by
+            return head
+        known = {name: name for name in (*self.columns, *self.new)}
         if self.plan.measures:
             known = {key.column: name for key, name in self.names.items()}
-            known |= {one.column: name for name, one in self.measure_names().items()}
-            by = (known | {"measure": self.value_name()}).get(order.by, "")
-            if not by:
-                raise PlanError(f"The groups have no {order.by} to be ordered by.")
-        elif by == "measure":
+            known |= {one.column: name for name, one in self.measured.items()} | {"measure": self.value}
+        if order.by not in known:
             raise PlanError("Ranked by which column? Name one.")
+        by = known[order.by]
         if limit and (by in self.new or by not in self.columns or self.columns[by].numeric):
             return [f'result = result.{"nlargest" if order.descending else "nsmallest"}({limit}, {py(by)}, keep="all")']
-        lines = [f'result = result.sort_values({py(by)}, ascending={not order.descending}, kind="stable")']
-        return lines + ([f"result = result.head({limit})"] if limit else [])
-
-    def _pivoted(self, first: str) -> list[str]:
-        if self.plan.across is None:
-            raise PlanError("What stands in the columns of the pivot?")
-        index, across = _one_or_list([self.names[key] for key in self.plan.keys]), py(self.names[self.plan.across])
-        zero = ".fillna(0).astype(int)" if self.plan.measures[0].column == ROWS else ""
-        line = f"result = result.pivot(index={index}, columns={across}, values={py(first)}){zero}"
-        return [line, "result.columns = result.columns.astype(str)", "result = result.reset_index()"]
+        return [f'result = result.sort_values({py(by)}, ascending={not order.descending}, kind="stable")', *head]
 
 
 def _one_or_list(names: Sequence[str]) -> str:
@@ -294,20 +280,20 @@ def _drawing(plan: Plan, code: PlanCode) -> list[str]:
 
 def _chart_of_points(plan: Plan, code: PlanCode) -> tuple[list[str], str, str]:
     names = [measure.column for measure in plan.measures]
-    keys = [code.names[key] for key in plan.all_keys]
-    cells = f"result[{py(names[0])}]"
+    keys, y = [code.names[key] for key in plan.all_keys], py(names[0])
     parts = f"result.groupby({py(keys[0])}, observed=True)" if keys else ""
     if plan.output == "histogram":
-        return [f'ax.hist({cells}, bins=20, edgecolor="white")'], names[0], "rows"
-    if plan.output == "scatter" and not keys:
-        return [f"ax.scatter(result[{py(names[1])}], {cells}, s=18, alpha=0.7)"], names[1], names[0]
+        return [f'ax.hist(result[{y}], bins=20, edgecolor="white")'], names[0], "rows"
     if plan.output == "scatter":
-        dots = f"ax.scatter(part[{py(names[1])}], part[{py(names[0])}], s=18, alpha=0.7, label=str(name))"
-        return [f"for name, part in {parts}:", f"    {dots}", f"ax.legend(title={py(keys[0])})"], names[1], names[0]
+        x, dots = py(names[1]), "ax.scatter({0}[{1}], {0}[{2}], s=18, alpha=0.7{3})"
+        if not keys:
+            return [dots.format("result", x, y, "")], names[1], names[0]
+        lines = [f"for name, part in {parts}:", "    " + dots.format("part", x, y, ", label=str(name)")]
+        return [*lines, f"ax.legend(title={py(keys[0])})"], names[1], names[0]
     if not keys:
-        return [f"ax.boxplot({cells})", "ax.set_xticks([])"], "", names[0]
+        return [f"ax.boxplot(result[{y}])", "ax.set_xticks([])"], "", names[0]
     lines = [
-        f"groups = [(str(name), part) for name, part in {parts}[{py(names[0])}]]",
+        f"groups = [(str(name), part) for name, part in {parts}[{y}]]",
         "ax.boxplot([part for _, part in groups])",
         "ax.set_xticks(range(1, len(groups) + 1), [name for name, _ in groups])",
         _TURNED,
@@ -318,18 +304,18 @@ def _chart_of_points(plan: Plan, code: PlanCode) -> tuple[list[str], str, str]:
 def _chart_of_groups(plan: Plan, code: PlanCode) -> tuple[list[str], str, str]:
     if not plan.keys:
         raise PlanError(f"A {plan.output} chart over what? Say “by …”.")
-    keys = [code.names[key] for key in plan.keys]
-    x, values = keys[0], [code.value_name(), *list(code.measure_names())[1:]]
+    keys = [code.names[key] for key in plan.all_keys]
+    x, across = keys[0], keys[1] if len(keys) > 1 else ""
+    values = [code.value, *list(code.measured)[1:]]
     y = values[0] if len(values) == 1 else "value"
-    across = code.names[plan.across] if plan.across else keys[1] if len(keys) > 1 else ""
     if plan.output == "pie":
-        return [f"ax.pie(result[{py(values[0])}], labels=result[{py(x)}].astype(str))"], "", ""
+        return [f"ax.pie(result[{py(y)}], labels=result[{py(x)}].astype(str))"], "", ""
     if across and len(values) > 1:
         raise PlanError("A chart shows one number for each line or colour; ask for two charts.")
     made = [f"shown = result.set_index({py(x)})[{py(values)}]"]
     if across:
         zero = ".fillna(0)" if plan.measures[0].aggregate == "count" else ""
-        made = [f"shown = result.pivot(index={py(x)}, columns={py(across)}, values={py(values[0])}){zero}"]
+        made = [f"shown = result.pivot(index={py(x)}, columns={py(across)}, values={py(y)}){zero}"]
     if plan.output == "heatmap":
         made += [
             'image = ax.imshow(shown.T.to_numpy(dtype=float), aspect="auto")',
@@ -350,7 +336,7 @@ def _chart_of_groups(plan: Plan, code: PlanCode) -> tuple[list[str], str, str]:
 def _lines(plan: Plan, code: PlanCode, *, several: bool) -> list[str]:
     key = plan.keys[0]
     column = code.columns.get(key.column)
-    number = column is not None and not key.bands and (column.numeric or key.unit in {"year", "hour"})
+    number = column is not None and (column.numeric or key.unit in {"year", "hour"})
     dates = column is not None and column.kind == "date" and not key.unit and column.grain in {"day", "time"}
     # Lines over texts keep every place of the axis, so that all of them share its order.
     lines = [] if plan.order else ["shown = shown.sort_index()"]

@@ -1,7 +1,6 @@
 """The typed plan: what is to be done with a table, before any code is written.
 
-A plan is plain data with one JSON form, the one that a model fills in: names of columns and values, never code. A new
-operation is a new word here, a case in `pandas_code`, a phrase in `words`, and a test.
+A plan is plain data with one JSON form, the one that a model fills in: names of columns and values, never code.
 """
 
 from __future__ import annotations
@@ -61,12 +60,8 @@ class NewColumn:
 class Measure:
     """What is calculated: an aggregate of a column, or the count of `rows`.
 
-    Attributes:
-        aggregate: As pandas calls it; `count distinct`, `p90` for a percentile, `weighted mean`, `ratio` (total over
-            total), `percent that fit`, or `as it is`.
-        by: The weights of a weighted mean, or what a ratio divides by.
-        per: A ratio is given for so many of what it divides by: 1, 100, 1000, ...
-        part: What fits, for `percent that fit`.
+    The aggregate is as pandas calls it, or `count distinct`, `p90` for a percentile, `weighted mean` with weights in
+    `by`, `ratio` (total over total, for `per` so many of what `by` counts), `percent that fit` the `part`, `as it is`.
     """
 
     aggregate: str
@@ -84,11 +79,10 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What makes groups: a column, the unit of time that its dates fall in, or bands of its numbers."""
+    """What makes groups: a column, or the unit of time that its dates fall in."""
 
     column: str
     unit: str = ""
-    bands: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +95,11 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One thing to do.
+    """One thing to do with a table, or with two that are joined where the two columns of `on` are the same.
 
-    Attributes:
-        output: One of `TABLES` or `CHARTS`.
-        tables: The table; two where they are joined, the one whose rows are counted first.
-        on: The columns they are joined on, left and right.
-        filters: The rows that count: all must fit, or one of them where `either` is set.
-        new_columns: Columns that are calculated first.
-        keys: What makes groups, or stands on the axis of a chart.
-        across: What makes the columns of a pivot, or the lines and colours of a chart.
-        then: What is done with the numbers after that, such as `running total`.
-        window: The length of a rolling mean, in rows.
-        limit: Only the first so many rows or groups; all where it is 0.
-        columns: The columns that are shown, compared or correlated, where not all are.
+    All filters must fit, or one of them where `either` is set. Keys make groups, or stand on the axis of a chart;
+    `across` makes the columns of a pivot, or a chart's lines and colours. `then` is done with the numbers after that,
+    such as `running total`, or `rolling mean` of `window` rows. A `limit` of 0 keeps all; no `columns` are all of them.
     """
 
     output: str
@@ -150,7 +135,7 @@ class Plan:
 
     def used(self) -> tuple[str, ...]:
         """The columns it names anywhere, each once; those it calculates too."""
-        sides = [part for new in self.new_columns for part in (new.left, new.right) if not is_number(part)]
+        sides = [side for new in self.new_columns for side in (new.left, new.right) if not is_number(side)]
         measured = [name for one in self.measures for name in (one.column, one.by) if name not in {"", ROWS}]
         ranked = [self.order.by] if self.order and self.order.by != "measure" else []
         chosen, keys = [one.column for one in self.all_filters], [key.column for key in self.all_keys]
@@ -162,58 +147,60 @@ def is_number(text: str) -> bool:
     return re.fullmatch(r"-?\d+(\.\d+)?", text) is not None
 
 
-def plan_from_json(found: Mapping[str, Any], columns: frozenset[str], bands: tuple[str, ...] = ()) -> Plan:
+def plan_from_json(found: Mapping[str, Any], columns: frozenset[str]) -> Plan:
     """The plan that a model filled in; a server need not have held it to the schema.
 
     Raises `PlanError`: it is no plan, or names a column that is not there.
     """
     try:
-        plan = _plan(found, columns, bands)
+        plan = _plan(found, columns)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise PlanError(f"The model's plan is not one: {type(error).__name__} {error}") from None
-    known = columns | {new.name for new in plan.new_columns} | {"measure"}
     if plan.output not in (*TABLES, *CHARTS):
         raise PlanError(f"The model asks for a {plan.output}, which there is not.")
+    known = columns | {new.name for new in plan.new_columns}
     if unknown := [name for name in plan.used() if name not in known]:
         raise PlanError(f"There is no column {unknown[0]}.")
     return plan
 
 
-def _plan(found: Mapping[str, Any], columns: frozenset[str], bands: tuple[str, ...]) -> Plan:
-    def key(text: str) -> Key:
-        column, _, unit = text.rpartition(" by ")
-        if text.endswith(" in bands") and text not in columns:
-            return Key(text.removesuffix(" in bands"), bands=bands)
-        return Key(text) if text in columns or unit not in UNITS else Key(column, unit)
-
-    def row_filter(one: Mapping[str, Any]) -> RowFilter:
-        values = one.get("value", [])
-        return RowFilter(one["column"], one["op"], tuple(values) if isinstance(values, list) else (values,))
-
-    def measure(one: Mapping[str, Any]) -> Measure:
-        part = (row_filter(one["part"]),) if one.get("part") else ()
-        return Measure(one["agg"], one.get("column", ROWS), one.get("by", ""), float(one.get("per", 1)), part)
-
+def _plan(found: Mapping[str, Any], columns: frozenset[str]) -> Plan:
     filters = found.get("filters", {})
     if isinstance(filters, dict):  # by column; models that are held to nothing also write a list
         filters = [{"column": column, **one} for column, one in filters.items()]
     points = [Measure(AS_IT_IS, found[name]) for name in ("of", "y", "x") if name in found]
-    sort = found.get("sort")
-    across = key(found["across"]) if found.get("across") else None
-    keys = tuple(dict.fromkeys(key(one) for one in found.get("group_by", ())))
     new = [(one["name"], str(one["left"]), one["op"], str(one["right"])) for one in found.get("new_columns", ())]
+    keys = dict.fromkeys(_key(one, columns) for one in found.get("group_by", ()))
+    across = _key(found["across"], columns) if found.get("across") else None
+    across = None if list(keys) == [across] else across
+    sort = found.get("sort")
     return Plan(
         output=found["output"],
         tables=tuple(found.get("tables", ())),
-        filters=tuple(map(row_filter, filters)),
+        filters=tuple(map(_filter, filters)),
         either=found.get("filters_match") == "any",
         new_columns=tuple(NewColumn(*parts) for parts in new),
-        keys=tuple(one for one in keys if one != across) or keys,
-        across=across if across and (across not in keys or len(keys) > 1) else None,
-        measures=tuple(dict.fromkeys(points or map(measure, found.get("measures", ())))),
+        keys=tuple(one for one in keys if one != across),
+        across=across,
+        measures=tuple(dict.fromkeys(points or map(_measure, found.get("measures", ())))),
         then=found.get("then", ""),
         window=int(found.get("window", 0)),
         order=Order(sort["by"], sort["order"] == "descending") if sort else None,
         limit=int(found.get("limit", 0)),
         columns=tuple(dict.fromkeys(found.get("columns", ()))),
     )
+
+
+def _key(text: str, columns: frozenset[str]) -> Key:
+    column, _, unit = text.rpartition(" by ")
+    return Key(text) if text in columns or unit not in UNITS else Key(column, unit)
+
+
+def _filter(one: Mapping[str, Any]) -> RowFilter:
+    values = one.get("value", [])
+    return RowFilter(one["column"], one["op"], tuple(values) if isinstance(values, list) else (values,))
+
+
+def _measure(one: Mapping[str, Any]) -> Measure:
+    part = (_filter(one["part"]),) if one.get("part") else ()
+    return Measure(one["agg"], one.get("column", ROWS), one.get("by", ""), float(one.get("per", 1)), part)

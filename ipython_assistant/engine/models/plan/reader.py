@@ -114,30 +114,23 @@ class PlanReader:
         if wanted and not earlier and all(one.kind in {"glue", "file", "table"} for one in said.found):
             return checked_program(Plan("table"), question, taken), TokensUsed()  # `this as excel`: nothing to read
         schema = schema_for(question.context or said, question.tables, question.files, latest=said)
-        asked = messages(said, question.tables, earlier)
-        settings = {"temperature": 0}
+        asked, settings = messages(said, question.tables, earlier), {"temperature": 0}
         completion = await self._server.complete(asked, schema=schema, max_tokens=MAX_TOKENS, options=settings)
-        outcome = _checked(completion.text, question, taken)
+        text = completion.text
+        try:
+            found = json.loads(text[text.find("{") : text.rfind("}") + 1])
+            if "cannot" in found:
+                return Cannot(str(found["cannot"])), completion.usage
+            plan = plan_from_json(found, frozenset(columns_of(question.tables)))
+            plan = mended(plan, question.context or said, question.tables)
+        except PlanError as error:
+            return Cannot(str(error)), completion.usage
+        except ValueError:
+            return Cannot("the model wrote no plan"), completion.usage
+        outcome = checked_program(plan, question, taken)
         if isinstance(outcome, Program):
-            self._plans[prompt] = completion.text
+            self._plans[prompt] = text
         return outcome, completion.usage
-
-
-def _checked(text: str, question: PlanQuestion, taken: set[str]) -> Program | Refusal | Cannot:
-    """What a model's plan comes to."""
-    try:
-        found = json.loads(text[text.find("{") : text.rfind("}") + 1])
-    except ValueError:
-        return Cannot("the model wrote no plan")
-    if "cannot" in found:
-        return Cannot(str(found["cannot"]))
-    said = question.context or question.mentions
-    columns = columns_of(question.tables)
-    try:
-        plan = mended(plan_from_json(found, frozenset(columns), said.bands), said, question.tables)
-    except PlanError as error:
-        return Cannot(str(error))
-    return checked_program(plan, question, taken)
 
 
 def checked_program(plan: Plan, question: PlanQuestion, taken: set[str]) -> Program | Refusal:

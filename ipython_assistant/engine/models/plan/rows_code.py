@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import calendar
 import datetime as dt
-import itertools
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,12 +27,6 @@ UNIT_CODE: Final = {
     '["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"], ordered=True)',
 }  # fmt: skip
 """The code of the unit of time that dates fall in."""
-LENGTH: Final = 100
-"""Characters of a line of code that is not broken."""
-_TEXT_METHODS: Final = {
-    "contains": ".str.contains({}, case=False, regex=False, na=False)",
-    "starts with": ".str.lower().str.startswith({}, na=False)",
-}
 _DATE_OPS: Final = {"before": "<", "after": ">", "since": ">=", "until": "<="}
 
 
@@ -49,7 +42,7 @@ class RowsCode:
         """The column that each key has in the result."""
 
     def _name_of(self, key: Key) -> str:
-        wanted = f"{key.column} group" if key.bands else key.unit or key.column
+        wanted = key.unit or key.column
         return wanted if wanted == key.column or wanted not in self.columns else f"{wanted} of {key.column}"
 
     def column(self, name: str) -> Column:
@@ -68,13 +61,13 @@ class RowsCode:
         lines = [loading_code(self.tables[0], "data", used)]
         if self.plan.on:
             left, right = map(py, self.plan.on)
-            lines.append(loading_code(self.tables[1], "other", used))
-            lines.append(
-                f"unmatched = [(~data[{left}].isin(other[{right}])).sum(), (~other[{right}].isin(data[{left}])).sum()]"
-            )
             on = f"on={left}" if left == right else f"left_on={left}, right_on={right}"
             suffix = f'suffixes=("", {py(" of " + self.tables[1].stem)})'
-            lines.append(f'data = data.merge(other, {on}, how="left", validate="many_to_one", {suffix})')
+            lines += [
+                loading_code(self.tables[1], "other", used),
+                f"unmatched = [(~data[{left}].isin(other[{right}])).sum(), (~other[{right}].isin(data[{left}])).sum()]",
+                f'data = data.merge(other, {on}, how="left", validate="many_to_one", {suffix})',
+            ]
         lines += [f"data[{py(one.name)}] = {self._calculated(one)}" for one in self.plan.new_columns]
         for measure in self.plan.measures:
             cells = f"data[{py(measure.column)}]"
@@ -83,7 +76,12 @@ class RowsCode:
             if measure.part:
                 fits = self._condition(measure.part[0])
                 lines.append(f'data["that fits"] = {fits if measure.column == ROWS else f"{cells}.where({fits}, 0)"}')
-        return lines + [line for key in self.plan.all_keys for line in self._made_key(key)]
+        for key, name in self.names.items() if self.plan.measures else ():
+            column = self.columns.get(key.column)
+            if column and column.kind == "date" and (key.unit or column.grain not in {"day", "time"}):
+                made = UNIT_CODE[key.unit or column.grain].format(f"data[{py(key.column)}]")
+                lines.append(f"data[{py(name)}] = {made}")
+        return lines
 
     def _calculated(self, new: NewColumn) -> str:
         columns = [one for one in (new.left, new.right) if one in self.columns or not is_number(one)]
@@ -98,55 +96,33 @@ class RowsCode:
             right += '.replace(0, float("nan"))'
         return f"{left} {new.op} {right}"
 
-    def _made_key(self, key: Key) -> list[str]:
-        name, cells, column = f"data[{py(self.names[key])}]", f"data[{py(key.column)}]", self.columns.get(key.column)
-        if key.bands:
-            edges, labels = edges_of(key.bands)
-            return [f"{name} = pd.cut({cells}, {edges}, right=False, labels={py(labels)})"]
-        if column is None or column.kind != "date" or (not key.unit and column.grain in {"day", "time"}):
-            return []
-        return [f"{name} = {UNIT_CODE[key.unit or column.grain].format(cells)}"]
-
     def selecting(self) -> list[str]:
         """Makes `rows`, those that count."""
         tests = [self._condition(one) for one in self.plan.filters]
         if len(tests) < 2:  # noqa: PLR2004 one needs no joint
             return [f"rows = data[{tests[0]}]" if tests else "rows = data"]
         joint = "|" if self.plan.either else "&"
-        line = f"rows = data[{f' {joint} '.join(f'({test})' for test in tests)}]"
-        if len(line) > LENGTH:
-            line = "rows = data[\n    " + f"\n    {joint} ".join(f"({test})" for test in tests) + "\n]"
-        return [line]
+        return ["rows = data[", "    " + f"\n    {joint} ".join(f"({test})" for test in tests), "]"]
 
     def _condition(self, one: RowFilter) -> str:
-        return condition(one, None if one.column in self.new else self.column(one.column))
-
-
-# ---- conditions
-
-
-def condition(one: RowFilter, column: Column | None) -> str:
-    """The code that compares the cells of `data` as a filter does.
-
-    Raises `PlanError`: such cells are not compared so.
-    """
-    cells = f"data[{py(one.column)}]"
-    if one.op in {"is missing", "is not missing"}:
-        return f"{cells}.{'isna' if one.op == 'is missing' else 'notna'}()"
-    if not one.values:
-        raise PlanError(f"{one.column} is compared with nothing.")
-    texts = [str(value) for value in one.values]
-    if column is None or column.numeric:
-        test = _number(cells, one.op, one.values)
-    elif column.kind == "date":
-        test = _date(cells, column, one.op, texts)
-    elif one.op == "is":
-        test = _yes_no(cells, column, wanted=texts[0] == "yes")
-    else:
-        test = _text(cells, one.op, texts)
-    if not test:
-        raise PlanError(f"{one.column} is not compared by “{one.op}”.")
-    return test
+        """The code that compares the cells of `data` as a filter does. Raises `PlanError` where it cannot be done."""
+        cells, column = f"data[{py(one.column)}]", None if one.column in self.new else self.column(one.column)
+        if one.op in {"is missing", "is not missing"}:
+            return f"{cells}.{'isna' if one.op == 'is missing' else 'notna'}()"
+        if not one.values:
+            raise PlanError(f"{one.column} is compared with nothing.")
+        texts = [str(value) for value in one.values]
+        if column is None or column.numeric:
+            test = _number(cells, one.op, one.values)
+        elif column.kind == "date":
+            test = _date(cells, column, one.op, texts)
+        elif one.op == "is":
+            test = _yes_no(cells, column, wanted=texts[0] == "yes")
+        else:
+            test = _text(cells, one.op, texts)
+        if not test:
+            raise PlanError(f"{one.column} is not compared by “{one.op}”.")
+        return test
 
 
 def _number(cells: str, op: str, values: Sequence[Any]) -> str:
@@ -166,14 +142,13 @@ def _yes_no(cells: str, column: Column, *, wanted: bool) -> str:
 
 
 def _text(cells: str, op: str, values: Sequence[str]) -> str:
-    if op in {"in", "=="} and len(values) == 1:
-        return f"{cells} == {py(values[0])}"
     negation = "~" if op in NEGATED else ""
     if op in {"in", "==", "not in", "!="}:
-        return f"{negation}{cells}.isin({py([*values])})"
-    method = _TEXT_METHODS.get(op.replace("does not contain", "contains"))
-    value = values[0].lower() if op == "starts with" else values[0]
-    return f"{negation}{cells}{method.format(py(value))}" if method else ""
+        one = len(values) == 1 and not negation
+        return f"{cells} == {py(values[0])}" if one else f"{negation}{cells}.isin({py([*values])})"
+    if op in {"contains", "does not contain"}:
+        return f"{negation}{cells}.str.contains({py(values[0])}, case=False, regex=False, na=False)"
+    return f"{cells}.str.lower().str.startswith({py(values[0].lower())}, na=False)" if op == "starts with" else ""
 
 
 def _date(cells: str, column: Column, op: str, values: Sequence[str]) -> str:
@@ -216,17 +191,3 @@ def days_of(period: str) -> tuple[str, str]:
         return str(dt.date(int(year), first, 1)), str(dt.date(int(year), last, calendar.monthrange(int(year), last)[1]))
     except ValueError:
         raise PlanError(f"{period} is not a date.") from None
-
-
-def edges_of(bands: Sequence[str]) -> tuple[str, list[str]]:
-    """Bands as the code of their edges, and their names: `0-17, 18-64, 65+` begin at 0, 18 and 65.
-
-    Raises `PlanError`: one does not begin where the one before it ends.
-    """
-    parts = (band.rstrip("+").partition("-") for band in bands)
-    pairs = sorted((int(low), int(high or -1)) for low, _, high in parts)
-    if any(low != high + 1 for (_, high), (low, _) in itertools.pairwise(pairs)):
-        raise PlanError(f"The bands {', '.join(bands)} do not follow one another.")
-    last = pairs[-1][1]
-    edges = [*(str(low) for low, _ in pairs), str(last + 1) if last >= 0 else 'float("inf")']
-    return f"[{', '.join(edges)}]", [f"{low}-{high}" if high >= 0 else f"{low}+" for low, high in pairs]

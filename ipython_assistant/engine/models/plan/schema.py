@@ -7,7 +7,6 @@ it, only what its terms can ask for. What a model cannot say, it cannot get wron
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine.models.plan import english
@@ -16,14 +15,12 @@ from ipython_assistant.engine.models.plan.plan import AS_IT_IS, CHARTS, COMPARIS
 from ipython_assistant.engine.models.table_profiles import columns_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from ipython_assistant.engine.models.plan.mentions import Mentions
     from ipython_assistant.engine.models.table_profiles import Column, TableProfile
 
 Json = dict[str, Any]
-Way = tuple[Sequence[str], Sequence[Any], int, int]
-"""How a column may be filtered: the comparisons, the values, and how few and how many of them."""
 
 CANNOT: Final = (
     "a needed column or table is missing", "needs statistics, forecasting or several steps",
@@ -34,9 +31,10 @@ PICTURES: Final = (".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp")
 _COARSER: Final = {"month": ("year", "quarter"), "quarter": ("year",), "week": ("year", "quarter", "month")}
 """What dates as fine as these can be put together by: months have no weeks."""
 _RANKED: Final = english.words("low high ascending descending sorted ranked head latest earliest")
+_SORTED: Final = english.words("ascending descending sorted")
 _CALCULATED: Final = english.words(
     "mean median std sum count share rate weighted percentile change running rolling pivot maximum minimum distinct"
-) | {*UNITS, "count distinct", "per number", "bands", "latest", "earliest", "high", "low"}
+) | {*UNITS, "count distinct", "per number", "latest", "earliest", "high", "low"}
 
 
 def schema_for(
@@ -79,12 +77,14 @@ class _Schema:
         self.tables = tables
         self.all = list(columns_of(tables).values())
         self.named = [column for column in self.all if column.name in mentions.columns]
+        self.names = [column.name for column in self.named]
         self.signs = english.signs_said(mentions)
-        self.new = new_name(mentions) if english.calculates(mentions, self.all) else ""
+        self.new = _new_name(mentions) if english.calculates(mentions, self.all) else ""
         self.numeric = [column.name for column in self.named if column.numeric]
         self.numbers = [*self.numeric, *([self.new] if self.new else [])]
         self.tests = english.text_tests(mentions)
         self.blank = english.missing_tests(mentions, self.all)
+        self.bound = english.bound_numbers(mentions, self.all)
         self.filters = self._filters()
         self.keys = self._keys()
         self.counts = english.counts_in(mentions)
@@ -99,21 +99,27 @@ class _Schema:
         if "or" in self.terms and len(self.filters) > 1:
             optional["filters_match"] = _enum(["any"])
         if self.new:
-            base["new_columns"] = _any_of(self._new_columns(), int(bool(self.signs)), 2)
+            days = "days between" in self.terms
+            sides = [column.name for column in self.all if column.kind == "date"] if days else list(self.numeric)
+            sides += [] if days else [f"{one.numbers[0]:g}" for one in self.said.of("number")]
+            ops = ["days since"] if days else self.signs or ["-"]
+            new = {"name": _enum([self.new]), "left": _enum(sides), "op": _enum(ops), "right": _enum(sides)}
+            base["new_columns"] = _any_of([_object(new)], int(bool(self.signs)), 2)
         if output in OF_COLUMNS:
             least = {"correlation": 2, "distinct": 1}.get(output, 0)
-            columns = self.numeric if output == "correlation" else [column.name for column in self.named]
+            columns = self.numeric if output == "correlation" else self.names
             if columns:
                 base["columns"] = _array(_enum(columns), min(least, len(columns)), 8)
             return _object(base, optional) if columns or not least else None
-        return (self._of_points if output in OF_POINTS else self._of_groups)(output, base, optional)
-
-    def _of_points(self, output: str, base: Json, optional: Json) -> Json | None:
+        if output not in OF_POINTS:
+            return self._of_groups(output, base, optional)
         if len(self.numbers) < 1 + (output == "scatter"):
             return None
         if output == "scatter":
             x, y = english.axes_of(self.said, self.numbers)
-            return _object(base | {"x": _enum(x), "y": _enum(y)}, optional | _maybe("across", self.keys))
+            base |= {"x": _enum(x), "y": _enum(y)}
+            optional |= {"across": _enum(self.keys)} if self.keys else {}
+            return _object(base, optional)
         base["of"] = _enum(self.numbers)
         if output == "box" and self.keys:
             base["group_by"] = _array(_enum(self.keys), 0, 1)
@@ -135,21 +141,22 @@ class _Schema:
             optional["across"] = _enum(self.keys)
         base["measures"] = _any_of(measures, least, 1 if output in {"pivot", "heatmap", "pie"} else 3)
         then = [one for term, several in english.THEN_TERMS.items() if term in self.terms for one in several]
-        optional |= _maybe("then", ["percent change"] if {"change", "share"} <= self.terms else then)
-        optional |= _maybe("window", self.counts if "rolling" in self.terms else [])
+        if then:
+            optional["then"] = _enum(["percent change"] if {"change", "share"} <= self.terms else then)
+        if "rolling" in self.terms and self.counts:
+            optional["window"] = _enum(self.counts)
         order, asked = self._order()
         (base if asked else optional).update(order)
         if output == "table" and self.named and PATTERNS["some columns"].search(self.said.text):
-            optional["columns"] = _array(_enum([column.name for column in self.named]), 1, min(len(self.named), 8))
+            optional["columns"] = _array(_enum(self.names), 1, min(len(self.named), 8))
         return _object(base, optional)
 
     def _keys(self) -> list[str]:
-        """What may make groups: columns that are named, dates by the units that are said, bands."""
+        """What may make groups: columns that are named, and dates by the units that are said."""
         dates = [column for column in self.all if column.kind == "date"]
         dates = [column for column in dates if column in self.named] or dates
         units = [unit for unit in UNITS if unit in self.terms]
         keys = [f"{one.name} by {unit}" for unit in units for one in dates if unit in _COARSER.get(one.grain, UNITS)]
-        keys += [f"{name} in bands" for name in self.numeric if self.said.bands]
         keys += [one.name for one in self.named if one.in_time or one.kind in {"text", "yes/no"}]
         timed = [column.name for column in self.all if column.in_time]
         in_time = any(key in timed or key.rpartition(" by ")[0] in timed for key in keys)
@@ -172,115 +179,97 @@ class _Schema:
             found.append(_measure(["count"], [ROWS]))
         if {"count distinct", "distinct"} & terms and self.named:
             found = [] if left_open and "count distinct" in terms else found
-            found.append(_measure(["count distinct"], [column.name for column in self.named]))
+            found.append(_measure(["count distinct"], self.names))
         if {"high", "low", "latest", "earliest"} & terms and dates:
             found.append(_measure(["max", "min"], dates))
         if "weighted" in terms and len(numbers) > 1:
             found = [_measure(["weighted mean"], numbers, by=_enum(self.numeric))]
-        if "per number" in terms and self.numeric:
-            per = next(one.numbers for one in self.said.found if one.term == "per number")
-            found = [_measure(["ratio"], [*numbers, ROWS], by=_enum(self.numeric), per=_enum(per))]
-        elif ("rate" in terms and len(self.numeric) > 1 and not self.new) or ("/" in self.signs and self.numeric):
-            found.append(_measure(["ratio"], [*numbers, ROWS], by=_enum(self.numeric), per=_enum([1, 100])))
-        if ({"share", "rate"} & terms or "/" in self.signs) and self.filters:
-            parts = [_filter(*way, column) for column, ways in self.filters.items() for way in ways]
-            found.append(_measure(["percent that fit"], [ROWS, *self.numeric], part={"anyOf": parts}))
+        per = next((one.numbers for one in self.said.found if one.term == "per number"), ()) if self.numeric else ()
+        rates = ("rate" in terms and len(self.numeric) > 1 and not self.new) or ("/" in self.signs and self.numeric)
+        if per or rates:
+            found.append(_measure(["ratio"], [*numbers, ROWS], by=_enum(self.numeric), per=_enum(per or [1, 100])))
+        if {"share", "rate"} & terms or "/" in self.signs:
+            ways = [(column, way["properties"]) for column, several in self.filters.items() for way in several]
+            parts = [_object({"column": _enum([column]), **way}) for column, way in ways]
+            found += [_measure(["percent that fit"], [ROWS, *self.numeric], part={"anyOf": parts})] if parts else []
         return found
 
     def _order(self) -> tuple[Json, bool]:
         """How rows or groups may be ordered, and whether the question asks for it beyond doubt."""
         terms = self.terms
-        both = {"high", "low"} <= terms and not (self.counts or {"ascending", "descending", "sorted"} & terms)
+        both = {"high", "low"} <= terms and not (self.counts or _SORTED & terms)
         if not _RANKED & terms or both:
             return {}, False
         up, down = bool({"low", "ascending"} & terms), bool({"high", "descending"} & terms)
         ways = ["descending"] if down and not up else ["ascending"] if up and not down else ["descending", "ascending"]
-        by = ["measure", *(column.name for column in self.named), *self.numbers]
+        by = ["measure", *self.names, *self.numbers]
         by += [one.name for one in self.all if one.in_time] if {"latest", "earliest", "head"} & terms else []
         found: Json = {"sort": _object({"by": _enum(by), "order": _enum(ways)})}
         which = bool(PATTERNS["which one"].match(self.said.text) and {"high", "low"} & terms)
         counted = bool({"high", "low", "head"} & terms and self.counts)
         if counted or which:
             found["limit"] = _enum(self.counts or [1])
-        return found, counted or which or bool({"ascending", "descending", "sorted", "ranked"} & terms)
+        return found, counted or which or bool({*_SORTED, "ranked"} & terms)
 
     def _filters_object(self) -> Json:
         """Filters by column, each at most once; those that the question cannot do without are required."""
-        required: Json = {}
-        optional: Json = {}
-        must = self._must_filter()
-        for column, ways in self.filters.items():
-            several = [_filter(*way) for way in ways]
-            part = several[0] if len(several) == 1 else {"anyOf": several}
-            (required if column in must else optional)[column] = part
-        return _object(required, optional)
-
-    def _must_filter(self) -> set[str]:
-        if {"share", "rate"} & self.terms:
-            return set()
         sure = {one.columns[0] for one in self.said.of("value") if one.certain and len(one.columns) == 1}
         sure |= {column.name for column in self.all if english.wanted_answer(self.said, column)}
-        sure |= {*self.tests, *self.blank}
-        sure |= {names[0] for names in english.bound_numbers(self.said, self.all).values() if len(names) == 1}
+        sure |= {*self.tests, *self.blank, *(names[0] for names in self.bound.values() if len(names) == 1)}
         dates = [column.name for column in self.all if column.in_time]
-        named = [name for name in dates if name in self.said.columns] or dates
-        return sure | set(named if self.said.periods and len(named) == 1 else [])
+        dates = [name for name in dates if name in self.names] or dates
+        sure |= set(dates if self.said.periods and len(dates) == 1 else [])
+        sure = set() if {"share", "rate"} & self.terms else sure  # what is said of a part chooses no rows
+        parts = {column: ways[0] if len(ways) == 1 else {"anyOf": ways} for column, ways in self.filters.items()}
+        required = {column: part for column, part in parts.items() if column in sure}
+        return _object(required, {column: part for column, part in parts.items() if column not in sure})
 
-    def _filters(self) -> dict[str, list[Way]]:
-        """What rows may be chosen by, by column: the comparisons, the values, and how few and how many of these."""
-        bound = english.bound_numbers(self.said, self.all)
-        numbers = [(number, bound.get(one)) for one in self.said.of("number", "period") for number in one.numbers]
-        mentioned = {name for names in bound.values() for name in names}
+    def _filters(self) -> dict[str, list[Json]]:
+        """What rows may be chosen by, by column: the comparisons, and how few and how many of which values."""
+        numbers = [(number, self.bound.get(one)) for one in self.said.of("number", "period") for number in one.numbers]
+        compared = {name for names in self.bound.values() for name in names}
         periods = [*self.said.periods, *(term for term in ("latest", "earliest") if term in self.terms)]
         dates = [column for column in self.named if column.kind == "date"]
-        found: dict[str, list[Way]] = {}
+        found: dict[str, list[Json]] = {}
         for column in self.all:
             dated = column.kind == "year" and bool(periods) and not dates
-            if dated or column in self.named or column.name in mentioned:
+            if dated or column in self.named or column.name in compared:
                 own = [number for number, names in numbers if names is None or column.name in names]
                 found[column.name] = self._filters_of(column, own)
         for column in (dates or [one for one in self.all if one.kind == "date"]) if periods else []:
-            several = [(["between"], periods, 2, 2), (["in", "not in"], periods, 2, 2)] if len(periods) > 1 else []
-            ways = [(["in", "not in", "before", "after", "since", "until"], periods, 1, 1), *several]
+            ways = [_filter(["in", "not in", "before", "after", "since", "until"], periods, 1, 1)]
+            if len(periods) > 1:
+                ways += [_filter(["between"], periods, 2, 2), _filter(["in", "not in"], periods, 2, 2)]
             found[column.name] = [*found.get(column.name, []), *ways]
         return {column: ways for column, ways in found.items() if ways}
 
-    def _filters_of(self, column: Column, numbers: Sequence[float]) -> list[Way]:
-        found: list[Way] = []
+    def _filters_of(self, column: Column, numbers: Sequence[float]) -> list[Json]:
+        found: list[Json] = []
         if column.kind == "text" and column.name in self.tests:
             op, text = self.tests[column.name]
-            return [([op], [text], 1, 1)]
+            return [_filter([op], [text], 1, 1)]
         if column.name in self.blank:
-            return [([self.blank[column.name]], [""], 0, 0)]
+            return [_filter([self.blank[column.name]], [""], 0, 0)]
         if values := list(self.said.values_of(column.name)):
             places = [one for one in self.said.of("value") if column.name in one.columns]
             out = {english.is_excluded(self.said, one.start) for one in places}
             ops = [op for op, excluded in (("in", False), ("not in", True)) if excluded in out]
-            found.append((ops, values, 1, len(values)))
+            found.append(_filter(ops, values, 1, len(values)))
         if column.kind == "yes/no":
             which = english.wanted_answer(self.said, column)
-            found.append((["is"], [which] if which else ["yes", "no"], 1, 1))
+            found.append(_filter(["is"], [which] if which else ["yes", "no"], 1, 1))
         if column.numeric and numbers:
             said = [op for term, op in english.COMPARED_BY.items() if term in self.terms]
             known = said and "not" not in self.terms  # without a negation `over` is nothing but `>`
-            found.append((said if known else ["==", "!=", *COMPARISONS], numbers, 1, 1))
-            if len(numbers) > 1:
-                found.append((["between"], numbers, 2, 2))
-                found += [(["in", "not in"], numbers, 2, len(numbers))] if column.whole else []
+            found.append(_filter(said if known else ["==", "!=", *COMPARISONS], numbers, 1, 1))
+            found += [_filter(["between"], numbers, 2, 2)] if len(numbers) > 1 else []
+            found += [_filter(["in", "not in"], numbers, 2, len(numbers))] if len(numbers) > 1 and column.whole else []
         if "missing" in self.terms and not ({"count", "known only"} & self.terms or found or values):
-            found.append((["is missing", "is not missing"], [""], 0, 0))
+            found.append(_filter(["is missing", "is not missing"], [""], 0, 0))
         return found
 
-    def _new_columns(self) -> list[Json]:
-        """What may be calculated: days between dates, or what the question's signs say."""
-        days = "days between" in self.terms
-        sides = [column.name for column in self.all if column.kind == "date"] if days else list(self.numeric)
-        sides += [] if days else [f"{one.numbers[0]:g}" for one in self.said.of("number")]
-        ops = ["days since"] if days else self.signs or ["-"]
-        return [_object({"name": _enum([self.new]), "left": _enum(sides), "op": _enum(ops), "right": _enum(sides)})]
 
-
-def new_name(mentions: Mentions) -> str:
+def _new_name(mentions: Mentions) -> str:
     """What the question calls the column that it wants calculated: the words before its `=`."""
     found = re.search(r"([\w%][\w %]*?)\s*=\s*\S", mentions.prompt)
     words = found[1].split() if found else []
@@ -301,10 +290,6 @@ def _enum(values: Iterable[object]) -> Json:
     return {"enum": [int(one) if isinstance(one, float) and one.is_integer() else one for one in dict.fromkeys(values)]}
 
 
-def _maybe(name: str, values: Sequence[object]) -> Json:
-    return {name: _enum(values)} if values else {}
-
-
 def _array(items: Json, least: int, most: int) -> Json:
     return {"type": "array", "items": items, "minItems": least, "maxItems": most}
 
@@ -317,6 +302,5 @@ def _measure(aggregates: Sequence[str], columns: Sequence[str], **more: Json) ->
     return _object({"agg": _enum(aggregates), "column": _enum(columns), **more})
 
 
-def _filter(ops: Sequence[str], values: Sequence[object], least: int, most: int, column: str = "") -> Json:
-    name = {"column": _enum([column])} if column else {}
-    return _object(name | {"op": _enum(ops), "value": _array(_enum(values), least, most)})
+def _filter(ops: Sequence[str], values: Sequence[object], least: int, most: int) -> Json:
+    return _object({"op": _enum(ops), "value": _array(_enum(values), least, most)})

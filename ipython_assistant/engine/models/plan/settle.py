@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 def mended(plan: Plan, mentions: Mentions, tables: Sequence[TableProfile]) -> Plan:
     """A model's plan without slips that the question's own words put right: nothing is decided here that is open."""
     slips = _Slips(mentions, columns_of(tables))
-    for mend in (slips.keys, slips.shares, slips.measures, slips.days, slips.top, slips.rows):
+    for mend in (slips.keys, slips.filters, slips.measures, slips.days, slips.rows):
         plan = mend(plan)
     return plan
 
@@ -43,9 +42,7 @@ class _Slips:
         return bool(key.unit) or (key.column in self.columns and self.columns[key.column].in_time)
 
     def _grouped(self, key: Key) -> Key:
-        """A key with the unit of time, or the bands, that the question names."""
-        if self.said.bands and key.column in self.numeric:
-            return replace(key, bands=self.said.bands)
+        """A key with the unit of time that the question names."""
         column = self.columns.get(key.column)
         dated = column is not None and column.kind == "date" and not key.unit and len(self.units) == 1
         return replace(key, unit=self.units[0]) if dated and column and self.units[0] != column.grain else key
@@ -70,42 +67,32 @@ class _Slips:
             across = None if across and across.column in pooled else across
             if plan.drawn and not keys and across:
                 keys, across = [across], None
-            if plan.drawn and len(keys) > 1 and across is None:
-                keys, across = keys[:1], keys[1]
         if plan.output in {"line", "bar"} and keys and across and self._in_time(across) and not self._in_time(keys[0]):
             keys, across = [across], keys[0]
         return replace(plan, keys=tuple(dict.fromkeys(keys)), across=across)
 
-    def shares(self, plan: Plan) -> Plan:
-        """The column whose share is taken makes no groups and chooses no rows; nor do measures make groups."""
+    def filters(self, plan: Plan) -> Plan:
+        """Neither the column whose share is taken nor the number of a top list chooses rows."""
         taken = {each.column for one in plan.measures for each in one.part}
-        plan = replace(plan, filters=tuple(one for one in plan.filters if one.column not in taken))
-        measured = {one.column for one in plan.measures if one.aggregate not in {"count", AS_IT_IS}}
-        keys = tuple(key for key in plan.keys if key.column not in taken | (measured & self.numeric))
-        if plan.output in {"pivot", "heatmap"}:
-            return plan
-        column = self.columns.get(plan.across.column) if plan.across else None
-        across = None if column and (column.name in taken or (keys and column.unique)) else plan.across
-        return replace(plan, keys=keys, across=across)
+        once = [number for one in self.said.of("number", "period") for number in one.numbers].count(plan.limit) == 1
+        ops = {"==", *english.COMPARED_BY.values()} if once else set()
+        kept = [one for one in plan.filters if one.op not in ops or one.values != (plan.limit,)]
+        keys = tuple(key for key in plan.keys if key.column not in taken)
+        return replace(plan, filters=tuple(one for one in kept if one.column not in taken), keys=keys)
 
     def measures(self, plan: Plan) -> Plan:
         """Every aggregate that is said, of the one column that is measured; rows, where nothing else is divided."""
-        keyed = {key.column for key in plan.all_keys}
-        measures = []
-        for one in plan.measures:
+        measures = list(plan.measures)
+        for at, one in enumerate(measures):
             if one.aggregate == "ratio" and one.column == one.by:  # `cases per 1000 inhabitants` divides the rows
-                measures.append(replace(one, column=ROWS))
-            elif one.aggregate == AS_IT_IS and one.column in keyed and plan.output not in OF_POINTS:
-                measures.append(Measure("count"))
-            else:
-                measures.append(one)
+                measures[at] = replace(one, column=ROWS)
         said = english.aggregates_said(self.said)
         said += ["max", "min"] if {"high", "low"} <= self.terms and not plan.order else []
-        extremes = [one.aggregate for one in measures if one.aggregate in {"max", "min"} and one.aggregate not in said]
-        simple = all(one.aggregate in {*said, *extremes, "count", AS_IT_IS} for one in measures)
-        names = list({one.column for one in measures})
-        if said and simple and len(names) == 1 and names[0] in self.numeric and len([*said, *extremes]) > 1:
-            measures = measures if plan.drawn else [Measure(how, names[0]) for how in [*said, *extremes]]
+        every = [*said, *(one.aggregate for one in measures if one.aggregate in {"max", "min"})]
+        simple = all(one.aggregate in {*every, "count", AS_IT_IS} for one in measures) and not plan.drawn
+        names = {one.column for one in measures}
+        if said and simple and len(names) == 1 and names <= self.numeric:
+            measures = [replace(measures[0], aggregate=how) for how in dict.fromkeys(every)]
         then = next((english.THEN_TERMS[term][0] for term in ("running", "rolling") if term in self.terms), "")
         then = plan.then or (then if measures and plan.keys else "")
         return replace(plan, measures=tuple(dict.fromkeys(measures)), then=then)
@@ -125,25 +112,14 @@ class _Slips:
         if plan.keys or plan.drawn or plan.then or not measures:
             return plan
         takes = {one.aggregate for one in measures}
-        each = [name for name, column in self.columns.items() if column.unique and column.kind == "text"]
-        if order and takes == {"ratio"} and each:
-            return replace(plan, keys=(Key(next((x for x in each if not self.columns[x].code), each[0])),))
         if order and (plan.limit or takes <= {AS_IT_IS, "max", "min", "count"}):
             named = [name for one in self.said.of("term", "column") for name in one.columns]
             by = [measures[0].column] if measures[0].column != ROWS else list(dict.fromkeys(named))
-            by = [name for name in by if name in self.numeric] or by
             if order.by != "measure" or len(by) == 1:
                 order = replace(order, by=by[0] if order.by == "measure" else order.by)
                 single = {"high", "low"} & self.terms and not {"sorted", "ascending", "descending"} & self.terms
                 return replace(plan, order=order, measures=(), limit=plan.limit or int(bool(single)))
         return replace(plan, measures=()) if takes == {AS_IT_IS} else plan
-
-    def top(self, plan: Plan) -> Plan:
-        """The number of a top list chooses no rows."""
-        once = [number for one in self.said.of("number", "period") for number in one.numbers].count(plan.limit) == 1
-        ops = {"==", *english.COMPARED_BY.values()} if once else set()
-        kept = [one for one in plan.filters if one.op not in ops or one.values != (plan.limit,)]
-        return replace(plan, filters=tuple(kept))
 
 
 def settled(
@@ -153,17 +129,11 @@ def settled(
 
     Raises `PlanError`: the two tables cannot be joined.
     """
-    chosen, on = _chosen(plan, tables, _counted(plan, mentions, tables)), None
+    chosen, on = _chosen(plan, mentions, tables), None
     if len(chosen) > 1:
         chosen, on = _joined(*chosen)
-    columns, decided = columns_of(chosen), []
-    measures = []
-    quotients = {new.name: new for new in plan.new_columns if new.op == "/"}
+    columns, decided, measures = columns_of(chosen), [], []
     for one in plan.measures:
-        quotient = quotients.get(one.column) if one.aggregate in {AS_IT_IS, "mean"} and plan.keys else None
-        if quotient and "mean" not in mentions.terms and {quotient.left, quotient.right} <= columns.keys():
-            measures.append(Measure("ratio", quotient.left, quotient.right))
-            continue
         how = _aggregate(one, plan, columns.get(one.column))
         if how != one.aggregate and one.column != ROWS:
             open_point = "The question does not say how several values become one"
@@ -175,24 +145,21 @@ def settled(
     return replace(plan, measures=tuple(measures), filters=filters, tables=names, on=on), chosen, tuple(decided)
 
 
-def _counted(plan: Plan, mentions: Mentions, tables: Sequence[TableProfile]) -> TableProfile | None:
-    """The table whose rows are counted, where the question calls them as that table is called: `number of cases`."""
+def _chosen(plan: Plan, mentions: Mentions, tables: Sequence[TableProfile]) -> tuple[TableProfile, ...]:
+    """The tables a plan needs: one if it has all its columns; before all others that whose rows are counted.
+
+    It is counted where the question calls its rows as the table is called: `number of cases`.
+    """
     said = {english.word_stem(one.text) for one in mentions.of("glue", "table") if one.text.endswith("s")}
     called = [table for table in tables if said & set(map(english.word_stem, english.words_of(table.stem)))]
-    return called[0] if len(called) == 1 and any(one.column == ROWS for one in plan.measures) else None
-
-
-def _chosen(plan: Plan, tables: Sequence[TableProfile], counted: TableProfile | None) -> tuple[TableProfile, ...]:
-    """The tables a plan needs: one if it has all its columns, that whose rows are counted before all others."""
-    named = [table for name in plan.tables for table in tables if table.name == name] or list(tables)
-    named = list(dict.fromkeys([counted, *named])) if counted else named
-    first, *others = dict.fromkeys([*named, *tables])
+    counted = called if len(called) == 1 and any(one.column == ROWS for one in plan.measures) else []
+    named = [table for name in plan.tables for table in tables if table.name == name]
+    first, *others = dict.fromkeys([*counted, *named, *tables])
     made = {new.name for new in plan.new_columns}
     used = [name for name in plan.used() if name not in made]
-    joins = len(plan.tables) > 1 and not plan.measures and not plan.columns
-    for table in () if joins else (first, *others):
-        alone = bool(used) or (table is first and (len(named) == 1 or not plan.tables))
-        if alone and all(table.find(name) for name in used) and counted in {None, table}:
+    for table in (first, *others):
+        alone = bool(used) or (table is first and len(named) < 2)  # noqa: PLR2004 two are joined
+        if alone and all(table.find(name) for name in used) and (table in counted or not counted):
             return (table,)
     for other in others:
         if all(first.find(name) or other.find(name) for name in used):
@@ -209,7 +176,7 @@ def _joined(first: TableProfile, second: TableProfile) -> tuple[tuple[TableProfi
         if left.kind == right.kind and left.kind in {"text", "number"} and (left.unique or right.unique):
             alike = english.words_of(plain(left.name)) == english.words_of(plain(right.name))
             common = bool(set(left.values) & set(right.values)) if left.values and right.values else alike
-            if common and (alike or left.kind == "text"):
+            if common:
                 pairs.append((2 * alike + (left.code and right.code), left, right))
     if not pairs:
         reason = "they share no column that names each row of one of them"
@@ -230,9 +197,8 @@ def _aggregate(one: Measure, plan: Plan, column: Column | None) -> str:
         return "sum"
     if column is None or column.rate or column.kind == "year":
         return "mean"
-    words = set(english.words_of(column.name))
-    counted = column.whole and not {"age", "year", "score", "rank"} & words
-    return "sum" if counted or words & english.AMOUNTS else "mean"
+    counted = column.whole or not english.AMOUNTS.isdisjoint(english.words_of(column.name))
+    return "sum" if counted else "mean"
 
 
 def _with_values(one: RowFilter, mentions: Mentions, columns: dict[str, Column]) -> RowFilter:
@@ -254,21 +220,13 @@ def named_file(plan: Plan, asked: Sequence[str], ending: str, taken: Collection[
         return replace(plan, file=asked[0])
     if not ending or (ending in PICTURES) != plan.drawn:
         ending = ".png" if plan.drawn else ".csv"
-    stem, used = _stem(plan), {one.lower() for one in taken}
-    names = [f"{stem}{ending}", *(f"{stem}_{number}{ending}" for number in range(2, len(taken) + 3))]
-    return replace(plan, file=next(name for name in names if name.lower() not in used))
-
-
-def _stem(plan: Plan) -> str:
-    if plan.measures:
-        parts = [f"{one.aggregate}_{one.column}" if one.column != ROWS else "rows" for one in plan.measures[:2]]
-        parts = [plan.then, *(part.removeprefix(f"{AS_IT_IS}_") for part in parts)]
-        keys = [key.unit or key.column for key in plan.all_keys]
-        parts += ["by", *keys] if keys else []
-        parts = [plan.output, *parts] if plan.output in OF_POINTS else parts
-    else:
-        table = plan.tables[0].partition(".")[0] if plan.tables else ""
-        parts = [table, plan.output.replace("table", "rows"), *plan.columns[:2]]
+    keys = [key.unit or key.column for key in plan.all_keys]
+    what = [f"{one.aggregate} {one.column}" if one.column != ROWS else ROWS for one in plan.measures[:2]]
+    parts = [plan.then, *what, *(["by", *keys] if keys else [])]
+    if not plan.measures or plan.output in OF_POINTS:
+        parts = [plan.output.replace("table", ROWS), *(one.column for one in plan.measures), *plan.columns[:2]]
     parts += [str(value) for one in plan.filters for value in one.values[:2]]
-    words = [re.sub(r"[\W_]+", "_", plain(re.sub(r"\s*[(\[].*?[)\]]", "", part))).strip("_") for part in parts]
-    return "_".join(filter(None, words))[:60].strip("_") or "result"
+    stem = "_".join(word for part in parts for word in english.words_of(plain(part)))[:60] or "result"
+    names = [f"{stem}{ending}", *(f"{stem}_{number}{ending}" for number in range(2, len(taken) + 3))]
+    used = {one.lower() for one in taken}
+    return replace(plan, file=next(name for name in names if name.lower() not in used))

@@ -46,10 +46,7 @@ def plainly(plan: Plan) -> str:
 def title(plan: Plan) -> str:
     """A chart's title: what is drawn, by what, and of which rows."""
     said = _Phrases(plan, clean_line, clean_line)
-    what = said.what()
-    if plan.keys and plan.output not in OF_POINTS:
-        then = f", {plan.then}" if plan.then else ""
-        what = f"{said.measures()}{then} by {said.keys(plan.all_keys)}"
+    what = said.what() if plan.output in OF_POINTS else said.what().partition(" of ")[2]  # `bar chart of`
     text = f"{what} ({said.rows()})" if plan.filters else what
     return text[:1].upper() + text[1:]
 
@@ -121,11 +118,7 @@ class _Phrases:
         return f"{how} {column}".strip()
 
     def keys(self, keys: tuple[Key, ...]) -> str:
-        found = []
-        for key in keys:
-            bands = f" in bands {', '.join(key.bands)}" if key.bands else ""
-            found.append(f"{f'{key.unit} of ' if key.unit else ''}{self.name(key.column)}{bands}")
-        return listed(found)
+        return listed([f"{f'{key.unit} of ' if key.unit else ''}{self.name(key.column)}" for key in keys])
 
     def rows(self) -> str:
         conditions = list(map(self._condition, self.plan.filters))
@@ -159,13 +152,10 @@ OVERVIEW_ROWS: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A plan that is ready to run.
+    """A plan that is ready to run, with its tables in its order and the Python that does it.
 
-    Attributes:
-        tables: Its tables, in its order.
-        code: The Python that does it.
-        doubts: How the question was understood where that is not certain, as Markdown sentences.
-        open_points: The same, where it only matters if several rows became one.
+    `doubts` say how the question was understood where that is not certain, as Markdown sentences; `open_points` too,
+    where it only matters if several rows became one.
     """
 
     plan: Plan
