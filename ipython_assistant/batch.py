@@ -16,7 +16,7 @@ from collections import UserDict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ipython_assistant import turn_run
 from ipython_assistant.config import AssistantMagics
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 Outcome: TypeAlias = "Answer | Exception"
 STOPS_WITHIN_S = 5.0
 """Seconds that questions under way are given to end after Ctrl-C."""
-
-
 _OF_A_CELL = {"help", "help_all", "dry_run", "no_code", "timeout_s"}
 ASK_OPTIONS = sorted(Options.__dataclass_fields__.keys() - _OF_A_CELL | {"code", "timeout", "show"})
 
@@ -110,34 +108,36 @@ def ask_each(prompts: Mapping[Any, str] | Iterable[str], *, at_once: int = AT_ON
     labelled = dict(prompts) if isinstance(prompts, Mapping) else dict(enumerate(prompts))
     # All are read before one is asked: a missing input must not be found after half of them have been paid for.
     questions = {label: _read(session, prompt, options, session.cell_of_ask()) for label, prompt in labelled.items()}
-    stop, outcomes = threading.Event(), dict[Any, "Outcome"]()
-    pool, line = Threads(at_once, "ipython_assistant ask"), ""
+    pool, stop, line = Threads(at_once, "ipython_assistant ask"), threading.Event(), ""
     # A notebook that nobody watches is saved with the same line as one that was watched; a script has none.
     live = LiveOutput(front_end(session.shell) if session.shell is not None else FrontEnd())
     ask_one, viewer = turn_run.answer_question, Viewer(stop=stop)
-    waiting = {pool.submit(ask_one, session, question, viewer): label for label, question in questions.items()}
+    futures = {label: pool.submit(ask_one, session, question, viewer) for label, question in questions.items()}
+    pending = set(futures.values())
     try:
-        while waiting:
-            done, _ = wait(waiting, timeout=0.1, return_when=FIRST_COMPLETED)
-            outcomes |= {waiting.pop(future): _outcome(future) for future in done}
-            line = _so_far(outcomes, len(questions))
+        while pending:
+            _, pending = wait(pending, timeout=0.1, return_when=FIRST_COMPLETED)
+            line = _so_far(_ended(futures), len(futures))
             live.update(None, line)
     except KeyboardInterrupt:
         stop.set()
         pool.close()
         # A question that the service has not begun to answer cannot be stopped, so it is not waited for.
-        done, _ = wait([future for future in waiting if not future.cancelled()], timeout=STOPS_WITHIN_S)
-        outcomes |= {waiting[future]: _outcome(future) for future in done}
-        raise Interrupted(
-            f"The questions were interrupted; {len(outcomes)} of {len(questions)} had ended.",
-            "The error's .answer holds their outcomes.",
-            answer=Answers({label: outcomes[label] for label in questions if label in outcomes}, labelled),
-        ) from None
+        wait([future for future in pending if not future.cancelled()], timeout=STOPS_WITHIN_S)
+        ended = _ended(futures)
+        says = f"The questions were interrupted; {len(ended)} of {len(futures)} had ended."
+        raise Interrupted(says, "The error's .answer holds their outcomes.", answer=Answers(ended, labelled)) from None
     finally:
         pool.close()
         if line and session.shell is not None:
             live.finish(overview((), (), [f"{line}."]))
-    return Answers({label: outcomes[label] for label in questions}, labelled)
+    return Answers(_ended(futures), labelled)
+
+
+def _ended(futures: Mapping[Any, Future[Answer]]) -> dict[Any, Outcome]:
+    """What has come so far: an answer, or the error that a question ended in, whatever it is; the others go on."""
+    done = [(label, future) for label, future in futures.items() if future.done() and not future.cancelled()]
+    return {label: it if isinstance(it := future.exception(), Exception) else future.result() for label, future in done}
 
 
 def _so_far(outcomes: Mapping[Any, Outcome], total: int) -> str:
@@ -146,14 +146,10 @@ def _so_far(outcomes: Mapping[Any, Outcome], total: int) -> str:
 
 
 def show(response: Any, client: Any = None) -> Answer:
-    """Show a `Response` of the `openai` package as a cell's answer: its files saved, its pictures and tables in place.
+    """Show a `Response` of the `openai` package (or the same as a dict) as a cell's answer, with its files saved.
 
-    Args:
-        response: An `openai` `Response` object, or the same as a dict.
-        client: The `openai.OpenAI` client that got it; without one the session's own service is asked for the files.
-
-    Raises:
-        FilesMissing: One or more of its files could not be fetched.
+    `client` is the `openai.OpenAI` client that got it; without one the session's own service is asked for the files.
+    Raises `FilesMissing` where one or more could not be fetched.
     """
     return turn_run.show_response(_session(), response, client)
 
@@ -182,34 +178,29 @@ class Answers(UserDict[Any, Outcome]):
         return pd.DataFrame([self._row(label) for label in self], index=pd.Index(list(self), name="label"))
 
     def _row(self, label: Any) -> dict[str, Any]:
-        answer: Any = self[label]
-        error = ""
-        if isinstance(answer, Exception):
-            error = f"{type(answer).__name__}: {getattr(answer, 'message', answer)}"
-            answer = getattr(answer, "answer", None)
-        row = {"prompt": self._prompts[label], "status": "failed", "text": "", "files": (), "error": error}
-        came = {"status": answer.status, "text": answer.text, "files": tuple(answer.files)} if answer else {}
-        return row | came
+        outcome: Any = self[label]
+        is_error = isinstance(outcome, Exception)
+        answer = getattr(outcome, "answer", None) if is_error else outcome
+        return {
+            "prompt": self._prompts[label],
+            "status": answer.status if answer else "failed",
+            "text": answer.text if answer else "",
+            "files": tuple(answer.files) if answer else (),
+            "error": f"{type(outcome).__name__}: {getattr(outcome, 'message', outcome)}" if is_error else "",
+        }
 
     def __repr__(self) -> str:
         return f"Answers({len(self)}, {len(self.refused)} refused, {len(self.failed)} failed)"
 
     def _repr_mimebundle_(self, **_choice: object) -> Bundle:
-        rows = {label: self._row(label) for label in self}
         cells = [
             (label, row["status"], row["error"] or " ".join(row["text"].split()), ", ".join(row["files"]))
-            for label, row in rows.items()
+            for label, row in ((label, self._row(label)) for label in self)
         ]
         failed, refused = len(self.failed), len(self.refused)
         words = f"{len(self) - failed - refused} of {len(self)} answered"
         words += "".join(f", {count} {what}" for count, what in ((refused, "refused"), (failed, "failed")) if count)
         return overview(("", "status", "answer", "files"), cells, [f"{words}."])
-
-
-def _outcome(future: Future[Answer]) -> Outcome:
-    """The answer, or the error that a question ended in, whatever it is: the others go on."""
-    error = future.exception()
-    return error if isinstance(error, Exception) else future.result()
 
 
 def _read(session: Session, prompt: str, given: Mapping[str, Any], cell: str) -> Question:
@@ -228,8 +219,11 @@ def _options(given: Mapping[str, Any]) -> tuple[Options, Mapping[str, Any]]:
         raise OptionError(f"There is no option {wrong!r}.", cure)
     inputs = given.get("inputs", ())
     variables = inputs if isinstance(inputs, Mapping) else {}
-    several = inputs if isinstance(inputs, Mapping | list | tuple | set | frozenset | Iterator) else [inputs]
-    names = [os.fspath(it) if isinstance(it, str | os.PathLike) else _nameless(it) for it in several]
+    several = list(inputs) if isinstance(inputs, Mapping | list | tuple | set | frozenset | Iterator) else [inputs]
+    nameless = [it for it in several if not isinstance(it, str | os.PathLike)]
+    if nameless:
+        says = f"An input of type {type(nameless[0]).__name__} has no name."
+        raise InputError(says, 'Give it one: inputs={"cases": cases}.')
     if wrong := next((name for name in variables if not str(name).isidentifier()), None):
         raise InputError(f"The input {wrong!r} is not the name of a variable.", "Use letters, digits and _.")
     written: dict[str, Any] = {name: given[name] for name in given if name in Options.__dataclass_fields__}
@@ -237,12 +231,8 @@ def _options(given: Mapping[str, Any]) -> tuple[Options, Mapping[str, Any]]:
         written[name] = (given[name],) if isinstance(given[name], str) else tuple(given[name])
     if given.get("directory") is not None:
         written["directory"] = os.fspath(given["directory"])
-    written |= {"inputs": tuple(names), "no_code": not given.get("code", True), "timeout_s": given.get("timeout")}
-    return checked(Options(**written)), variables
-
-
-def _nameless(value: Any) -> NoReturn:
-    raise InputError(f"An input of type {type(value).__name__} has no name.", 'Give it one: inputs={"cases": cases}.')
+    written |= {"inputs": tuple(map(os.fspath, several)), "no_code": not given.get("code", True)}
+    return checked(Options(**written, timeout_s=given.get("timeout"))), variables
 
 
 def _session() -> Session:

@@ -42,7 +42,6 @@ class RunError(Exception):
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add these commands to the command line; each sets `run`, which takes the options and gives the exit code."""
     replay = commands.add_parser("replay", help="run notebooks from their recordings: no key, no network, no cost")
-    replay.add_argument("--no-compare", action="store_true", help="let outputs differ from those in the notebook")
     record = commands.add_parser("record", help="run notebooks from top to bottom, ask what is not recorded, save them")
     record.add_argument("--fresh", action="store_true", help="ask every question anew")
     for parser in (replay, record):
@@ -59,20 +58,19 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run_notebooks(options: argparse.Namespace) -> int:
     """Run notebooks; 1 if one fails.
 
-    `replay` runs them in replay mode, and 1 means too that outputs differ, unless that is allowed. `record` saves them
-    with their outputs, and leaves those that fail as they were.
+    `replay` runs them in replay mode, and 1 means too that outputs differ. `record` saves them with their outputs, and
+    leaves those that fail as they were.
     """
     is_record = options.command == "record"
     mode = ("live" if options.fresh else "auto") if is_record else "replay"
     environment = {**os.environ, "IPYTHON_ASSISTANT_MODE": mode}
     if is_record:
         environment.pop("CI", None)
-    compare = not is_record and not options.no_compare
     code = 0
     for path in options.notebooks:
         _say(f"{path} …", to=sys.stderr)
         try:
-            _say(f"{path}: {run_notebook(path, environment, options.timeout, compare=compare, save=is_record)}")
+            _say(f"{path}: {run_notebook(path, environment, options.timeout, compare=not is_record, save=is_record)}")
         except RunError as error:
             _say(f"{path}: {error}")
             code = 1

@@ -45,10 +45,7 @@ table {{ border-collapse: collapse }} td, th {{ padding: .15em .6em }}
 
 
 def write_report(session: Session, words: Sequence[str]) -> None:
-    """Write the report and say what is in it; `words` is the name of the file.
-
-    Raises `OptionError` where the name or the folder does not do, or nothing is recorded.
-    """
+    """Write the report to the file that `words` name, and say what is in it. Raises `OptionError`."""
     import nbformat
 
     path = working_directory() / Path(" ".join(words)).expanduser()
@@ -61,13 +58,14 @@ def write_report(session: Session, words: Sequence[str]) -> None:
     if not chosen:
         raise OptionError(f"Nothing is recorded in {recordings.where}.", "Ask with %%assistant first.")
     notebook = _notebook(path.stem, chosen, recordings)
+    text = _page(notebook, path.stem) if path.suffix == ".html" else nbformat.writes(notebook)
     try:
-        write_file(path, (_page(notebook, path.stem) if path.suffix == ".html" else nbformat.writes(notebook)).encode())
+        write_file(path, text.encode())
     except OSError as error:
         raise OptionError(f"{path} cannot be written: {disk_reason(error)}.", "Choose another name.") from error
-    wrote = f"Wrote {path}: {counted(len(chosen), 'question')}, {size_in_words(path.stat().st_size)}."
-    missing = [f"Missing: {file.name}: {file.reason}" for _, answer in chosen for file in answer.failed]
-    print(printable("\n".join([wrote, *said, *missing])))  # noqa: T201 plain text is what was asked for
+    said.insert(0, f"Wrote {path}: {counted(len(chosen), 'question')}, {size_in_words(path.stat().st_size)}.")
+    said += [f"Missing: {file.name}: {file.reason}" for _, answer in chosen for file in answer.failed]
+    print(printable("\n".join(said)))  # noqa: T201 plain text is what was asked for
 
 
 def _recorded(recordings: Recordings) -> tuple[list[_Recorded], list[str]]:
@@ -84,7 +82,7 @@ def _recorded(recordings: Recordings) -> tuple[list[_Recorded], list[str]]:
             owner = one.key if re.fullmatch(r"run \d+", one.cell) or not one.cell else one.cell
             present.pop(owner, None)
             present[owner] = name
-    found = [recordings.store.read(name) for name in present.values()]
+    found = map(recordings.store.read, present.values())
     remarks = [f"The recording {item.name} cannot be read: {item.reason}." for item in damaged]
     return [(recording, _answer(recording, recordings)) for recording in found], remarks
 

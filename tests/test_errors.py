@@ -257,11 +257,9 @@ def test_nonsense_means_nothing_and_no_wait_is_without_end():
         assert faults.retry_after_s(nothing) is None
 
 
-@given(
-    st.text(), st.text(), st.none() | st.integers(100, 599), st.text(), st.sampled_from(["openai", "azure", "local"])
-)
-def test_whatever_is_said_becomes_two_printable_lines(code, message, status, parameter, service_name):
-    error = service_error(code, message, status=status, parameter=parameter, service=service_name)
+@given(st.text(), st.text(), st.none() | st.integers(100, 599), st.sampled_from(["openai", "azure", "local"]))
+def test_whatever_is_said_becomes_two_printable_lines(code, message, status, service_name):
+    error = service_error(code, message, status=status, service=service_name)
     lines = error._render_traceback_()
     assert len(lines) == 2
     assert all(line.isprintable() and len(line) < 600 for line in lines)

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from tests_support import events as wire
 
 from ipython_assistant.errors import StreamBroken, Unreachable
-from ipython_assistant.service import stream
 from ipython_assistant.service.client import Reply
 from ipython_assistant.service.stream import EventStream, decode
 
@@ -97,18 +96,6 @@ def test_an_event_of_twice_the_size_takes_about_twice_the_time():
     )
     fastest = min(seconds(small) for _ in range(3))
     assert seconds(large) < 8 * fastest + 0.2
-
-
-ENDLESS = {
-    "line": (b"data: ", b"x" * 100), "lines": (b"", b"data: x\n"), "other": (b": ", b"x" * 100), "json": (b"{", b"1"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("first", "on_and_on"), ENDLESS.values(), ids=ENDLESS)
-def test_an_event_without_end_is_given_up(monkeypatch, first, on_and_on):
-    monkeypatch.setattr(stream, "LARGEST_EVENT_BYTES", 10_000)
-    with pytest.raises(StreamBroken, match="without end"):
-        list(decode(itertools.chain([first], itertools.repeat(on_and_on))))
 
 
 ODD = b"data: ping\n\ndata: [1]\n\ndata: " + b'{"a":' * 20_000 + b"1" + b"}" * 20_000 + b"\n\n"

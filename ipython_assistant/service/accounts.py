@@ -37,22 +37,20 @@ def over_client(client: OpenAI) -> Wire:
 
 
 def connect_hosted(environment: Mapping[str, str], timeout_s: float) -> Wire:
-    """The OpenAI service, or a compatible one at OPENAI_BASE_URL.
-
-    Raises `NoKey` without OPENAI_API_KEY, `ConfigError` where a proxy or certificate setting cannot be used.
-    """
-    if not (key := environment.get("OPENAI_API_KEY", "").strip()):
+    """The OpenAI service, or a compatible one at OPENAI_BASE_URL. Raises `NoKey`, or `ConfigError` as `_transport`."""
+    key, address = environment.get("OPENAI_API_KEY", "").strip(), environment.get("OPENAI_BASE_URL", "")
+    if not key:
         cure = f"Set it where Jupyter is started; or {WITHOUT_A_KEY}"
         raise NoKey("The service is 'openai' and there is no OPENAI_API_KEY.", cure)
     import openai
 
     client = openai.OpenAI(
         api_key=key,
-        base_url=environment.get("OPENAI_BASE_URL") or None,
+        base_url=address or None,
         organization=environment.get("OPENAI_ORG_ID") or None,
         project=environment.get("OPENAI_PROJECT_ID") or None,
         timeout=limits(timeout_s),
-        http_client=_transport(environment.get("OPENAI_BASE_URL") or ""),
+        http_client=_transport(address),
     )
     return Wire(client, f"openai {client.base_url}")
 
@@ -60,9 +58,8 @@ def connect_hosted(environment: Mapping[str, str], timeout_s: float) -> Wire:
 def connect_azure(environment: Mapping[str, str], timeout_s: float) -> Wire:
     """Azure OpenAI by key or Entra ID: its v1 API, or a dated one where OPENAI_API_VERSION names it.
 
-    https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle: the v1 API is asked by the SDK's ordinary
-    client, a dated one by its Azure client. Either way the model is the name of a deployment. Raises `NoKey`, or
-    `ConfigError` where AZURE_OPENAI_ENDPOINT is no address, or a proxy or certificate setting cannot be used.
+    https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle. Raises `NoKey`, or `ConfigError` where
+    AZURE_OPENAI_ENDPOINT is no address.
     """
     version = environment.get("OPENAI_API_VERSION", "").strip()
     dated = version not in {"", "v1", "latest", "preview"}
@@ -90,7 +87,7 @@ def connect_local(base_url: str, token: str, timeout_s: float) -> Wire:
 
 
 def _transport(base_url: str, *, trust_env: bool = True) -> Any:
-    """The SDK's transport, with what the environment says of proxies and certificates."""
+    """The SDK's transport, with what the environment says of proxies and certificates. Raises `ConfigError`."""
     import openai
 
     # To read the machine's certificates takes 50 ms, and plain http needs none. Without them nothing else is trusted.

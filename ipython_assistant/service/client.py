@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 QUESTION_TRIES, LONGEST_WAIT_S = 3, 60.0
 CONNECT_S, QUICK_S = 10.0, 30.0
 """Seconds for a connection to be made; and without a byte of a listing, a new container or a deletion."""
-LARGEST_JSON_BYTES = 64_000_000
 LARGE_BYTES, PIECE_BYTES = 32_000_000, 1 << 18
 """From this size on a body is read from its socket, in such pieces."""
 OnProgress: TypeAlias = "Callable[[int, int, int, int], None]"
@@ -49,14 +48,9 @@ class Reply:
     close: Callable[[], None]
 
     def json(self) -> Any:
-        """Read the whole body as a JSON object of at most `LARGEST_JSON_BYTES`, and close. Raises `ServiceError`."""
-        body = bytearray()
+        """Read the whole body as a JSON object, and close. Raises `ServiceError`."""
         with self, contextlib.suppress(ValueError, RecursionError):
-            for chunk in self.chunks:
-                body += chunk
-                if len(body) > LARGEST_JSON_BYTES:
-                    raise ValueError
-            if isinstance(value := json.loads(body), dict):
+            if isinstance(value := json.loads(b"".join(self.chunks)), dict):
                 return value
         says = "The service did not answer with the JSON object that its interface promises."
         raise ServiceError(says, "Check the service's address, and what a proxy does on the way; then ask again.")
@@ -222,7 +216,6 @@ class Wire:
             self._redact(str(message or "" if "message" in said or "detail" in said else said)),
             status=int(error.status_code),
             page=bool(error.body) and "html" in error.response.headers.get("content-type", ""),
-            parameter=str(said.get("param") or ""),
             service="compatible" if self._is_compatible else self.service,
             request_id=error.request_id,
             retry_after_s=faults.retry_after_s(error.response.headers),

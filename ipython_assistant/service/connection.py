@@ -27,9 +27,8 @@ if TYPE_CHECKING:
 
 
 READY_WITHIN_S = 30.0
-ENDS_WITHIN_S = 3.0
+ENDS_WITHIN_S = DIES_WITHIN_S = 3.0
 LOG_LINES = 5
-DIES_WITHIN_S = 3.0
 SILENCE_SHARE = 0.9
 """The engine gives up a silent model a little before we give up the engine: it can say more about it."""
 
@@ -134,11 +133,9 @@ class Connection:
     """A service that can be asked, with its containers, and the engine process where it is ours."""
 
     def __init__(self, wire: Wire, engine: Engine | None = None) -> None:
-        self.wire = wire
-        self.containers = Containers(wire)
+        self.wire, self.containers = wire, Containers(wire)
         self.bases = TurnBases(wire, self.containers)
-        self._engine = engine
-        self._sandbox_noted = False
+        self._engine, self._sandbox_noted = engine, False
 
     @property
     def usable(self) -> bool:
@@ -182,9 +179,9 @@ class Connection:
 
     def close(self) -> None:
         """Delete the containers (an engine's end with it), let go of the connections, and end the engine."""
-        # Python 3.12.0 and 3.12.1 start no thread while the interpreter ends; the containers expire by themselves.
-        with contextlib.suppress(RuntimeError):
-            if self._engine is None:
+        if self._engine is None:
+            # Python 3.12.0 and 3.12.1 start no thread while the interpreter ends; the containers expire by themselves.
+            with contextlib.suppress(RuntimeError):
                 self.containers.delete_all()
         self.wire.close()
         if self._engine is not None:
@@ -222,10 +219,9 @@ class Connections:
 
 
 def connect(service: str, timeout_s: float, environment: Mapping[str, str], model: str = "") -> Connection:
-    """Connect to the service a cell asks for: `openai`, `azure`, or `local`, which starts an engine.
+    """Connect to `openai`, `azure`, or `local`, which starts an engine with the key of the `model`'s provider alone.
 
-    It is given up after `timeout_s` seconds without a byte; an engine gets the key of the `model`'s provider and no
-    other. Raises `ConfigError` without a key or an address, `EngineError` where the engine did not start.
+    It is given up after `timeout_s` seconds without a byte. Raises `ConfigError`, or `EngineError`.
     """
     if service == "azure":
         return Connection(accounts.connect_azure(environment, timeout_s))

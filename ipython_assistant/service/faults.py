@@ -1,7 +1,7 @@
 """What a service, or the way to it, said went wrong → our error, with its cure.
 
-One table for both doors an error can come in by: an HTTP status, and an event inside a stream whose status was 200.
-The codes and words are those of https://platform.openai.com/docs/guides/error-codes and of the threads named below.
+One table for both ways an error comes: an HTTP status, and an event inside a stream whose status was 200. Codes and
+words are those of https://platform.openai.com/docs/guides/error-codes and of the threads named below.
 """
 
 from __future__ import annotations
@@ -38,100 +38,66 @@ CODE_HERE = (
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """An error of ours, and what it is known by: any of its codes, statuses or parameters, or its words."""
+    """An error of ours, and what it is known by: any of its codes or statuses, or its words."""
 
     kind: type[ServiceError]
     cure: str
     codes: str = ""
     statuses: tuple[int, ...] = ()
     words: str = r"(?!)"
-    parameter: str = r"(?!)"
 
-    def fits(self, status: int | None, code: str, message: str, parameter: str) -> bool:
-        return (
-            (bool(code) and code in self.codes.split())
-            or status in self.statuses
-            or bool(re.search(self.words, message, re.IGNORECASE))
-            or bool(re.match(self.parameter, parameter))
-        )
+    def fits(self, status: int | None, code: str, message: str) -> bool:
+        is_known = code in self.codes.split() or status in self.statuses
+        return is_known or bool(re.search(self.words, message, re.IGNORECASE))
 
 
-# In this order: what is more particular comes first.
+# What is more particular comes first.
 _RULES = (
     _Rule(errors.KeyRefused, "Check {key} where Jupyter is started.", "invalid_api_key", (UNAUTHORIZED,)),
     _Rule(errors.Unreachable, CHECK_THE_PROXY, statuses=(407,)),
     # It has no code of its own: only its text tells. A file that is not found "on container X" is another thing.
     # https://community.openai.com/t/container-is-expired-error-in-openai-responses-api-stream/1321773
     # https://github.com/pydantic/pydantic-ai/issues/7461, https://github.com/BerriAI/litellm/issues/30781
-    _Rule(
-        errors.ContainerExpired,
-        "Ask again: the question gets a new container.",
+    _Rule(errors.ContainerExpired, "Ask again: the question gets a new container.",
         words=r"\bcontainer\b(?! files?\b)[^.]{0,400}\b(expired|not found|does not exist|was deleted)\b"
-        r"|expected container_id|tools\[\d+\]\.container': string too long",
-    ),
+        r"|expected container_id|tools\[\d+\]\.container': string too long"),
     # https://github.com/openai/codex/issues/106, https://github.com/egoist/chatwise-releases/issues/1350; llama.cpp and
     # vLLM refuse the parameter in words of their own; "Items are not persisted when `store` is set to false".
-    _Rule(
-        errors.TurnNotKept,
-        "Start a conversation of its own: %%assistant --new.",
-        "previous_response_not_found",
-        words=r"previous[ _]response|response with id \S+ not found|not persisted|conversation id cannot be used",
-        parameter=r"(previous_)?response_id$",
-    ),
+    _Rule(errors.TurnNotKept, "Start a conversation of its own: %%assistant --new.", "previous_response_not_found",
+        words=r"previous[ _]response|response with id \S+ not found|not persisted|conversation id cannot be used"),
     # https://github.com/compl-ai/compl-ai/issues/20 (Azure)
-    _Rule(
-        errors.ContentFiltered,
+    _Rule(errors.ContentFiltered,
         "Ask in other words; where the rules are your own organisation's, its administrator can change them.",
         "content_filter content_policy_violation ResponsibleAIPolicyViolation invalid_prompt bio_policy"
         " misalignment_policy_violation image_content_policy_violation",
-        words="content management policy|flagged as potentially violating|violates? our usage polic",
-    ),
+        words="content management policy|flagged as potentially violating|violates? our usage polic"),
     # https://github.com/dyad-sh/dyad/issues/1672
-    _Rule(
-        errors.TooLarge,
+    _Rule(errors.TooLarge,
         "Start anew with --new, name fewer inputs, or ask for less to be printed; files are not read whole.",
         "context_length_exceeded",
-        words=r"exceeds the context window|maximum context length|'input[^']*': string too long",
-    ),
-    _Rule(
-        errors.QuotaUsedUp,
-        f"See the account's billing page; or {WITHOUT_A_KEY}",
-        "insufficient_quota billing_hard_limit_reached billing_not_active",
-        (402,),
-        words="exceeded your current quota",
-    ),
-    _Rule(
-        errors.TooLarge,
-        "Send less: name fewer or smaller inputs, or ask for less at once.",
-        statuses=(413,),
-        words=r"request too large|(file|body|payload|content)( size)? (is too large|exceeds)",
-    ),
-    _Rule(
-        errors.QuotaUsedUp,
+        words=r"exceeds the context window|maximum context length|'input[^']*': string too long"),
+    _Rule(errors.QuotaUsedUp, f"See the account's billing page; or {WITHOUT_A_KEY}",
+        "insufficient_quota billing_hard_limit_reached billing_not_active", (402,), "exceeded your current quota"),
+    _Rule(errors.TooLarge, "Send less: name fewer or smaller inputs, or ask for less at once.", statuses=(413,),
+        words=r"request too large|(file|body|payload|content)( size)? (is too large|exceeds)"),
+    _Rule(errors.QuotaUsedUp,
         "Delete those you no longer need (%assistant containers --delete), or wait: they end 20 minutes after their"
         " last use.",
-        words=r"(maximum number of|too many)( \w+)? containers\b|\bcontainers?\b[^.]*\b(limit|quota)\b[^.]*reached",
-    ),
+        words=r"(maximum number of|too many)( \w+)? containers\b|\bcontainers?\b[^.]*\b(limit|quota)\b[^.]*reached"),
     # https://github.com/Azure-Samples/computer-use/issues/8, https://github.com/CommandCodeAI/command-code/issues/885
-    _Rule(
-        errors.ToolNotAllowed,
+    _Rule(errors.ToolNotAllowed,
         "Choose another model with -m, ask the account's administrator to allow it, or ask without: --no-code.",
         words=r"(\btools?\b|code[ _]interpreter|\bcontainers\b).*"
         r"(not (supported|allowed|enabled|available|permitted|executed)|disabled|does not match|zero data retention)"
-        r"|(not allowed|disabled|zero data retention).*(\btools?\b|code[ _]interpreter|\bcontainers\b)",
-        parameter=r"tools(\[\d+\]|\.\d+)\.type$",
-    ),
+        r"|(not allowed|disabled|zero data retention).*(\btools?\b|code[ _]interpreter|\bcontainers\b)"
+        r"|\bonly\b.*\btools are supported"),
     # https://github.com/Aider-AI/aider/issues/604, https://github.com/Aider-AI/aider/issues/2030
-    _Rule(
-        errors.ModelUnknown,
-        "Choose another with -m NAME.",
-        "model_not_found DeploymentNotFound",
+    _Rule(errors.ModelUnknown, "Choose another with -m NAME.", "model_not_found DeploymentNotFound",
         words=r"deployment .*does not exist|model ['`\"][^'`\"]*['`\"] (does not exist|not found)"
-        r"|does not have access to model|must be verified to",
-    ),
+        r"|does not have access to model|must be verified to"),
     _Rule(errors.RateLimited, "Wait a little, then ask again.", "rate_limit_exceeded too_many_requests", (429,)),
     _Rule(errors.TimedOut, AGAIN_LATER, "Timeout", (408,)),
-)
+)  # fmt: skip
 
 # Where another cure helps.
 _CURES_AT: Mapping[tuple[str, type[ServiceError]], str] = {
@@ -145,21 +111,20 @@ def service_error(
     message: str,
     *,
     status: int | None = None,
-    parameter: str = "",
     page: bool = False,
     service: str = "openai",
     **about: Any,
 ) -> ServiceError:
     """The error for what a service (`openai`, `azure`, `local` or `compatible`, which decides the cure) said.
 
-    Without a `status` it was said in a stream. `parameter` is the part of the request that it names; a `page` is a web
-    page, which does not belong in an error; `about` is what else the error is to hold.
+    Without a `status` it was said in a stream. A `page` is a web page, which does not belong in an error; `about` is
+    what else the error is to hold.
     """
     happened, cure = map(in_one_line, message.partition("\n")[::2])
     is_the_engines = service == "local" and status is None and bool(happened and cure)
     words = happened if is_the_engines else "" if page else in_one_line(message)
     rules = _RULES if status is None or status < SERVER_FAULT else ()
-    rule = next((rule for rule in rules if rule.fits(status, code, words, parameter)), _other(status, code))
+    rule = next((rule for rule in rules if rule.fits(status, code, words)), _other(status, code))
     if is_the_engines:
         # The engine's own error about a model: what happened, and what to do.
         return rule.kind(happened, cure, code=code or None)

@@ -74,10 +74,7 @@ class ModelsHere:
 
 
 def find_servers(environment: Mapping[str, str], within_s: float = WITHIN_S) -> tuple[LocalServer, ...]:
-    """The chat servers that run on this machine, in the order of the table of providers.
-
-    The environment may hold a provider's address. All of them together have `within_s` seconds to answer.
-    """
+    """The chat servers that run on this machine; all of them together have `within_s` seconds to answer."""
     found: dict[str, LocalServer] = {}
     deadline = time.monotonic() + within_s
 
@@ -103,8 +100,8 @@ def find_servers(environment: Mapping[str, str], within_s: float = WITHIN_S) -> 
 def best_model(servers: Iterable[LocalServer]) -> LocalModel | None:
     """The model that suits best; None where no server has one that can chat.
 
-    The rule, in this order: it is not for embeddings, speech or the like, and does not run in a cloud; it has between
-    1.4 and 40 billion parameters, or does not tell; it is in memory already; it is the largest; it comes first.
+    It is not for embeddings, speech or the like, and does not run in a cloud; then, in this order: it has between 1.4
+    and 40 billion parameters, or does not tell; it is in memory already; it is the largest; it comes first.
     """
 
     def suits(model: LocalModel) -> tuple[bool, bool, float]:

@@ -22,18 +22,15 @@ if TYPE_CHECKING:
     from ipython_assistant.service.client import Reply
 
 ENDINGS = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled"})
-LARGEST_EVENT_BYTES = 128_000_000
-"""An event carries the figures of a turn as text; one that is larger than this ends the stream."""
 
 
 def decode(chunks: Iterable[bytes]) -> Iterator[Json]:
     """The events of a body, however its bytes are cut.
 
     A service that was asked for a stream may send the whole response as one JSON object instead, or an error. Raises
-    `StreamBroken` where the body ends in the middle of an event, or one is larger than `LARGEST_EVENT_BYTES`, and
-    `ServiceError` where it is a web page.
+    `StreamBroken` where the body ends in the middle of an event, and `ServiceError` where it is a web page.
     """
-    first, block, size = b"", list[bytes](), 0
+    first, block = b"", list[bytes]()
     for line in itertools.chain(_lines(chunks), (None,)):
         text = line or b""
         if not first:
@@ -43,8 +40,6 @@ def decode(chunks: Iterable[bytes]) -> Iterator[Json]:
         is_whole = first.startswith(b"{")
         if text or (is_whole and line is not None):
             block.append(text)
-            size += len(text)
-            _check_size(size)
         elif block:  # the empty line that ends an event, or the end of the body
             data = [text[5:].removeprefix(b" ") for text in block if text.startswith(b"data:")]
             body = b"\n".join(block if is_whole else data)
@@ -53,21 +48,18 @@ def decode(chunks: Iterable[bytes]) -> Iterator[Json]:
                 yield _ending(event) if is_whole else event
             elif line is None and body.strip() not in {b"", b"[DONE]"}:
                 raise broken("in the middle of an event")
-            block, size = [], 0
+            block = []
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The lines of a body without their ends, each byte looked at once."""
     pieces: list[bytes] = []
-    size = 0
     for chunk in chunks:
         *ends, rest = chunk.split(b"\n")
         for end in ends:
             yield b"".join([*pieces, end]).removesuffix(b"\r")
-            pieces, size = [], 0
+            pieces = []
         pieces.append(rest)
-        size += len(rest)
-        _check_size(size)
     yield b"".join(pieces).removesuffix(b"\r")
 
 
@@ -90,29 +82,21 @@ def _ending(response: Json) -> Json:
     return {"type": ending if ending in ENDINGS else "response.completed", "response": response}
 
 
-def _check_size(size: int) -> None:
-    if size > LARGEST_EVENT_BYTES:
-        raise broken("in an event without end")
-
-
 def broken(where: str) -> StreamBroken:
     """The error for a stream that ended too early."""
-    return StreamBroken(
-        f"The answer broke off {where}.", "What arrived is above and saved. Ask again for the whole answer."
-    )
+    cure = "What arrived is above and saved. Ask again for the whole answer."
+    return StreamBroken(f"The answer broke off {where}.", cure)
 
 
 class EventStream:
     """Iterate over it: an event, or None when `pause_s` passed without one (so that a display can move on).
 
-    The reading happens in a thread, so that Ctrl-C reaches the main thread at once; `close` ends both. The iteration
-    ends after the response's last event, and raises `StreamBroken` if the body ends before it. A body may also end
-    after an `error` event, which says why.
+    The reading happens in a thread, so that Ctrl-C reaches the main thread at once; `close` ends both. Raises
+    `StreamBroken` if the body ends before the response's last event, or an `error` event, which says why.
     """
 
     def __init__(self, reply: Reply, pause_s: float = 0.1) -> None:
-        self._reply = reply
-        self._pause_s = pause_s
+        self._reply, self._pause_s = reply, pause_s
         self._events: queue.SimpleQueue[Json | BaseException] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read, name="ipython_assistant stream", daemon=True)
         self._reader.start()
