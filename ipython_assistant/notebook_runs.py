@@ -124,6 +124,7 @@ def run_notebook(
 
 def _execute(client: NotebookClient, environment: Mapping[str, str]) -> None:
     """Run all cells. Raises `RunError`."""
+    from jupyter_client.kernelspec import NoSuchKernel
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
     from nbclient.util import run_sync
 
@@ -150,7 +151,7 @@ def _execute(client: NotebookClient, environment: Mapping[str, str]) -> None:
         raise RunError(f"too slow\nA cell took longer than {client.timeout:g} s: see --timeout.") from error
     except DeadKernelError as error:
         raise RunError("kernel died") from error
-    except (OSError, RuntimeError, ValueError, KeyError) as error:  # NoSuchKernel is a KeyError
+    except (OSError, RuntimeError, ValueError, NoSuchKernel) as error:
         says = f"The kernel {on_one_line(client.kernel_name)} did not start: {on_one_line(error)}."
         listed = "`jupyter kernelspec list` shows the installed ones, and where they are."
         raise RunError(f"kernel did not start\n{says}\n{listed}") from error

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 MAX_FRUITLESS_TRIES = 4
 """A file is given up after so many tries that brought nothing new."""
-POLL_S, FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.1, 0.25, 8.0
+POLL_S, FIRST_BACKOFF_S, MOST_DOUBLINGS = 0.1, 0.25, 5
 MAY_PASS = (errors.Unreachable, errors.TimedOut, errors.StreamBroken)
 PARTIAL, NOT_FOUND, RANGE_NOT_SATISFIABLE, SERVER_FAULT = 206, 404, 416, 500
 
@@ -75,8 +75,7 @@ class Downloads:
         self._copies: dict[tuple[str, str], FileDownload] = {}
         self._code_calls = self._count = 0
         self.staged: Path | None = None
-        self._answer_ended = self._closed = False
-        self._not_before = 0.0
+        self._closed, self._not_before = False, 0.0
         self._deadline: float | None = None
         self.interruption: errors.Interrupted | None = None
 
@@ -118,7 +117,6 @@ class Downloads:
     def answer_ended(self, cited: Iterable[ContainerFile]) -> None:
         """The answer ended: begin with the files it cites. From here on nothing is begun ahead, and the time counts."""
         with self._changed:
-            self._answer_ended = True
             _ = self.left_s  # the time counts from here on
             for file in cited:
                 if file.container_id and _key(file) not in self._copies:
@@ -196,7 +194,7 @@ class Downloads:
         for file in listed_files(rows, frozenset(self._containers.known(container_id).saved)):
             with self._changed:
                 # What is begun once the answer has ended is wanted: it must not be fetched twice.
-                if self._closed or self._answer_ended or code_calls != self._code_calls:
+                if self._closed or self._deadline is not None or code_calls != self._code_calls:
                     return
                 copy = self._copies.get(_key(file))
                 is_new = copy is None or not _same(copy.file, file)
@@ -206,8 +204,7 @@ class Downloads:
 
     def _begin(self, file: ContainerFile, *, wanted: bool) -> FileDownload:
         """Queue a download in the place of one of the same file, which is stopped."""
-        old = self._copies.get(_key(file))
-        if old is not None:
+        if (old := self._copies.get(_key(file))) is not None:
             old.stop()
         download = self._copies[_key(file)] = FileDownload(self._wire, file, wanted=wanted)
         self._pool.submit(self._carry_out, download)
@@ -240,7 +237,7 @@ class Downloads:
         except errors.ServiceError as error:
             download.tries = 1 if download.received > download.furthest else download.tries + 1
             download.furthest = max(download.furthest, download.received)
-            wait_s = min(FIRST_BACKOFF_S * 2 ** (download.tries - 1), LONGEST_BACKOFF_S)
+            wait_s = FIRST_BACKOFF_S * 2 ** min(download.tries - 1, MOST_DOUBLINGS)
             with self._changed:
                 if isinstance(error, errors.RateLimited):
                     wait_s = error.retry_after_s or wait_s
