@@ -8,6 +8,7 @@ notes below, decimal commas, percent signs, month names.
 
 from __future__ import annotations
 
+import calendar
 import contextlib
 import csv
 import gzip
@@ -27,61 +28,57 @@ import pandas as pd
 VARIABLES: dict[str, Any] = {}
 """The kernel's own variables; the code that sends this source puts them in."""
 
+MAX_COLUMNS, MAX_BANDS = 500, 60
 MAX_VALUES = 200
 """Different texts of a column that are listed; of a column with more, only those that the question names."""
-MAX_COLUMNS = 500
 HEAD_ROWS, MAX_HEAD = 5, 4_000
 """Rows and characters of a table that a model may see."""
-MAX_BANDS = 60
-"""Different bands of ages and the like that are put in order."""
 FEW = 2
 """Rows or columns up to which nothing is concluded from their form."""
-MAX_CODE_DIGITS = 15
-"""Whole numbers with more digits are codes: a float cannot hold them."""
 MAX_ODD_SHARE, MAX_WORD_SHARE = 0.05, 0.5
 """Cells with digits such as `<5`, and words such as `pending`, that a column of numbers may hold."""
 
 MISSING = ["", "#N/A", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null", "<NA>", "-nan", "#NA"]
 """What `pandas.read_csv` reads as missing: its documented defaults for `na_values`, those that occur."""
 TOTAL = {"total", "totals", "grand total", "all", "sum", "insgesamt", "gesamt", "summe", "somme", "totaal"}
-TRUTH = ({"true", "false"}, {"yes", "no"}, {"y", "n"}, {"yes", "no", "y", "n"})
+TRUTH = ({"true", "false"}, {"yes", "no", "y", "n"})
 PLAIN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
-COMMA_GROUPS = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
-DOT_GROUPS = re.compile(r"[-+]?[1-9]\d{0,2}(?:\.\d{3})+(?:,\d+)?")
-COMMA_DECIMAL = re.compile(r"[-+]?\d+,\d+")
-CODE = re.compile(rf"[-+]?0\d+|\d{{{MAX_CODE_DIGITS + 1},}}")
+POINT = re.compile(rf"{PLAIN.pattern}|[-+]?[1-9]\d{{0,2}}(?:,\d{{3}})+(?:\.\d+)?")
+COMMA = re.compile(r"[-+]?(?:\d+|[1-9]\d{0,2}(?:\.\d{3})+)(?:,\d+)?")
+STYLES = {
+    False: (POINT, str.maketrans("", "", ","), (("[$€£%,\\s]", ""),)),
+    True: (COMMA, str.maketrans(",", ".", "."), (("[$€£%\\s]", ""), ("\\.", ""), (",", "."))),
+}
+"""By whether decimals have a comma: the form of numbers, how they become Python's, and the code that does so."""
+CODE = re.compile(r"[-+]?0\d+|\d{16,}")
+"""Whole numbers with zeros in front are codes, and those with more digits than a float can hold."""
 AROUND = re.compile(r"^[$€£]\s?|\s?[%€$£]$|(?<=\d)[ \u00a0\u202f](?=\d{3}(?!\d))")
+YEAR = re.compile(r"(?:1[89]|20)\d\d")
 YEAR_NAME = re.compile(
     r"(?:^|[^a-z])(?:years?|yrs?|ann[ée]es?|jahre?|a[nñ]os?|anos?)(?:[^a-z]|$)|[a-z]Year|^year", re.I
 )
-DATES = {
-    "%Y-%m-%d": "day", "%Y/%m/%d": "day", "%Y-%m-%d %H:%M:%S": "time", "%Y-%m-%dT%H:%M:%S": "time",
-    "%Y-%m-%dT%H:%M:%S.%f%z": "time", "%Y-%m-%d %H:%M": "time", "%Y-%m": "month", "%Y%m": "month", "%d/%m/%Y": "day",
-    "%m/%d/%Y": "day", "%d/%m/%Y %H:%M:%S": "time", "%m/%d/%Y %H:%M:%S": "time", "%d/%m/%Y %H:%M": "time",
-    "%m/%d/%Y %H:%M": "time", "%d-%m-%Y": "day", "%m-%d-%Y": "day", "%d.%m.%Y": "day", "%d %b %Y": "day",
-    "%d-%b-%Y": "day", "%d %B %Y": "day", "%b %d, %Y": "day", "%B %d, %Y": "day", "%b %Y": "month", "%B %Y": "month",
-    "%b-%y": "month", "%b-%Y": "month",
-}  # fmt: skip
-"""How dates are written, in the terms of `strptime`, and how fine they are: `time` has hours."""
-MONTHS = re.split(" ", "January February March April May June July August September October November December")
-WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
-ORDERS = [MONTHS, [name[:3] for name in MONTHS], WEEKDAYS, [name[:3] for name in WEEKDAYS]]
+DATES = (
+    "%Y-%m-%d", "%Y/%m/%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f%z", "%Y-%m-%d %H:%M",
+    "%Y-%m", "%Y%m", "%d/%m/%Y", "%m/%d/%Y", "%d/%m/%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S", "%d/%m/%Y %H:%M",
+    "%m/%d/%Y %H:%M", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y", "%d %b %Y", "%d-%b-%Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y",
+    "%b %Y", "%B %Y", "%b-%y", "%b-%Y",
+)  # fmt: skip
+"""How dates are written, in the terms of `strptime`."""
+ORDERS = [list(names) for names in (calendar.month_name, calendar.month_abbr, calendar.day_name, calendar.day_abbr)]
 BAND = re.compile(r"\D{0,12}?(\d+)\s*(?:[-–+]|to\b).*|[<>≤≥]\s*(\d+).*")
 
 
 def profile(paths: list[str], words: list[str]) -> list[dict[str, Any]]:
     """What is in each table, as JSON values; a table that cannot be read says why."""
-    module = sys.modules.setdefault("_profiled_tables", types.ModuleType("_profiled_tables"))
-    kept = module.__dict__.setdefault("tables", {})  # stays in the kernel: a table is looked at once
+    kept = sys.modules.setdefault("_profiled_tables", types.ModuleType("_profiled_tables")).__dict__  # by the kernel
     found = []
     for path in paths:
         about = Path(path).stat() if Path(path).exists() else None
-        state = (about.st_size, about.st_mtime_ns, tuple(words)) if about else ()
-        if path not in kept or kept[path][0] != state:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                kept[path] = (state, _tables(path, frozenset(words)))
-        found += kept[path][1]
+        state = repr((path, about and (about.st_size, about.st_mtime_ns), words))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            kept[state] = kept.get(state) or _tables(path, frozenset(words))
+        found += kept[state]
     return found
 
 
@@ -110,7 +107,7 @@ def _recipes(path: str) -> list[dict[str, Any]]:
         case "json" | "geojson" | "jsonl" | "ndjson":
             return [_of_json(path)]
         case "parquet":
-            return [{"read": f"pd.read_parquet({_py(path)})", "cells": pd.read_parquet(path), "typed": True}]
+            return [{"read": f"pd.read_parquet({_py(path)})", "cells": pd.read_parquet(path)}]
         case _:
             return [_of_text(path)]
 
@@ -118,7 +115,10 @@ def _recipes(path: str) -> list[dict[str, Any]]:
 def _of_text(path: str) -> dict[str, Any]:
     raw = Path(path).read_bytes()
     raw = gzip.decompress(raw) if path.endswith(".gz") else raw
-    encoding, text = _decoded(raw)
+    text, encoding = raw.decode("latin-1"), "latin-1"
+    for likely in ("cp1252", "utf-16" if raw[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8"):
+        with contextlib.suppress(UnicodeDecodeError):
+            text, encoding = raw.decode(likely).lstrip("\ufeff"), likely
     if "\0" in text:
         raise ValueError("it is not a text file")
     mark = _separator(path, text)
@@ -127,8 +127,7 @@ def _of_text(path: str) -> dict[str, Any]:
     cells = pd.read_csv(io.BytesIO(raw), dtype=str, keep_default_na=False, **how)
     if not isinstance(cells.index, pd.RangeIndex):
         raise KeyError("its rows have more cells than its header")
-    usual = {"sep": ",", "encoding": "utf-8", "skiprows": 0}
-    arguments = [_py(path), *(f"{name}={_py(value)}" for name, value in how.items() if value != usual[name])]
+    arguments = [_py(path), *(f"{name}={_py(one)}" for name, one in how.items() if one not in (",", "utf-8", 0))]
     return _without_foot(cells.fillna(""), arguments, notes) | {"read": "pd.read_csv"}
 
 
@@ -157,15 +156,7 @@ def _of_json(path: str) -> dict[str, Any]:
     for name in cells:
         if cells[name].map(lambda cell: isinstance(cell, list | dict)).any():
             raise ValueError(f"its column {name} holds lists or objects; flatten it first (pd.json_normalize)")
-    return {"read": f"pd.DataFrame({code})", "cells": cells, "notes": notes, "typed": True}
-
-
-def _decoded(raw: bytes) -> tuple[str, str]:
-    marked = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb": "utf-8-sig"}.get(raw[:2], "utf-8")
-    for encoding in (marked, "cp1252"):
-        with contextlib.suppress(UnicodeDecodeError):
-            return encoding, raw.decode(encoding)
-    return "latin-1", raw.decode("latin-1")
+    return {"read": f"pd.DataFrame({code})", "cells": cells, "notes": notes}
 
 
 def _separator(path: str, text: str) -> str:
@@ -175,11 +166,9 @@ def _separator(path: str, text: str) -> str:
     if path.lower().endswith(".tsv"):
         return "\t"
     first = [line for line in text[:20_000].splitlines() if line.strip()][:30]
-    best: dict[str, tuple[int, int]] = {}
-    for mark in ",;\t|":
-        widths = Counter(len(row) for row in csv.reader(first, delimiter=mark))
-        best[mark] = max(((times, width) for width, times in widths.items() if width > 1), default=(0, 0))
-    return max(best, key=lambda mark: best[mark])
+    split = {mark: Counter(len(row) for row in csv.reader(first, delimiter=mark)) for mark in ",;\t|"}
+    alike = {mark: [(times, width) for width, times in split[mark].items() if width > 1] for mark in split}
+    return max(split, key=lambda mark: max(alike[mark], default=(0, 0)))
 
 
 def _header(lines: list[list[str]]) -> tuple[Any, list[str]]:
@@ -215,19 +204,19 @@ def _without_foot(cells: Any, arguments: list[str], notes: list[str]) -> dict[st
 
 def _profiled(
     path: str, words: frozenset[str], *, read: str, cells: Any, arguments: list[str] | None = None,
-    notes: list[str] | None = None, typed: bool = False, sheet: str = "",
+    notes: list[str] | None = None, sheet: str = "",
 ) -> dict[str, Any]:  # fmt: skip
+    """What is told of a table. With `arguments` its cells are texts; else they have the types that the file gives."""
     if cells.shape[1] > MAX_COLUMNS:
         raise ValueError(f"it has {cells.shape[1]} columns; {MAX_COLUMNS} are the most that are read")
-    counts = [_times(cells.iloc[:, place], typed=typed) for place in range(cells.shape[1])]
+    counts = [_times(cells.iloc[:, place]) for place in range(cells.shape[1])]
     comma = read == "pd.read_csv" and _decimal_comma(counts)
     columns = [
-        _column(str(name), counted, len(cells), comma=comma) for name, counted in zip(cells, counts, strict=True)
+        _typed(cells[name]) if counted is None else _column(str(name), counted, len(cells), comma=comma)
+        for name, counted in zip(cells, counts, strict=True)
     ]
     empty = [one["name"] for one in columns if one["kind"] == "empty" and one["name"].startswith("Unnamed:")]
     columns = [one for one in columns if one["name"] not in empty]
-    for one in columns if typed else []:
-        _as_typed(one, cells[one["name"]])
     if arguments is not None:
         dtypes = [f"{_py(one['name'])}: {one['dtype']}" for one in columns if one["dtype"]]
         letters = [f"{_py(one['name'])}: str" for one in columns if one["letters"]]
@@ -243,39 +232,66 @@ def _profiled(
     return table | {"columns": columns, "notes": notes or []}
 
 
+def _times(cells: Any) -> dict[str, int] | None:
+    """The different texts of a column and how often each is there; None where it holds something else."""
+    if not (pd.api.types.is_object_dtype(cells) or pd.api.types.is_string_dtype(cells)):
+        return None
+    counts = cells.astype(object).where(cells.notna(), "").map(str).value_counts()
+    return dict(zip(counts.index.tolist(), counts.tolist(), strict=True))
+
+
+def _of_kind(name: str, kind: str, **found: Any) -> dict[str, Any]:
+    """A column, with the code that makes it of the cells as they are read."""
+    open_parts = dict.fromkeys(("before", "after", "dtype", "doubt", "grain"), "")
+    return {"name": name, "kind": kind, "letters": False, "notes": [], **open_parts, **found}
+
+
+def _typed(cells: Any) -> dict[str, Any]:
+    """A column of a file that has types of its own: it is read as it is."""
+    kinds, name, known = pd.api.types, str(cells.name), cells.dropna()
+    if kinds.is_bool_dtype(cells):
+        return _of_kind(name, "yes/no")
+    if kinds.is_numeric_dtype(cells):
+        years = len(known) and YEAR_NAME.search(name) and all(YEAR.fullmatch(f"{one:g}") for one in known.unique())
+        return _of_kind(name, "year" if years else "number")
+    if kinds.is_datetime64_any_dtype(cells):
+        zone = ".dt.tz_localize(None)" if getattr(cells.dt, "tz", None) else ""
+        return _of_kind(name, "date", after=zone, grain="day" if (known == known.dt.normalize()).all() else "time")
+    return _of_kind(name, "text")
+
+
 def _column(name: str, counts: dict[str, int], rows: int, *, comma: bool) -> dict[str, Any]:
-    """A column's kind, and the code that makes it of the cells as they are read."""
-    found: dict[str, Any] = {"name": name, "kind": "text", "notes": [], "letters": False}
-    found |= dict.fromkeys(("before", "after", "dtype", "doubt", "grain"), "")
+    """A column of texts, by what all of them are."""
     written: Counter[str] = Counter()
     for cell, times in counts.items():
         written[cell.strip()] += times
-    if "NA" in written and sum(bool(re.fullmatch("[A-Z]{2}", cell)) for cell in written) * 2 > len(written) > FEW + 1:
-        found["letters"], found["after"] = True, '.replace("", pd.NA)'  # Namibia's code among others
-    known = {cell: times for cell, times in written.items() if cell not in MISSING or (found["letters"] and cell)}
-    if not known:
-        return {**found, "kind": "empty"}
+    # Where most cells are two capital letters, NA is Namibia's code.
+    codes = sum(bool(re.fullmatch("[A-Z]{2}", cell)) for cell in written)
+    letters = "NA" in written and codes * 2 > len(written) > FEW + 1
+    known = {cell: times for cell, times in written.items() if cell not in MISSING or (letters and cell)}
     padded = any(cell != cell.strip() for cell in counts)
+    if not known:
+        return _of_kind(name, "empty", letters=letters)
     if any({cell.casefold() for cell in known} <= truth for truth in TRUTH):
         bare = {cell.casefold() for cell in known} == {"true", "false"} and not padded
-        return {**found, "kind": "yes/no", "dtype": '"boolean"' if bare else ""}
-    found |= _date(name, known) or _number(name, known, comma=comma, blanks=sum(known.values()) < rows)
-    if found["kind"] != "text":
-        return found
-    if not found["letters"]:
-        found["dtype"] = "str" if any(PLAIN.fullmatch(cell) for cell in known) else ""
-        found["after"] = ".str.strip()" if padded else ""
+        return _of_kind(name, "yes/no", dtype='"boolean"' if bare else "")
+    found = _date(name, known) or _number(name, known, comma=comma, blanks=sum(known.values()) < rows)
+    if "kind" in found:
+        return _of_kind(name, **found)
+    before, after = "", '.replace("", pd.NA)' if letters else ".str.strip()" if padded else ""
+    dtype = "str" if not letters and any(PLAIN.fullmatch(cell) for cell in known) else ""
     if order := _order(list(known)):
-        found["before"], found["after"] = "pd.Categorical(", f"{found['after']}, {_py(order)}, ordered=True)"
-    return found
+        before, after = "pd.Categorical(", f"{after}, {_py(order)}, ordered=True)"
+    return _of_kind(name, "text", letters=letters, before=before, after=after, dtype=dtype, **found)
 
 
 def _number(name: str, known: dict[str, int], *, comma: bool, blanks: bool) -> dict[str, Any]:
     """How the cells become numbers: empty where they do not, a doubt where they could in two ways."""
-    bare = {cell: AROUND.sub("", AROUND.sub("", cell)) for cell in known}
+    form, as_plain, changes = STYLES[comma]
+    bare = {cell: AROUND.sub("", cell) for cell in known}
     if any(CODE.fullmatch(cell) for cell in bare.values()):
         return {}
-    plain = {cell: _point(text, comma=comma) for cell, text in bare.items()}
+    plain = {cell: text.translate(as_plain) if form.fullmatch(text) else text for cell, text in bare.items()}
     odd = {cell: times for cell, times in known.items() if not PLAIN.fullmatch(plain[cell])}
     total, digits = sum(known.values()), sum(times for cell, times in odd.items() if re.search(r"\d", cell))
     if len(odd) == len(known) or digits > MAX_ODD_SHARE * total or sum(odd.values()) - digits > MAX_WORD_SHARE * total:
@@ -284,43 +300,30 @@ def _number(name: str, known: dict[str, int], *, comma: bool, blanks: bool) -> d
     if len({cell.endswith("%") for cell in good}) > 1:
         return {"doubt": "some of its cells are written with % and some without"}
     needs = [cell for cell in good if plain[cell] != cell]
-    years = all(re.fullmatch(r"(?:1[89]|20)\d\d", cell) for cell in known) and YEAR_NAME.search(name)
-    found: dict[str, Any] = {"kind": "year" if years else "number", "notes": []}
+    notes = [f"“{needs[0]}” is read as {plain[needs[0]]}"] if needs else []
+    found: dict[str, Any] = {"kind": "number", "notes": notes}
+    if YEAR_NAME.search(name) and all(YEAR.fullmatch(cell) for cell in known):
+        found["kind"] = "year"
     if needs or odd:
-        changes = [("[$€£%\\s]", ""), ("\\.", ""), (",", ".")] if comma else [("[$€£%,\\s]", "")]
         used = [(old, new) for old, new in changes if needs and any(re.search(old, cell) for cell in known)]
         steps = "".join(f".str.replace({_py(old)}, {_py(new)}, regex=True)" for old, new in used)
-        found["notes"] = [f"“{needs[0]}” is read as {plain[needs[0]]}"] if needs else []
-        found |= {"before": "pd.to_numeric(", "after": f'{steps}, errors="coerce")' if odd else f"{steps})"}
-        found["dtype"] = "str"
-    elif not any("." in cell or "e" in cell.lower() for cell in good):
-        found["dtype"] = '"Int64"' if blanks else ""
+        after = f'{steps}, errors="coerce")' if odd else f"{steps})"
+        found |= {"before": "pd.to_numeric(", "after": after, "dtype": "str"}
+    elif blanks and not any("." in cell or "e" in cell.lower() for cell in good):
+        found["dtype"] = '"Int64"'
     if odd:
         shown = ", ".join(f"“{cell}” ({times:,})" for cell, times in sorted(odd.items())[:5])
-        found["notes"].append(f"what is no number counts as missing: {shown}")
+        notes.append(f"what is no number counts as missing: {shown}")
     return found
 
 
-def _point(text: str, *, comma: bool) -> str:
-    """A number as Python writes it, where it is a number in the file's own style."""
-    if comma:
-        return text.replace(".", "").replace(",", ".") if DOT_GROUPS.fullmatch(text) or "," in text else text
-    return text.replace(",", "") if COMMA_GROUPS.fullmatch(text) else text
-
-
-def _decimal_comma(counts: list[dict[str, int]]) -> bool:
-    """Whether the whole file writes decimals with a comma: judged over all its columns of numbers."""
-    comma = point = 0
-    for column in counts:
-        cells = [AROUND.sub("", cell.strip()) for cell in column if cell.strip() not in MISSING]
-        forms = (PLAIN, COMMA_GROUPS, DOT_GROUPS, COMMA_DECIMAL)
-        if not cells or not all(any(form.fullmatch(cell) for form in forms) for cell in cells):
-            continue
-        comma += any(COMMA_DECIMAL.fullmatch(one) and not COMMA_GROUPS.fullmatch(one) for one in cells)
-        comma += any(DOT_GROUPS.fullmatch(one) and ("," in one or one.count(".") > 1) for one in cells)
-        point += any("." in one and PLAIN.fullmatch(one) and not DOT_GROUPS.fullmatch(one) for one in cells)
-        point += any(COMMA_GROUPS.fullmatch(one) and ("." in one or one.count(",") > 1) for one in cells)
-    return comma > point
+def _decimal_comma(counts: list[Any]) -> bool:
+    """Whether the file writes decimals with a comma: more of its columns can only be read so than only otherwise."""
+    votes = 0
+    for counted in counts:
+        cells = [AROUND.sub("", cell.strip()) for cell in counted if cell.strip() not in MISSING]
+        votes += all(map(COMMA.fullmatch, cells)) - all(map(POINT.fullmatch, cells))
+    return votes > 0
 
 
 def _date(name: str, known: dict[str, int]) -> dict[str, Any]:
@@ -337,15 +340,16 @@ def _date(name: str, known: dict[str, int]) -> dict[str, Any]:
     for form in DATES:
         likely = form != "%Y%m" or re.search("period|month|date", name, re.I)
         if likely and pd.to_datetime(cells.head(100), format=form, errors="coerce").notna().all():
-            fitting[form] = pd.to_datetime(cells, format=form, errors="coerce")
-    fitting = {form: parsed for form, parsed in fitting.items() if parsed.notna().all()}
+            parsed = pd.to_datetime(cells, format=form, errors="coerce")
+            fitting |= {form: parsed} if parsed.notna().all() else {}
     if not fitting:
         return {}
     form, first = next(iter(fitting.items()))
     if any(not first.equals(parsed) for parsed in fitting.values()):
         return {"doubt": f"its dates, such as {next(iter(known))}, could be day/month or month/day"}
     after = f", format={_py(form)}){'.dt.tz_localize(None)' if '%z' in form else ''}"
-    return found | {"after": after, "grain": DATES[form], "dtype": "str" if form == "%Y%m" else ""}
+    grain = "time" if "%H" in form else "day" if "%d" in form else "month"
+    return found | {"after": after, "grain": grain, "dtype": "str" if form == "%Y%m" else ""}
 
 
 def _order(values: list[str]) -> list[str]:
@@ -359,25 +363,11 @@ def _order(values: list[str]) -> list[str]:
     return ordered if ordered != sorted(values) else []
 
 
-def _as_typed(column: dict[str, Any], cells: Any) -> None:
-    """A column of a file that has types of its own is read as it is; only its texts may need a conversion."""
-    column["dtype"] = column["letters"] = ""
-    types, as_it_is = pd.api.types, {"before": "", "after": ""}
-    if types.is_datetime64_any_dtype(cells):
-        zone = ".dt.tz_localize(None)" if getattr(cells.dt, "tz", None) else ""
-        days = (cells.dropna() == cells.dropna().dt.normalize()).all()
-        column |= {"kind": "date", "before": "", "after": zone, "grain": "day" if days else "time", "notes": []}
-    elif types.is_bool_dtype(cells):
-        column |= as_it_is | {"kind": "yes/no"}
-    elif types.is_numeric_dtype(cells):
-        column |= as_it_is | {"kind": "year" if column["kind"] == "year" else "number", "doubt": "", "notes": []}
-    elif column["kind"] in {"number", "year"} and not column["before"]:
-        column |= {"before": "pd.to_numeric(", "after": ")"}
-
-
 def _described(column: dict[str, Any], data: Any, words: frozenset[str]) -> None:
     """Puts the column's type in place in `data`, and adds what is found there."""
-    name = column["name"]
+    name, numeric = column["name"], column["kind"] in {"number", "year"}
+    if numeric and not column["before"] and not pd.api.types.is_numeric_dtype(data[name]):
+        column["before"], column["after"] = "pd.to_numeric(", ")"
     if column["before"] or column["after"]:
         code = f"{column['before']}data[{_py(name)}]{column['after']}"
         data[name] = eval(code, {"pd": pd, "data": data})  # noqa: S307 - our own code, the same that the user sees
@@ -388,21 +378,10 @@ def _described(column: dict[str, Any], data: Any, words: frozenset[str]) -> None
     if column["kind"] in {"text", "yes/no"} and not column["boolean"]:
         texts = [str(one) for one in known.unique()]
         column["values"] = sorted(t for t in texts if len(texts) <= MAX_VALUES or t.casefold() in words)
-    elif len(known) and column["kind"] in {"number", "year"}:
+    elif len(known) and numeric:
         column |= {"low": float(known.min()), "high": float(known.max()), "whole": bool((known % 1 == 0).all())}
     elif len(known) and column["kind"] == "date":
         column |= {"low": str(known.min().date()), "high": str(known.max().date())}
-
-
-def _times(cells: Any, *, typed: bool) -> dict[str, int]:
-    """The different texts of a column and how often each is there."""
-    types = pd.api.types
-    if typed and not (types.is_object_dtype(cells) or types.is_string_dtype(cells)):
-        whole = types.is_numeric_dtype(cells) and bool((cells.dropna() % 1 == 0).all())
-        years = whole and YEAR_NAME.search(str(cells.name))  # only a number can still turn out to be a year
-        return {str(int(one)): 1 for one in cells.dropna().unique()} if years else {"x": 1}
-    counts = cells.astype(object).where(cells.notna(), "").map(str).value_counts()
-    return dict(zip(counts.index.tolist(), counts.tolist(), strict=True))
 
 
 def _as_text(frame: Any) -> Any:
