@@ -114,7 +114,7 @@ class Answers:
                 self.seconds += one["seconds"]
                 return Completion(one["text"], TokensUsed(**one["usage"]))
         if self._server is None:
-            raise ModelFailed("This question is not among the kept answers.\nGive --server.")
+            raise ModelFailed("This question is not among the kept answers.", "Give --server.")
         start = time.perf_counter()
         settings = {"temperature": 0, **(options or {})}
         found = await self._server.complete(messages, schema=schema, max_tokens=max_tokens, options=settings)
@@ -197,7 +197,7 @@ async def _answered(  # noqa: C901, PLR0917 one loop over the steps
     elif way == "basic":
         steps = Basic().answer(ask, child)
     elif way == "python":
-        steps = FreePython(answers, on_this_machine=True).answer(ask, child)
+        steps = FreePython(answers, ask, child, on_this_machine=True).answer()
     else:
 
         async def connect() -> Any:

@@ -1,6 +1,5 @@
 """A chat model fills in a plan or writes Python: scripted chat servers, a real engine, real kernels."""
 
-import asyncio
 import base64
 import json
 import threading
@@ -16,15 +15,7 @@ from tests_support.chat_servers import KINDS, Reply, ScriptedServer, refusal
 from ipython_assistant.engine.models import free_python
 from ipython_assistant.engine.models.chat_models import ChatModel
 from ipython_assistant.engine.models.chat_server import ChatServer
-from ipython_assistant.engine.models.free_python import (
-    ADDED,
-    CORRECT,
-    DONE,
-    ELSEWHERE,
-    NO_CODE,
-    has_numbers,
-    with_labels,
-)
+from ipython_assistant.engine.models.free_python import ADDED, CORRECT, DONE, ELSEWHERE, NO_CODE
 from ipython_assistant.engine.models.safe_markdown import split
 
 TABLE = "district,code,year,cases\nNorth,007,2021,3\nSouth,012,2021,5\nNorth,007,2022,4\n"
@@ -85,10 +76,6 @@ def ask(engine, server, servers, container):
 def said(response: Any, kind: str = "output_text", words: str = "text") -> str:
     parts = [part for item in response.output if item.type == "message" for part in item.content]
     return "\n\n".join(getattr(part, words) for part in parts if part.type == kind)
-
-
-def refused(response: Any) -> str:
-    return said(response, "refusal", "refusal")
 
 
 def codes(response: Any) -> list[str]:
@@ -187,19 +174,14 @@ def test_a_model_that_refuses_pictures_is_asked_without_them_from_then_on(ask, s
     assert all("`form.png` (it sees no pictures" in said(response) for response in responses)
 
 
-def test_a_model_of_ollama_that_sees_nothing_is_sent_no_picture(servers):
+def test_a_model_of_ollama_that_sees_nothing_is_sent_no_picture(ask, servers, form):
     server = servers["ollama"]
-    server.script, server.abilities = [Reply("No.")], ["completion"]
-
-    async def ask() -> bool:
-        chat = ChatServer(server.url, "qwen3.5:4b")
-        await chat.complete([{"role": "user", "content": "What is it?", "pictures": {"form.png": "data:,x"}}])
-        await chat.close()
-        return chat.sees_pictures
-
-    assert not asyncio.run(ask())
-    assert server.asked[-1]["messages"] == [{"role": "user", "content": "What is it?"}]
+    server.abilities = ["completion"]
+    response = ask(Reply("No."), model="ollama", input="What is it?", tools=[tool(form)], metadata=named("form.png"))
     server.abilities = ["completion", "vision"]
+
+    assert AS_BASE64 not in json.dumps(server.asked)
+    assert "`form.png` (it sees no pictures" in said(response)
 
 
 def test_pictures_beyond_the_limit_are_left_to_code_and_said(ask, server, form, monkeypatch):
@@ -273,7 +255,7 @@ def test_a_plan_that_is_none_lets_the_model_write_python(ask, server, written):
 
 def test_a_word_that_is_not_understood_is_refused_by_a_small_model_and_left_to_a_large_one(ask):
     words = "Sum of cases per district during the pandemic"
-    refusal = refused(ask(model="vllm", input=words))
+    refusal = said(ask(model="vllm", input=words), "refusal", "refusal")
     answered = ask(fenced("print(1)\n"), Reply("It is 1."), input=words)
 
     assert "pandemic" in refusal
@@ -356,7 +338,7 @@ def test_an_answer_that_calculated_nothing_twice_is_refused(ask, invented):
     response = ask(Reply(invented), Reply(invented), input="Sum the cases, as out.csv" if "out" in invented else "Sum.")
     assert codes(response) == []
     assert said(response) == ""
-    assert refused(response)
+    assert said(response, "refusal", "refusal")
 
 
 def test_an_answer_in_words_alone_is_shown(ask):
@@ -472,7 +454,7 @@ GROUPED = "df.groupby('a')['b'].mean()"
     ("df.to_csv('x.csv'", False),
 ])  # fmt: skip
 def test_only_tables_that_would_lose_their_labels_are_written_with_them(code, fixed):
-    assert with_labels(code) == (code.replace("False", "True") if fixed else code)
+    assert free_python.with_labels(code) == (code.replace("False", "True") if fixed else code)
 
 
 @pytest.mark.parametrize(("text", "numbers"), [
@@ -480,4 +462,4 @@ def test_only_tables_that_would_lose_their_labels_are_written_with_them(code, fi
     ("1. A\n2. B", False),
 ])  # fmt: skip
 def test_numbers_that_the_question_does_not_hold_are_noticed(text, numbers):
-    assert has_numbers(text, "What happened in 2021?") is numbers
+    assert free_python.has_numbers(text, "What happened in 2021?") is numbers

@@ -39,7 +39,7 @@ async def everything(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step,
 
 async def breaks(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, None]:
     yield Say("So far")
-    raise ModelFailed("The model is gone.\nStart it again.")
+    raise ModelFailed("The model is gone.", "Start it again.")
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """What decides inside the engine: a model reads the conversation and says the next step.
 
-A model never touches HTTP, files or kernels. It is an async generator of steps; the responder carries each step out,
-turns it into the events of the Responses API, and writes what a `Run` did into it before it asks for the next.
+A model never touches HTTP, files or kernels. It is an async generator of steps; the responder carries each step out and
+writes what a `Run` did into it before it asks for the next.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ SILENCE_S: Final = 300.0
 
 
 class ModelFailed(Exception):
-    """The model cannot answer, or not to the end; the message says to a person what happened and what to do."""
+    """The model cannot answer, or not to the end; the two lines of its message say what happened and what to do."""
+
+    def __init__(self, happened: str, cure: str) -> None:
+        super().__init__(f"{happened}\n{cure}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ Step = Say | Refuse | Run | TokensUsed | EndEarly
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """One earlier message of the conversation; `role` is `user`, `assistant`, `system` or `developer`."""
+    """One message; `role` is `user`, `assistant`, `system` or `developer`."""
 
     role: str
     text: str
@@ -84,16 +87,10 @@ class ChatMessage:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One question: the user's last message, what came before it, and the files that are in the container.
+    """One question with its conversation, oldest message first, and the container's files, relative to `/mnt/data`.
 
-    Attributes:
-        prompt: The question.
-        files: Paths relative to `/mnt/data`, in order of upload.
-        history: What else was said, oldest first.
-        instructions: Those of the request.
-        new: Those of the files that came since the container's last question: most likely it is about them.
-        made: Those of the files that code made.
-        wishes: What the request says of how to answer: those of `WISHES` that it sets.
+    `new` are the files that came since the container's last question, `made` those that code made. The `wishes` are
+    those of `WISHES` that the request sets; `instructions` are the request's.
     """
 
     prompt: str

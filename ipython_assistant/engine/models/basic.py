@@ -1,16 +1,12 @@
 """Answers without a model: about ten forms of sentences, listed in docs/who_answers.md, and nothing else.
 
-Order, articles, plural and case do not matter much, and every form may choose rows (`where`, `for`, `in`, `without`),
-order them and name a file. A sentence fills the same plan that a model fills, and passes the same checks: where a word
-is not understood, or a column or number would go unused, the answer is these forms with the user's own columns.
-
-A sentence is read from left to right: what is wanted, then per what, then of which rows. Its words have been looked up
-before (`plan.mentions`), and the plan is checked against them afterwards (`plan.checks`): here only places are told
-apart, and a sentence whose words stand in other places is refused.
+A sentence fills the same plan that a model fills. Its words are looked up first (`plan.mentions`), and the plan is
+checked against them afterwards (`plan.checks`); here it is read from left to right, and only places are told apart.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -19,27 +15,10 @@ from ipython_assistant.engine.models import Refuse, Run, Say
 from ipython_assistant.engine.models.plan import english
 from ipython_assistant.engine.models.plan.checks import unknown_words
 from ipython_assistant.engine.models.plan.english import COMPARED_BY, PATTERNS
-from ipython_assistant.engine.models.plan.plan import (
-    AS_IT_IS,
-    CHARTS,
-    OF_COLUMNS,
-    UNITS,
-    Key,
-    Measure,
-    Order,
-    Plan,
-    PlanError,
-    RowFilter,
-)  # fmt: skip
-from ipython_assistant.engine.models.plan.reader import (
-    PlanQuestion,
-    Refusal,
-    checked_program,
-    parts_of,
-    question_of,
-    unreadable,
-)  # fmt: skip
+from ipython_assistant.engine.models.plan.plan import AS_IT_IS, UNITS, Key, Measure, Order, Plan, PlanError, RowFilter
+from ipython_assistant.engine.models.plan.reader import Refusal, checked_program, parts_of, question_of, unreadable
 from ipython_assistant.engine.models.plan.schema import outputs_for
+from ipython_assistant.engine.models.plan.settle import mended
 from ipython_assistant.engine.models.plan.words import Program, closing, opening
 from ipython_assistant.engine.models.safe_markdown import bold, fenced, file_link, inline_code
 from ipython_assistant.engine.models.table_profiles import profiled
@@ -49,7 +28,8 @@ if TYPE_CHECKING:
 
     from ipython_assistant.engine.models import Ask, Interpreter, Step
     from ipython_assistant.engine.models.plan.mentions import Mention
-    from ipython_assistant.engine.models.table_profiles import TableProfile
+    from ipython_assistant.engine.models.plan.reader import PlanQuestion
+    from ipython_assistant.engine.models.table_profiles import Column, TableProfile
 
 REAL_MODEL: Final = (
     "No model was used. A model reads any question: set `OPENAI_API_KEY`, start Ollama or LM Studio, or run "
@@ -57,21 +37,24 @@ REAL_MODEL: Final = (
 )
 MAX_KEY_VALUES: Final = 60
 """Different values of a column that is offered to group by."""
-
+_EXAMPLES: Final = (
+    "Describe the table", "Missing values", "Count rows per {x}", "Rows where {x} is {value}",
+    "Rows where {y} is over {low}", "Histogram of {y}", "Mean {y} by {time}, saved as mean.csv",
+    "Plot {y} by {time} per {x}", "Mean {y} per {x} as mean.csv", "Top 3 {x} by mean {y}", "Scatter {y} against {z}",
+)  # fmt: skip
+"""The forms as they are shown, where a table has the columns for them."""
 _TERMS: Final = english.words(
     "sum mean median std count high low maximum minimum head ascending descending sorted plot line bar stacked "
     "horizontal pie histogram box scatter heatmap describe missing duplicates dedupe distinct correlation not between "
     "before after since until latest earliest"
 ) | {*COMPARED_BY, *UNITS, "count distinct"}
 """The terms of the forms; any other needs a model."""
-_AGGREGATES: Final = {name: name for name in ("sum", "mean", "median", "std")} | {
-    "high": "max", "low": "min", "maximum": "max", "minimum": "min",
+_AGGREGATES: Final = {
+    "sum": "sum", "mean": "mean", "median": "median", "std": "std", "high": "max", "maximum": "max", "low": "min",
+    "minimum": "min",
 }  # fmt: skip
-_DATE_OPS: Final = {
-    "before": "before", "after": "after", "since": "since", "until": "until", "comparison more": "after",
-    "comparison less": "before", "comparison most": "until", "comparison least": "since",
-}  # fmt: skip
-_YEAR_OPS: Final = {"before": "<", "after": ">", "since": ">=", "until": "<=", **COMPARED_BY}
+_DATE_OPS: Final = {"<": "before", ">": "after", ">=": "since", "<=": "until", "==": "in", "!=": "not in"}
+_OPS: Final = {"before": "<", "after": ">", "since": ">=", "until": "<=", "between": "between", **COMPARED_BY}
 _PLACES: Final = {
     "per": "keys", "each": "keys", "every": "keys", "across": "keys", "against": "against", "versus": "against",
     "vs": "against", "where": "where", "whose": "where", "when": "where", "with": "where",
@@ -93,27 +76,20 @@ class Basic:
         return self._forms(ask, interpreter) if code is None else run_as_given(code)
 
     async def _forms(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, None]:
-        found = await self.read(ask, interpreter)
-        if isinstance(found, Refusal):
-            yield Refuse(_refused(found))
-            return
-        async for step in carry_out(found, interpreter):
-            yield step
-
-    async def read(self, ask: Ask, interpreter: Interpreter) -> list[Program] | Refusal:
-        """The programs that answer a question, or why there are none. Raises `RuntimeError` where the kernel fails."""
         tables = await profiled(interpreter, ask.files, ask.prompt)
         readable = [table for table in tables if not table.problem]
-        if not readable:
-            return unreadable(tables)
         programs: list[Program] = []
-        for part in parts_of(ask.prompt, readable):
+        if not readable:
+            yield Refuse(_refused(unreadable(tables)))
+        for part in parts_of(ask.prompt, readable) if readable else ():
             made = {one.plan.file for one in programs}
-            outcome = _filled(question_of(part, ask, readable, made), {*ask.files, *made})
-            if isinstance(outcome, Refusal):
-                return outcome
-            programs.append(outcome)
-        return programs
+            filled = _filled(question_of(part, ask, readable, made), {*ask.files, *made})
+            if isinstance(filled, Refusal):
+                yield Refuse(_refused(filled))
+                return
+            programs.append(filled)
+        async for step in carry_out(programs, interpreter):
+            yield step
 
 
 async def run_as_given(code: str) -> AsyncGenerator[Step, None]:
@@ -139,18 +115,20 @@ async def carry_out(programs: Sequence[Program], interpreter: Interpreter) -> As
 
 def _filled(question: PlanQuestion, taken: set[str]) -> Program | Refusal:
     """The program of one sentence, if it is one of the forms."""
-    if unknown := unknown_words(question.mentions):
-        return Refusal(unknown, question.tables)
-    wanted = [one.columns for one in question.mentions.of("column", "value") if one.columns]
-    fitting = [table for table in question.tables if all(any(map(table.find, names)) for names in wanted)]
-    if len(question.tables) > 1 and wanted and len(fitting) == 1 and "count" not in question.mentions.terms:
-        question = replace(question, tables=tuple(fitting))
+    said, tables = question.mentions, question.tables
+    if unknown := unknown_words(said):
+        return Refusal(unknown, tables)
+    wanted = [one.columns for one in said.of("column", "value") if one.columns]
+    fitting = tuple(table for table in tables if all(any(map(table.find, names)) for names in wanted))
+    if len(tables) > 1 and wanted and len(fitting) == 1 and "count" not in said.terms:
+        question = replace(question, tables=fitting)
     if len(question.tables) > 1:
-        return Refusal(("Which table is meant? Name its file in the sentence.",), question.tables)
+        return Refusal(("Which table is meant? Name its file in the sentence.",), tables)
     try:
-        return checked_program(plan_of(question), question, taken)
+        plan = mended(_Form(question).plan(), said, question.tables)
     except PlanError as error:
         return Refusal((str(error),), question.tables)
+    return checked_program(plan, question, taken)
 
 
 def _refused(refusal: Refusal) -> str:
@@ -164,36 +142,17 @@ def _refused(refusal: Refusal) -> str:
 
 def forms_for(table: TableProfile) -> list[str]:
     """The forms, filled in with columns of a table; each of them is answered."""
-    numbers = [one for one in table.columns if one.kind == "number" and not one.code]
-    keys = [one for one in table.columns if one.kind == "text" and 1 < one.distinct <= MAX_KEY_VALUES and not one.doubt]
-    dates = [one for one in table.columns if one.kind in {"date", "year"}]
-    found = ["Describe the table", "Missing values"]
-    if keys:
-        found += [
-            f"Count rows per {keys[0].name}",
-            *(f"Rows where {keys[0].name} is {value}" for value in keys[0].values[:1]),
-        ]
-    if numbers:
-        y = numbers[0].name
-        found += [f"Rows where {y} is over {numbers[0].low:g}", f"Histogram of {y}"]
-        found += [f"Mean {y} by {dates[0].name}, saved as mean.csv"] if dates else []
-        found += [f"Plot {y} by {dates[0].name} per {keys[0].name}"] if dates and keys else []
-        found += [f"Mean {y} per {keys[0].name} as mean.csv", f"Top 3 {keys[0].name} by mean {y}"] if keys else []
-        found += [f"Scatter {y} against {numbers[1].name}"] if len(numbers) > 1 else []
+    y = [one for one in table.columns if one.kind == "number" and not one.code]
+    x = [one for one in table.columns if one.kind == "text" and 1 < one.distinct <= MAX_KEY_VALUES and not one.doubt]
+    several = {"x": x, "y": y, "z": y[1:], "time": [one for one in table.columns if one.in_time]}
+    known = {name: columns[0].name for name, columns in several.items() if columns}
+    known |= {"value": x[0].values[0]} if x and x[0].values else {}
+    known |= {"low": f"{y[0].low:g}"} if y else {}
+    found = []
+    for form in _EXAMPLES:
+        with contextlib.suppress(KeyError):  # the table has no such column
+            found.append(form.format(**known))
     return found
-
-
-def plan_of(question: PlanQuestion) -> Plan:
-    """The plan of a sentence that is one of the forms. Raises `PlanError` where it fits none of them."""
-    said, text = question.mentions, question.mentions.prompt.lower()
-    for one in said.of("term", "string"):
-        if one.term not in _TERMS:
-            raise PlanError(f"The forms have nothing for “{one.text}”.")
-    if " + " in text or english.calculates(said, question.tables[0].columns):
-        raise PlanError("The forms calculate no new columns.")
-    if found := re.search(r"(?<=\w)\W+(which|who|when|why|what|how)\b", text.strip()):
-        raise PlanError(f"A form asks for one thing: what is “{found[1]}” about?")
-    return _Form(question).plan()
 
 
 class _Form:
@@ -207,6 +166,7 @@ class _Form:
         outputs = outputs_for(self.said, question.files)
         of_cells = "missing" in outputs and PATTERNS["rows without"].search(self.text)
         self.output = "table" if of_cells else "missing" if "missing" in outputs else outputs[0]
+        self.drawn = Plan(self.output).drawn
         self.place = "head"
         self.names: dict[str, list[str]] = {"head": [], "against": [], "where": []}
         """The columns that stand in these places."""
@@ -214,11 +174,16 @@ class _Form:
         self.filters: list[RowFilter] = []
         self.measures: list[Measure] = []
         self.aggregates: list[str] = []
-        self.order = ""
-        self.limit = 0
+        self.order, self.limit = "", 0
 
     def plan(self) -> Plan:
         """The plan. Raises `PlanError`."""
+        if foreign := [one.text for one in self.said.of("term", "string") if one.term not in _TERMS]:
+            raise PlanError(f"The forms have nothing for “{foreign[0]}”.")
+        if " + " in self.text or english.calculates(self.said, self.table.columns):
+            raise PlanError("The forms calculate no new columns.")
+        if other := re.search(r"(?<=\w)\W+(which|who|when|why|what|how)\b", self.text.strip()):
+            raise PlanError(f"A form asks for one thing: what is “{other[1]}” about?")
         self._choose_rows()
         covered = [range(one.start, one.end) for one in self.said.found if one.kind != "glue"]
         marks = [one for one in _MARKERS.finditer(self.text) if not any(one.start() in place for place in covered)]
@@ -227,12 +192,13 @@ class _Form:
         tokens.sort(key=lambda one: one[0])
         for at, (_, token) in enumerate(tokens):
             if isinstance(token, str):
-                following = next((one.kind for _, one in tokens[at + 1 :] if not isinstance(one, str)), "")
-                self._marker(token, following)
+                self._marker(token, next((one.kind for _, one in tokens[at + 1 :] if not isinstance(one, str)), ""))
             elif token.kind == "column":
                 self._column(token)
             elif token.kind == "term":
                 self._term(token)
+        dated = {key.column for key in self.keys if key.unit}  # `per week of onset` names the column, and its weeks
+        self.keys = [key for key in self.keys if key.unit or key.column not in dated]
         chosen = {one.column for one in self.filters}
         if idle := [name for name in self.names["where"] if name not in chosen]:
             raise PlanError(f"**{idle[0]}** is compared with nothing.")
@@ -244,21 +210,24 @@ class _Form:
 
     def _choose_rows(self) -> None:
         """The rows that count, and how many of a list: each value, period and number is said of one column."""
-        columns = self.table.columns
+        said, columns = self.said, self.table.columns
         if self.output != "missing":
-            self.filters += [RowFilter(name, op) for name, op in english.missing_tests(self.said, columns).items()]
-        answers = [(column.name, english.wanted_answer(self.said, column)) for column in columns]
+            self.filters += [RowFilter(name, op) for name, op in english.missing_tests(said, columns).items()]
+        answers = [(column.name, english.wanted_answer(said, column)) for column in columns]
         self.filters += [RowFilter(name, "is", (answer,)) for name, answer in answers if answer]
-        bound, counts = english.bound_numbers(self.said, columns), english.counts_in(self.said)
-        for one in self.said.of("value", "period", "number"):
-            excluded = english.is_excluded(self.said, one.start)
+        bound, counts = english.bound_numbers(said, columns), english.counts_in(said)
+        for one in said.of("value", "period", "number"):
+            excluded = english.is_excluded(said, one.start)
+            before = [other for other in said.of("term") if other.end <= one.start]
+            between = self.text[before[-1].end : one.start].split() if before else ["-"]
+            term = before[-1].term if all(word in english.GLUE for word in between) else ""
+            op = _OPS.get("between" if "between" in said.terms else term, "!=" if excluded else "==")
             if one.kind == "value":
                 self._value(one, excluded=excluded)
             elif one.kind == "period":
-                self._period(one, excluded=excluded)
+                self._period(one, op)
             elif len(bound.get(one, ())) == 1:
-                op = COMPARED_BY.get(self._term_before(one), "!=" if excluded else "==")
-                self._add(bound[one][0], "between" if "between" in self.said.terms else op, one.numbers[0])
+                self._add(bound[one][0], op, one.numbers[0])
             elif one.numbers[0] in counts and one not in bound:
                 self.limit = self.limit or int(one.numbers[0])
             else:
@@ -267,8 +236,7 @@ class _Form:
     def _value(self, one: Mention, *, excluded: bool) -> None:
         columns = [name for name in one.columns if self.table.find(name)]
         if len(columns) > 1:
-            said = {name for other in self.said.of("column") for name in other.columns}
-            columns = [name for name in columns if name in said]
+            columns = [name for name in columns if name in self.said.columns]
         if len(columns) != 1:
             raise PlanError(f"“{one.text}” is in several columns: name the one that is meant.")
         name, values = columns[0], one.values[one.columns.index(columns[0])]
@@ -278,31 +246,23 @@ class _Form:
             yes = any(value.lower() in {"yes", "y", "true"} for value in values)
             self.filters.append(RowFilter(name, "is", ("yes" if yes != excluded else "no",)))
 
-    def _period(self, one: Mention, *, excluded: bool) -> None:
-        name = self._one_column({"date", "year"}, one.text)
-        year = self.columns[name].kind == "year"
-        if year and not one.numbers:
-            raise PlanError(f"**{name}** holds years, and “{one.text}” is not a year.")
-        both = len(self.said.periods) > 1 and re.search(r"\bfrom\b.*\b(?:to|until|till|through)\b", self.text)
-        op = ("!=" if excluded else "==") if year else ("not in" if excluded else "in")
-        op = (_YEAR_OPS if year else _DATE_OPS).get(self._term_before(one), op)
-        op = "between" if both or "between" in self.said.terms else op
-        self._add(name, op, one.numbers[0] if year else one.values[0][0])
+    def _period(self, one: Mention, op: str) -> None:
+        column = self._time(one.text, "date", "year")
+        if column.kind == "year" and not one.numbers:
+            raise PlanError(f"**{column.name}** holds years, and “{one.text}” is not a year.")
+        if len(self.said.periods) > 1 and re.search(r"\bfrom\b.*\b(?:to|until|till|through)\b", self.text):
+            op = "between"
+        dated = column.kind == "date"
+        self._add(column.name, _DATE_OPS.get(op, op) if dated else op, one.values[0][0] if dated else one.numbers[0])
 
     def _add(self, name: str, op: str, value: str | float) -> None:
-        """One more condition, or one more value of the last."""
+        """One more condition, or one more value of one that is there."""
         for at, each in enumerate(self.filters):
             if each.column == name and each.op == op and op in {"in", "not in", "==", "between"}:
                 values = tuple(dict.fromkeys((*each.values, value)))
                 self.filters[at] = replace(each, op="in" if op == "==" else op, values=values)
                 return
         self.filters.append(RowFilter(name, op, (value,)))
-
-    def _term_before(self, one: Mention) -> str:
-        """The term right before a place, articles aside."""
-        before = [other for other in self.said.of("term") if other.end <= one.start]
-        between = self.text[before[-1].end : one.start].split() if before else ["-"]
-        return before[-1].term if all(word in english.GLUE for word in between) else ""
 
     # ---- words that give the sentence its form
 
@@ -317,62 +277,55 @@ class _Form:
             self.place = "where"
 
     def _term(self, one: Mention) -> None:
+        term = one.term
         with_the = self.text[: one.start].rstrip().endswith((" with the", " with"))
         ranks = self.limit or self.place == "order" or with_the or PATTERNS["which one"].match(self.text)
-        if one.term in {"high", "low"} and ranks:
-            self.order, self.place = "descending" if one.term == "high" else "ascending", "ranked"
+        if term in {"high", "low"} and ranks:
+            self.order, self.place = "descending" if term == "high" else "ascending", "ranked"
             self.limit = self.limit or 1
-        elif one.term in _AGGREGATES:
-            self.aggregates.append(_AGGREGATES[one.term])
+        elif term in _AGGREGATES:
+            self.aggregates.append(_AGGREGATES[term])
             self.place = "head"
-        elif one.term in {"ascending", "descending"}:
-            self.order = one.term
-        elif one.term == "sorted":
+        elif term in {"ascending", "descending"}:
+            self.order = term
+        elif term == "sorted":
             self.order, self.place = "descending" if "descending" in self.said.terms else "ascending", "order"
-        elif one.term == "count":
+        elif term == "count":
             self.measures.append(Measure("count"))
-        elif one.term in UNITS:
+        elif term in UNITS:
             if self.place != "keys" and not one.text.lower().endswith("ly"):
-                raise PlanError(f"What is “{one.text}” about? Write “per {one.term}”.")
-            self._add_key(Key(self._one_column({"date"}, f"per {one.term}"), one.term))
+                raise PlanError(f"What is “{one.text}” about? Write “per {term}”.")
+            self.keys.append(Key(self._time(f"per {term}", "date").name, term))
         elif one.text.lower() == "over time":
-            self._add_key(Key(self._one_column({"date", "year"}, one.text)))
+            self.keys.append(Key(self._time(one.text, "date", "year").name))
 
     def _column(self, one: Mention) -> None:
         here = [column for name in one.columns if (column := self.table.find(name))]
-        if self.place in {"head", "order", "against"} and (self.aggregates or self.output in CHARTS or not one.certain):
+        if self.place in {"head", "order", "against"} and (self.aggregates or self.drawn or not one.certain):
             here = [column for column in here if column.numeric] or here
         if not here:
             raise PlanError(f"{self.table.name} has no “{one.text}”.")
         if self.place == "keys":
-            self._add_key(Key(here[0].name))
+            self.keys.append(Key(here[0].name))
         elif here[0].kind != "yes/no":
             self.names[self.place if self.place in self.names else "head"].append(here[0].name)
 
-    def _add_key(self, key: Key) -> None:
-        self.keys = [other for other in self.keys if other.column != key.column or other.unit]
-        if all(key.column != other.column or (key.unit and key.unit != other.unit) for other in self.keys):
-            self.keys.append(key)
-
-    def _one_column(self, kinds: set[str], what: str) -> str:
+    def _time(self, what: str, *kinds: str) -> Column:
         """The one column of time there is, or that is named. Raises `PlanError`."""
         fitting = [column for column in self.table.columns if column.kind in kinds]
         named = [column for column in fitting if column.name in self.said.columns] or fitting
         if len(named) != 1:
             doubts = [f"In **{column.name}**, {column.doubt}." for column in self.table.columns if column.doubt]
             raise PlanError(f"Which column of dates is “{what}” about? {' '.join(doubts) or 'Name it.'}")
-        return named[0].name
+        return named[0]
 
     # ---- the whole
 
     def _whole(self) -> Plan:
-        base = Plan(output=self.output, filters=tuple(self.filters))
-        columns = list(dict.fromkeys(self.names["head"]))
+        base, columns = Plan(self.output, filters=tuple(self.filters)), list(dict.fromkeys(self.names["head"]))
         every = tuple(dict.fromkeys([*columns, *self.names["against"], *(key.column for key in self.keys)]))
         if self.output in {"distinct", "correlation"}:
             return replace(base, columns=every)
-        if self.output in OF_COLUMNS:
-            return replace(base, columns=tuple(columns), keys=tuple(self.keys))
         if self.output == "scatter":
             x, y = english.axes_of(self.said, every)
             if len(every) != 2 or len(x) != 1:  # noqa: PLR2004 two axes
@@ -381,33 +334,38 @@ class _Form:
         if self.output in {"histogram", "box"}:
             measures = tuple(Measure(AS_IT_IS, name) for name in columns)
             return replace(base, measures=measures, keys=tuple(self.keys))
-        return self._ranked(self._grouped(base, columns), columns)
+        if self.output != "table" and not self.drawn:
+            return replace(base, columns=tuple(columns), keys=tuple(self.keys))
+        return self._grouped(base, columns)
 
     def _grouped(self, base: Plan, columns: list[str]) -> Plan:
-        """Groups, charts of groups, and rows."""
+        """Groups, charts of groups, and rows; in an order, where one is said."""
         numbers = [name for name in columns if self.columns[name].numeric]
-        others = [name for name in columns if name not in numbers]
-        keys = list(self.keys)
-        if self.order or self.limit:
-            keys += [Key(name) for name in others if all(key.column != name for key in keys)]
+        others = [Key(name) for name in columns if name not in numbers]
+        keys = list(dict.fromkeys([*self.keys, *(others if self.order or self.limit else ())]))
         if base.output in _AXES and not keys:
             raise PlanError("A chart is “plot Y by X”: by which column?")
         measures = [Measure(how, name) for name in numbers for how in self.aggregates] + self.measures
         each_row = bool(self.order) and all(self.columns[key.column].unique for key in keys)
-        if not measures and (keys or base.drawn) and not (each_row and not base.drawn):
-            measures = [Measure(AS_IT_IS, name) for name in numbers]
-            if not measures and not self._names_rows():
-                raise PlanError("What is wanted of each group? Write “count rows per …” or “mean Y per …”.")
-            measures = measures or [Measure("count")]
-        elif not measures and not self._names_rows() and not self.order and not self.limit:
-            raise PlanError("What is wanted of these rows? Write “rows where …”.")
-        across = None
-        if base.drawn and len(keys) > 1:
-            keys.sort(key=lambda key: not self._in_time(key))
-            keys, across = keys[:1], keys[1]
-        if base.output == "line" and "line" not in self.said.terms and not self._in_time(keys[0]):
+        grouped = self.drawn or bool(keys and not each_row)
+        if not (measures or (numbers if grouped else self.order or self.limit) or self._names_rows()):
+            raise PlanError("What is wanted? Write “mean Y per X”, “count rows per X” or “rows where …”.")
+        if not measures and grouped:
+            measures = [Measure(AS_IT_IS, name) for name in numbers] or [Measure("count")]
+        in_time = any(key.unit or self.columns[key.column].kind in {"date", "year", "number"} for key in keys)
+        if base.output == "line" and "line" not in self.said.terms and not in_time:
             base = replace(base, output="bar")
-        return replace(base, keys=tuple(keys) if measures else (), across=across, measures=tuple(measures))
+        plan = replace(base, measures=tuple(measures), limit=self.limit)
+        if measures:
+            plan = replace(plan, keys=tuple(keys))
+        elif re.search(r"\bcolumns?\b|\bonly\b|\bjust\b", self.text):
+            plan = replace(plan, columns=tuple(dict.fromkeys([*(key.column for key in self.keys), *columns])))
+        if not self.order:
+            return plan
+        by = "measure" if measures else next(iter(numbers), "")
+        if not by:
+            raise PlanError("Ranked by which column? Write “top 10 X by Y”.")
+        return replace(plan, order=Order(by, self.order == "descending"))
 
     def _names_rows(self) -> bool:
         """Whether the rows are called by some name, or are to be shown."""
@@ -415,17 +373,3 @@ class _Form:
         nouns = _SHOWN | english.ROW_NOUNS | english.PERSONS
         named = called or not nouns.isdisjoint(re.findall(r"\w+", self.text))
         return named or bool(self.said.of("file") or self.said.ending)
-
-    def _in_time(self, key: Key) -> bool:
-        return bool(key.unit) or self.columns[key.column].kind in {"date", "year", "number"}
-
-    def _ranked(self, plan: Plan, columns: Sequence[str]) -> Plan:
-        if not plan.measures and re.search(r"\bcolumns?\b|\bonly\b|\bjust\b", self.text):
-            shown = [*(key.column for key in self.keys), *columns]
-            plan = replace(plan, columns=tuple(dict.fromkeys(shown)))
-        if not self.order:
-            return replace(plan, limit=self.limit)
-        by = "measure" if plan.measures else next((name for name in columns if self.columns[name].numeric), "")
-        if not by:
-            raise PlanError("Ranked by which column? Write “top 10 X by Y”.")
-        return replace(plan, order=Order(by, self.order == "descending"), limit=self.limit)

@@ -1,7 +1,7 @@
 """The models that an engine offers, by name: `basic`, `ollama/qwen3.5:4b`, `http://localhost:8080/v1/NAME`, a file.
 
-A chat model fills in a plan, or writes Python where no plan says what is asked. What the words in front of a name mean
-is the client's business, too: `core.providers`. A key is taken out of the environment, and sent to one address alone.
+A chat model fills in a plan, or writes Python where no plan says what is asked. The words in front of a name are in
+`core.providers`. A key is taken out of the environment, and sent to one address alone.
 """
 
 from __future__ import annotations
@@ -11,22 +11,14 @@ from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from ipython_assistant.core.providers import (
-    MODEL_KEY,
-    endpoint_of,
-    is_gguf,
-    is_on_this_machine,
-    provider_of,
-    providers,
-    runs_code_here,
-)
+from ipython_assistant.core import providers
 from ipython_assistant.engine.models import ModelFailed, Refuse, Say
 from ipython_assistant.engine.models.basic import Basic, carry_out, run_as_given
 from ipython_assistant.engine.models.chat_server import ChatServer
-from ipython_assistant.engine.models.free_python import PDFS, PICTURES, FreePython, files_of, is_about_tables, profiles
+from ipython_assistant.engine.models.free_python import PICTURES, FreePython, files_of, is_about_tables, profiles
 from ipython_assistant.engine.models.gguf import Runtimes
 from ipython_assistant.engine.models.plan.reader import Cannot, PlanReader, Refusal, refusal_text
 from ipython_assistant.engine.models.safe_markdown import fenced, inline_code, listed
@@ -75,13 +67,13 @@ class ChatModel:
         if isinstance(found, list):
             async for step in carry_out(found, interpreter):
                 yield step
-            if unread := [inline_code(name) for name in files_of(PICTURES + PDFS, ask.new)]:
+            if unread := [inline_code(name) for name in files_of((*PICTURES, ".pdf"), ask.new)]:
                 yield Say(f"\n\nOnly tables were read for this, not {listed(unread)}.")
         elif isinstance(found, Refusal) and not self._large:
             yield Refuse(refusal_text(found, WAY_OUT))
         else:
-            python = FreePython(server, on_this_machine=self._on_this_machine)
-            async with aclosing(python.answer(ask, interpreter)) as steps:
+            python = FreePython(server, ask, interpreter, on_this_machine=self._on_this_machine)
+            async with aclosing(python.answer()) as steps:
                 async for step in steps:
                     yield step
 
@@ -89,33 +81,31 @@ class ChatModel:
 class OfferedModels(Mapping[str, "Model"]):
     """The models by name, `basic` among them; each is made when it is first asked for.
 
-    With `every`, any other may be asked too; an engine that others can reach has no business with what they name. Keys
-    are taken out of the environment, which is the process's own. A model is given up after `silence_s` seconds without
-    a byte. Raises `ModelFailed` where a name has neither a provider nor an address in front, and is no file.
+    With `every`, any other may be asked too: not where others can reach the engine. Keys are taken out of the
+    environment, the process's own. A model is given up after `silence_s` seconds without a byte. Raises `ModelFailed`
+    where a name has neither a provider nor an address in front, and is no file.
     """
 
     def __init__(
         self, names: Sequence[str], environment: MutableMapping[str, str], *, every: bool, silence_s: float
     ) -> None:
-        secret = {row.key for row in providers().values() if row.key} | {MODEL_KEY}
+        secret = {row.key for row in providers.providers().values() if row.key} | {providers.MODEL_KEY}
         self._keys = {name: environment.pop(name).strip() for name in secret if name in environment}
-        self._keyed_host = ""
+        self._keyed_host, self._every, self._silence_s = "", every, silence_s
         self._names = tuple(dict.fromkeys((*names, Basic.name)))
-        self._every = every
         self._environment = dict(environment)
         self._runtimes = Runtimes(environment)
-        self._silence_s = silence_s
         self._made: dict[str, Model] = {Basic.name: Basic()}
         self._servers: dict[str, ChatServer] = {}
         for name in self._names:
-            if not runs_code_here(name):
-                raise ModelFailed(f"--model {name}: no model.\nWrite ollama/NAME, http://localhost:8080/v1/NAME, ...")
+            if not providers.runs_code_here(name):
+                raise ModelFailed(f"--model {name}: no model.", "Write ollama/NAME, http://localhost:8080/v1/NAME, ...")
 
     def __getitem__(self, name: str) -> Model:
-        if not runs_code_here(name) or not (self._every or name in self._names):
+        if not providers.runs_code_here(name) or not (self._every or name in self._names):
             raise KeyError(name)
         if name not in self._made:
-            here = is_on_this_machine(name, self._environment)
+            here = providers.is_on_this_machine(name, self._environment)
             self._made[name] = ChatModel(name, partial(self._server, name), on_this_machine=here)
         return self._made[name]
 
@@ -131,37 +121,29 @@ class OfferedModels(Mapping[str, "Model"]):
 
     async def _server(self, name: str) -> ChatServer:
         """Who is asked for a model. Raises `ModelFailed` where the model, its key or its address is missing."""
-        if is_gguf(name):
+        if providers.is_gguf(name):
             return await self._runtimes.server(name)
-        if name not in self._servers:
-            self._servers[name] = self._chat_server(name)
-        return self._servers[name]
-
-    def _chat_server(self, name: str) -> ChatServer:
-        provider, (address, model) = provider_of(name), endpoint_of(name, self._environment)
+        if name in self._servers:
+            return self._servers[name]
+        provider, (address, model) = providers.provider_of(name), providers.endpoint_of(name, self._environment)
+        key_name = provider.key if provider else providers.MODEL_KEY
+        key, more = self._keys.get(key_name, ""), dict[str, Any]()
         if not model.strip():
-            happened = f"{address} names a server and no model."
-            raise ModelFailed(f"{happened}\nWrite it behind the address: -m {address}/NAME.")
-        if provider is None:
-            key = self._key_for("://".join(urlsplit(address)[:2]))
-            return ChatServer(address, model, key=key, key_name=MODEL_KEY, silence_s=self._silence_s)
-        key = self._keys.get(provider.key, "")
-        if provider.key and not key:
-            cure = "Set it where Jupyter is started, or choose another model with -m."
-            raise ModelFailed(f"{provider.key} is not set, and {provider.title} wants a key.\n{cure}")
-        kind = provider.kind or "unknown"
-        if kind == "openai" and address != provider.address:
-            kind = "unknown"  # only OpenAI's own service has its newer parameters
-        return ChatServer(
-            address, model, key=key, kind=kind, key_name=provider.key, schemas=provider.schema,
-            silence_s=self._silence_s,
-        )  # fmt: skip
-
-    def _key_for(self, host: str) -> str:
-        """The key of a server that is named by its address: the first host that is asked has it, and no other."""
-        key = self._keys.get(MODEL_KEY, "")
-        self._keyed_host = self._keyed_host or host
-        if key and host != self._keyed_host:
-            happened = f"The key in {MODEL_KEY} is for {self._keyed_host}, and is not sent to {host} as well."
-            raise ModelFailed(f"{happened}\nRestart the kernel to use it for another server.")
-        return key
+            raise ModelFailed(
+                f"{address} names a server and no model.", f"Write it behind the address: {address}/NAME."
+            )
+        if provider:
+            if key_name and not key:
+                cure = "Set it where Jupyter is started, or choose another model with -m."
+                raise ModelFailed(f"{key_name} is not set, and {provider.title} wants a key.", cure)
+            # Only OpenAI's own service has its newer parameters.
+            kind = "unknown" if provider.kind == "openai" and address != provider.address else provider.kind
+            more = {"schemas": provider.schema, "kind": kind or "unknown"}
+        elif key:  # the first host that is asked has it, and no other
+            host = "://".join(urlsplit(address)[:2])
+            self._keyed_host = self._keyed_host or host
+            if host != self._keyed_host:
+                happened = f"The key in {key_name} is for {self._keyed_host}, and is not sent to {host} as well."
+                raise ModelFailed(happened, "Restart the kernel to use it for another server.")
+        made = ChatServer(address, model, key=key, key_name=key_name, silence_s=self._silence_s, **more)
+        return self._servers.setdefault(name, made)

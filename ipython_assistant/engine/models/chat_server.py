@@ -44,8 +44,7 @@ _TOO_LONG: Final = re.compile(
 )
 _NO_MODEL: Final = re.compile(r"model.{0,80}(not found|not exist|unknown|not loaded)|no such model", re.IGNORECASE)
 _CHECK_ADDRESS: Final = "Check the address: most end in /v1, as in http://localhost:8080/v1."
-_ANOTHER: Final = "Look at its log, or choose another model with -m."
-_CURES: Final = {404: _CHECK_ADDRESS, 429: "Wait a little, then run it again.", 503: "Wait until it is ready."}
+_CURES: Final = {404: _CHECK_ADDRESS, 429: "Wait a little, then run it again."}
 _UNABLE: Final = frozenset({400, 404, 413, 415, 422, 500, 501})
 """The statuses with which servers refuse a schema or a picture."""
 
@@ -66,11 +65,9 @@ class Completion:
 class ChatServer:
     """One model of a chat server, as the server calls it; `address` is the base URL of its chat completions.
 
-    Args:
-        key: Sent as a bearer token to this address alone; `key_name` is the setting that holds it.
-        kind: `ollama`, `openai`, `llama.cpp`, `vllm`, or any other word. Empty: it is asked once whether it is Ollama.
-        schemas: Whether it can hold a model to a JSON schema; if not, it is not tried.
-        silence_s: Seconds without a byte from the server before it is given up.
+    The `key` is sent as a bearer token to this address alone; `key_name` is the setting that holds it. `kind` is
+    `ollama`, `openai`, `llama.cpp`, `vllm` or another word; empty: it is asked once whether it is Ollama. Without
+    `schemas` it is not asked to hold the model to one. It is given up after `silence_s` seconds without a byte.
     """
 
     def __init__(
@@ -79,15 +76,13 @@ class ChatServer:
     ) -> None:  # fmt: skip
         parts = urlsplit(address)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            happened = f"{address!r} is not the address of a chat server."
-            raise ModelFailed(f"{happened}\nWrite it as http://localhost:8080/v1.")
+            cure = "Write it as http://localhost:8080/v1."
+            raise ModelFailed(f"{address!r} is not the address of a chat server.", cure)
         self.model = model
         self._address, self._root = address.rstrip("/"), f"{parts.scheme}://{parts.netloc}"
-        self._on_this_machine = parts.hostname in LOOPBACK
-        self._key, self._key_name = key, key_name
-        self._kind, self._schemas = kind, schemas
-        self._silence_s = silence_s
-        self._context = 0
+        self._on_this_machine, self._said_by = parts.hostname in LOOPBACK, f"The chat server at {address.rstrip('/')}"
+        self._key, self._key_name, self._silence_s = key, key_name, silence_s
+        self._kind, self._schemas, self._context = kind, schemas, 0
         self.sees_pictures = True
         """Whether the model sees pictures, as far as is known."""
 
@@ -100,56 +95,60 @@ class ChatServer:
         self, messages: Sequence[Json], *, schema: Json | None = None, max_tokens: int = MAX_TOKENS,
         options: Json | None = None,
     ) -> AsyncGenerator[str | Completion, None]:  # fmt: skip
-        """The answer while it comes: pieces of its text, and last the `Completion`.
-
-        Closing the generator closes the connection, at which these servers stop.
+        """The answer while it comes: pieces of its text, and last the `Completion`; closing it stops the server.
 
         Messages and options are those of chat completions; a message's `pictures` are data URLs by name. A model that
-        turns out to see no pictures, or to take no JSON schema, is asked without, and told the schema in words.
-        `max_tokens` is the longest answer, in tokens; what is longer comes back `cut`.
-
-        Raises `ModelFailed`: the server cannot be reached, refuses, falls silent, or answers something else.
+        turns out to see no pictures, or to take no JSON schema, is asked without, and told the schema in words. An
+        answer of more than `max_tokens` comes back `cut`. Raises `ModelFailed`.
         """
         if not self._kind:  # Ollama's `GET /api/version` gives a version, and nothing else
             about = await self._get(f"{self._root}/api/version")
             self._kind = "ollama" if list(about) == ["version"] else "unknown"
+        pictured = any("pictures" in message for message in messages)
+        if pictured and self._kind == "ollama" and self.sees_pictures:  # it says so, and gives them to no other model
+            about = await self._get(f"{self._root}/api/show", {"model": self.model})
+            self.sees_pictures = "vision" in about.get("capabilities", ["vision"])
+        pictured = pictured and self.sees_pictures
         words = [{name: message[name] for name in message if name != "pictures"} for message in messages]
-        with_pictures = words != list(messages) and await self._may_see_pictures()
-        attempts = [(messages, schema)] if with_pictures else []
+        attempts = [(messages if pictured else words, schema)] if pictured or (schema and self._schemas) else []
         if schema is not None:
-            attempts += [(words, schema)] if self._schemas else []
             told = f"Answer with one JSON object that fits this JSON schema:\n{json.dumps(schema)}"
             words = [*words[:-1], {**words[-1], "content": f"{words[-1]['content']}\n{told}"}]
         attempts.append((words, None))
         request = self._for_ollama if self._kind == "ollama" else self._for_others
-        for number, (said, form) in enumerate(attempts):
+        for number, (said, form) in enumerate(attempts, 1):
             url, body = request(said, form, max_tokens, options or {})
             try:
                 async with aclosing(self._answer(url, body, max_tokens)) as pieces:
                     async for piece in pieces:
-                        self.sees_pictures = self.sees_pictures and not (with_pictures and number)
+                        self.sees_pictures = self.sees_pictures and not (pictured and said is words)
                         yield piece
                 break
             except _Unable:
-                if number == len(attempts) - 1:
+                if number == len(attempts):
                     raise
 
-    async def _may_see_pictures(self) -> bool:
-        """Ollama says so, and gives pictures to no other model; another server refuses them, or does not."""
-        if self._kind == "ollama" and self.sees_pictures:
-            about = await self._get(f"{self._root}/api/show", {"model": self.model})
-            self.sees_pictures = "vision" in about.get("capabilities", ["vision"])
-        return self.sees_pictures
-
     async def _answer(self, url: str, body: Json, limit: int) -> AsyncGenerator[str | Completion, None]:
+        import httpx2
+        import openai
+
         written, shown, usage, cut = "", 0, TokensUsed(), False
-        async with aclosing(self._objects(url, body)) as objects:
-            while len(written) <= MAX_CHARACTERS and (found := await self._next(objects)) is not None:
-                text, tokens, at_limit = _read(found)
-                written, usage, cut = written + text, tokens or usage, cut or at_limit
-                if fresh := text if shown else _said(written):
-                    yield fresh
-                    shown += len(fresh)
+        try:
+            async with aclosing(self._objects(url, body)) as objects:
+                while len(written) <= MAX_CHARACTERS:
+                    async with asyncio.timeout(self._silence_s):
+                        found = await anext(objects, None)
+                    if found is None:
+                        break
+                    if said := found.get("error"):
+                        raise await self._refusal(None, _reason(said))
+                    text, tokens, at_limit = _read(found)
+                    written, usage, cut = written + text, tokens or usage, cut or at_limit
+                    if fresh := text if shown else _said(written):
+                        yield fresh
+                        shown += len(fresh)
+        except (openai.OpenAIError, httpx2.HTTPError, ValueError, TimeoutError) as error:
+            raise await self._failure(error) from None
         whole = _said(written, ended=True)
         if fresh := whole[shown:]:
             yield fresh
@@ -157,23 +156,10 @@ class ChatServer:
         if cut and usage.output < limit and total and total % 1_024 == 0:
             # Servers that read only the end of a long question say nothing; but all tokens together then are just as
             # many as their context holds, a round number, although fewer were written than allowed.
-            raise self._error(
-                f"reads no more than {total:,} tokens, and cut the question or its answer",
-                "Give the model a larger context (Ollama: OLLAMA_CONTEXT_LENGTH=16384; llama-server: -c 16384; "
-                "LM Studio: Context Length), then run the cell again.",
-            )
+            sizes = "Ollama: OLLAMA_CONTEXT_LENGTH=16384; llama-server: -c 16384; LM Studio: Context Length"
+            cure = f"Give the model a larger context ({sizes}), then run the cell again."
+            raise self._error(f"reads no more than {total:,} tokens, and cut the question or its answer", cure)
         yield Completion(whole, usage, cut or len(written) > MAX_CHARACTERS)
-
-    async def _next(self, objects: AsyncGenerator[Json, None]) -> Json | None:
-        """The next object of an answer; None at its end. Raises `ModelFailed`."""
-        try:
-            async with asyncio.timeout(self._silence_s):
-                found = await anext(objects, None)
-        except Exception as error:  # noqa: BLE001 - told apart there
-            raise await self._failure(error) from None
-        if found is not None and (said := found.get("error")):
-            raise await self._refusal(None, _reason(said))
-        return found
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -189,7 +175,12 @@ class ChatServer:
         return AsyncOpenAI(base_url=self._address, api_key=self._key or "none", max_retries=0, http_client=http)
 
     def _for_others(self, messages: Sequence[Json], schema: Json | None, limit: int, options: Json) -> tuple[str, Json]:
-        said = [_in_parts(message) for message in messages]
+        said = []
+        for message in messages:  # one with pictures is a list of parts
+            parts: list[Json] = [{"type": "text", "text": message["content"]}]
+            for name, url in message.get("pictures", {}).items():
+                parts += [{"type": "text", "text": f"{name}:"}, {"type": "image_url", "image_url": {"url": url}}]
+            said.append({"role": message["role"], "content": parts} if len(parts) > 1 else message)
         body = {"model": self.model, "messages": said, "stream": True, "max_tokens": limit, **options}
         body["stream_options"] = {"include_usage": True}
         if self._kind == "openai":  # whose newer models refuse both
@@ -207,9 +198,9 @@ class ChatServer:
         said = []
         for message in messages:
             shown = [url.partition(",")[2] for url in message.get("pictures", {}).values()]
-            words = {"role": message["role"], "content": message["content"]}
-            said.append({**words, "images": shown} if shown else words)
             needed += len(shown) * PICTURE_TOKENS
+            images = {"images": shown} if shown else {}
+            said.append({"role": message["role"], "content": message["content"], **images})
         self._context = max(self._context, next((size for size in CONTEXTS if size >= needed), CONTEXTS[-1]))
         sampling = {name: options[name] for name in ("temperature", "top_p", "seed") if name in options}
         body: Json = {"model": self.model, "messages": said, "stream": True, "think": False}
@@ -220,9 +211,8 @@ class ChatServer:
         """The JSON objects of a streamed answer, be they lines or server-sent events; a whole answer is one of them."""
         import httpx2
 
-        answer = await self._client.post(
-            url, body=body, cast_to=httpx2.Response, options={"headers": {"X-Stainless-Raw-Response": "stream"}}
-        )
+        raw: Any = {"headers": {"X-Stainless-Raw-Response": "stream"}}
+        answer = await self._client.post(url, body=body, cast_to=httpx2.Response, options=raw)
         try:
             kind = answer.headers.get("content-type", "")
             if "text/html" in kind:
@@ -241,50 +231,41 @@ class ChatServer:
     async def _get(self, url: str, body: Json | None = None) -> Json:
         """The JSON that the server answers there; empty on any error, which the question itself will tell."""
         client, kind = self._client.with_options(timeout=CONNECT_S), object
-        asked = client.get(url, cast_to=kind) if body is None else client.post(url, cast_to=kind, body=body)
-        found: object = None
         with contextlib.suppress(Exception):
-            found = await asked
-        return found if isinstance(found, dict) else {}
+            found = await (client.post(url, cast_to=kind, body=body) if body else client.get(url, cast_to=kind))
+            return found if isinstance(found, dict) else {}
+        return {}
 
     async def _failure(self, error: Exception) -> Exception:
-        """What the libraries raised as a `ModelFailed`; other errors as they are."""
+        """What the libraries raised, as a `ModelFailed`."""
         import httpx2
         import openai
 
-        match error:
-            case openai.APIStatusError():
-                said = error.body if error.body is not None else error.response.text
-                return await self._refusal(error.status_code, _reason(said))
-            case TimeoutError():
-                cure = (
-                    "A large model on a small machine needs longer: raise --timeout, or choose a smaller model with -m."
-                )
-                return self._error(f"sent nothing for {self._silence_s:g} s", cure)
-            case openai.APIConnectionError(__cause__=httpx2.ConnectError() | httpx2.ConnectTimeout()):
+        match error.__cause__ if isinstance(error, openai.APIConnectionError) else error:
+            case openai.APIStatusError(status_code=status, body=said, response=response):
+                return await self._refusal(status, _reason(response.text if said is None else said))
+            case httpx2.ConnectError() | httpx2.ConnectTimeout():
                 cure = "Start it" if self._on_this_machine else "Check the address and the network"
-                happened = f"No chat server answers at {self._address}."
-                return ModelFailed(f"{happened}\n{cure}, or choose another model with -m.")
-            case openai.APIConnectionError() | httpx2.TransportError():
-                cure = "Look at its log (it may be short of memory), then run the cell again."
-                return self._error("closed the connection before its answer was complete", cure)
+                cure += ", or choose another model with -m."
+                return ModelFailed(f"No chat server answers at {self._address}.", cure)
+            case TimeoutError():
+                cure = "A large model needs longer: raise --timeout, or choose a smaller model with -m."
+                return self._error(f"sent nothing for {self._silence_s:g} s", cure)
             case ValueError():
                 return self._error(f"answered something that is not JSON ({error})", _CHECK_ADDRESS)
-        return error
+        cure = "Look at its log (it may be short of memory), then run the cell again."
+        return self._error("closed the connection before its answer was complete", cure)
 
     async def _refusal(self, status: int | None, said: str) -> ModelFailed:
         """The error for what the server refused."""
         if said.startswith("<"):
             return self._web_page()
         if status in {401, 403}:
-            return self._error(
-                "did not accept the key", f"Check {self._key_name or 'its key'} where Jupyter is started."
-            )
+            cure = f"Check {self._key_name or 'its key'} where Jupyter is started."
+            return self._error("did not accept the key", cure)
         if _TOO_LONG.search(said):
-            return ModelFailed(
-                f"The question is too long for the context of {self.model}: {said}.\n"
-                "Load the model with a larger context, name fewer inputs, or start anew with --new."
-            )
+            cure = "Load the model with a larger context, name fewer inputs, or start anew with --new."
+            return self._error(f"finds the question too long for the context of {self.model}: {said}", cure)
         if _NO_MODEL.search(said):
             rows = (await self._get(f"{self._address}/models")).get("data") or []
             offered = [str(row.get("id")) for row in rows if isinstance(row, dict)]
@@ -293,24 +274,14 @@ class ChatServer:
             listed = f"It has: {', '.join(offered[:10])}." if offered else "Load it there, or choose another with -m."
             return self._error(f"has no model {self.model}", f"{meant}{listed}")
         happened = f"{f'answered {status}' if status else 'gave up'}: {said or 'no reason given'}"
-        failed = self._error(happened, _CURES.get(status or 0, _ANOTHER))
-        return _Unable(*failed.args) if status in _UNABLE else failed
+        cure = _CURES.get(status or 0, "Look at its log, or choose another model with -m.")
+        return (_Unable if status in _UNABLE else ModelFailed)(f"{self._said_by} {happened}.", cure)
 
     def _web_page(self) -> ModelFailed:
         return self._error("answered with a web page", f"{_CHECK_ADDRESS} Something else may be listening there.")
 
     def _error(self, happened: str, cure: str) -> ModelFailed:
-        return ModelFailed(f"The chat server at {self._address} {happened}.\n{cure}")
-
-
-def _in_parts(message: Json) -> Json:
-    """A message as chat completions have it: one with pictures is a list of parts."""
-    if "pictures" not in message:
-        return message
-    parts: list[Json] = [{"type": "text", "text": message["content"]}]
-    for name, url in message["pictures"].items():
-        parts += [{"type": "text", "text": f"{name}:"}, {"type": "image_url", "image_url": {"url": url}}]
-    return {"role": message["role"], "content": parts}
+        return ModelFailed(f"{self._said_by} {happened}.", cure)
 
 
 def _read(found: Json) -> tuple[str, TokensUsed | None, bool]:
@@ -321,12 +292,9 @@ def _read(found: Json) -> tuple[str, TokensUsed | None, bool]:
     text = message.get("content") if isinstance(message, dict) else None
     usage, tokens = found.get("usage"), None
     if isinstance(usage, dict):
-        tokens = TokensUsed(
-            input=_number(usage, "prompt_tokens"),
-            cached=_number(usage.get("prompt_tokens_details"), "cached_tokens"),
-            output=_number(usage, "completion_tokens"),
-            thought=_number(usage.get("completion_tokens_details"), "reasoning_tokens"),
-        )
+        cached = _number(usage.get("prompt_tokens_details"), "cached_tokens")
+        thought = _number(usage.get("completion_tokens_details"), "reasoning_tokens")
+        tokens = TokensUsed(_number(usage, "prompt_tokens"), cached, _number(usage, "completion_tokens"), thought)
     elif found.get("done"):
         tokens = TokensUsed(input=_number(found, "prompt_eval_count"), output=_number(found, "eval_count"))
     cut = "length" in {choice.get("finish_reason"), found.get("done_reason")}

@@ -1,7 +1,7 @@
 """Models in a GGUF file: llama.cpp serves each in a process of its own on loopback, and is asked like any chat server.
 
-Run as a module it is that process: `python -m ipython_assistant.engine.models.gguf FILE`. It prints its address, and
-ends when its standard input closes; so it cannot outlive the engine, however that ends.
+Run as a module this is that process. It prints its address, and ends when its standard input closes: so it cannot
+outlive the engine, however that ends.
 """
 
 from __future__ import annotations
@@ -29,8 +29,6 @@ CONTEXT: Final = 16_384
 """In tokens: a long question with several tables, and its answer."""
 OVERHEAD, CONTEXT_BYTES = 1.15, 1_000_000_000
 """Memory a model takes, as a multiple of its file; and what the context takes beside it, roughly."""
-INSTALL: Final = "python -m pip install xllamacpp huggingface_hub"
-LIST: Final = "ipython-assistant model list"
 
 
 class Runtimes:
@@ -43,25 +41,26 @@ class Runtimes:
 
     async def server(self, name: str) -> ChatServer:
         """The server of `gguf/NAME`, or of a file by its path; started if it does not run. Raises `ModelFailed`."""
-        fetched = models_folder(self._environment) / f"{name.removeprefix(GGUF)}.gguf"
-        path = (fetched if name.startswith(GGUF) else Path(name).expanduser()).resolve()
         import psutil
 
+        fetched = models_folder(self._environment) / f"{name.removeprefix(GGUF)}.gguf"
+        path = (fetched if name.startswith(GGUF) else Path(name).expanduser()).resolve()
         async with self._starting:
-            if path not in self._running or self._running[path][0].returncode is not None:
-                if not path.is_file():
-                    cure = "Fetch one with: ipython-assistant model get; or give a file's path."
-                    raise ModelFailed(f"There is no model file {path}.\n{cure}")
-                if find_spec("xllamacpp") is None:
-                    raise ModelFailed(f"The program that runs models is not installed.\nInstall it: {INSTALL}")
-                needed, free = path.stat().st_size * OVERHEAD + CONTEXT_BYTES, psutil.virtual_memory().available
-                if needed > free:
-                    happened = (
-                        f"{path.name} needs about {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free."
-                    )
-                    raise ModelFailed(f"{happened}\nClose other programs, or choose a smaller model: {LIST}.")
-                self._running.pop(path, None)
-                self._running[path] = await self._started(path)
+            if path in self._running and self._running[path][0].returncode is None:
+                return self._running[path][1]
+            if not path.is_file():
+                cure = "Fetch one with: ipython-assistant model get; or give a file's path."
+                raise ModelFailed(f"There is no model file {path}.", cure)
+            if find_spec("xllamacpp") is None:
+                cure = "Install it: python -m pip install xllamacpp huggingface_hub"
+                raise ModelFailed("The program that runs models is not installed.", cure)
+            needed, free = path.stat().st_size * OVERHEAD + CONTEXT_BYTES, psutil.virtual_memory().available
+            if needed > free:
+                sizes = f"{path.name} needs about {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free."
+                raise ModelFailed(
+                    sizes, "Close other programs, or choose a smaller model: ipython-assistant model list."
+                )
+            self._running[path] = await self._started(path)
             return self._running[path][1]
 
     async def close(self) -> None:
@@ -85,7 +84,7 @@ class Runtimes:
             if not isinstance(error, TimeoutError | ValueError):
                 raise
             cure = "The file may be damaged or too new for this xllamacpp: fetch it again, or update xllamacpp."
-            raise ModelFailed(f"{path.name} could not be loaded.\n{cure}") from None
+            raise ModelFailed(f"{path.name} could not be loaded.", cure) from None
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -2,8 +2,7 @@
 
 For each table it decides the code that reads it well (`read`) and the code that gives each column its type (`before`,
 `after`), runs that code, and describes what came of it: so what is said of a table is true of the very frame that the
-answer's code will have. Tables are read as people publish them: titles above the header, `sep=;`, HXL tags, totals and
-notes below, decimal commas, percent signs, month names.
+answer's code will have. Tables are read as people publish them: with titles above, totals and notes below.
 """
 
 from __future__ import annotations
@@ -83,8 +82,19 @@ def profile(paths: list[str], words: list[str]) -> list[dict[str, Any]]:
 
 
 def _tables(path: str, words: frozenset[str]) -> list[dict[str, Any]]:
+    ending = path.lower().removesuffix(".gz").rpartition(".")[2]
     try:
-        return [_profiled(path, words, **recipe) for recipe in _recipes(path)]
+        if ending in {"xlsx", "xlsm"}:
+            sheets = pd.read_excel(path, sheet_name=None, header=None, dtype=object, keep_default_na=False)
+            filled = {str(name): frame for name, frame in sheets.items() if frame.size}
+            found = [_of_sheet(path, frame, "" if len(filled) == 1 else name) for name, frame in filled.items()]
+        elif ending in {"json", "geojson", "jsonl", "ndjson"}:
+            found = [_of_json(path)]
+        elif ending == "parquet":
+            found = [{"read": f"pd.read_parquet({_py(path)})", "cells": pd.read_parquet(path)}]
+        else:
+            found = [_of_text(path)]
+        return [_profiled(path, words, **how) for how in found]
     except zipfile.BadZipFile:
         problem = "it is not a workbook, whatever its ending says"
     except (OSError, ValueError, ImportError, KeyError, TypeError, AttributeError, csv.Error) as error:
@@ -94,22 +104,7 @@ def _tables(path: str, words: frozenset[str]) -> list[dict[str, Any]]:
     return [{"name": path, "path": path, "problem": problem}]
 
 
-# ---- how a file is read
-
-
-def _recipes(path: str) -> list[dict[str, Any]]:
-    """For each table of a file: the call that reads it, its cells as text, and what was left out."""
-    match path.lower().removesuffix(".gz").rpartition(".")[2]:
-        case "xlsx" | "xlsm":
-            sheets = pd.read_excel(path, sheet_name=None, header=None, dtype=object, keep_default_na=False)
-            filled = {str(name): frame for name, frame in sheets.items() if frame.size}
-            return [_of_sheet(path, frame, "" if len(filled) == 1 else name) for name, frame in filled.items()]
-        case "json" | "geojson" | "jsonl" | "ndjson":
-            return [_of_json(path)]
-        case "parquet":
-            return [{"read": f"pd.read_parquet({_py(path)})", "cells": pd.read_parquet(path)}]
-        case _:
-            return [_of_text(path)]
+# ---- how a file is read: the call that does it, its cells, and what was left out
 
 
 def _of_text(path: str) -> dict[str, Any]:
@@ -121,7 +116,12 @@ def _of_text(path: str) -> dict[str, Any]:
             text, encoding = raw.decode(likely).lstrip("\ufeff"), likely
     if "\0" in text:
         raise ValueError("it is not a text file")
-    mark = _separator(path, text)
+    first = [line for line in text[:20_000].splitlines() if line.strip()][:30]
+    told, alike = re.match(r"sep=(.)\r?\n", text), dict[str, tuple[int, int]]()
+    for mark in ",;\t|":  # the one that splits the first lines into the most equal rows
+        widths = Counter(len(row) for row in csv.reader(first, delimiter=mark))
+        alike[mark] = max(((times, width) for width, times in widths.items() if width > 1), default=(0, 0))
+    mark = told[1] if told else "\t" if path.lower().endswith(".tsv") else max(alike, key=lambda mark: alike[mark])
     skipped, notes = _header(list(csv.reader(text[:200_000].splitlines(), delimiter=mark)))
     how: dict[str, Any] = {"sep": mark, "encoding": encoding, "skiprows": skipped}
     cells = pd.read_csv(io.BytesIO(raw), dtype=str, keep_default_na=False, **how)
@@ -157,18 +157,6 @@ def _of_json(path: str) -> dict[str, Any]:
         if cells[name].map(lambda cell: isinstance(cell, list | dict)).any():
             raise ValueError(f"its column {name} holds lists or objects; flatten it first (pd.json_normalize)")
     return {"read": f"pd.DataFrame({code})", "cells": cells, "notes": notes}
-
-
-def _separator(path: str, text: str) -> str:
-    """The mark that is told in the first line, or that splits the first lines into the most equal rows."""
-    if told := re.match(r"sep=(.)\r?\n", text):
-        return told[1]
-    if path.lower().endswith(".tsv"):
-        return "\t"
-    first = [line for line in text[:20_000].splitlines() if line.strip()][:30]
-    split = {mark: Counter(len(row) for row in csv.reader(first, delimiter=mark)) for mark in ",;\t|"}
-    alike = {mark: [(times, width) for width, times in split[mark].items() if width > 1] for mark in split}
-    return max(split, key=lambda mark: max(alike[mark], default=(0, 0)))
 
 
 def _header(lines: list[list[str]]) -> tuple[Any, list[str]]:
@@ -210,9 +198,12 @@ def _profiled(
     if cells.shape[1] > MAX_COLUMNS:
         raise ValueError(f"it has {cells.shape[1]} columns; {MAX_COLUMNS} are the most that are read")
     counts = [_times(cells.iloc[:, place]) for place in range(cells.shape[1])]
-    comma = read == "pd.read_csv" and _decimal_comma(counts)
+    votes = 0  # for a decimal comma: columns that can only be read so, less those that can only be read otherwise
+    for counted in counts if read == "pd.read_csv" else ():
+        texts = [AROUND.sub("", cell.strip()) for cell in counted or () if cell.strip() not in MISSING]
+        votes += all(map(COMMA.fullmatch, texts)) - all(map(POINT.fullmatch, texts))
     columns = [
-        _typed(cells[name]) if counted is None else _column(str(name), counted, len(cells), comma=comma)
+        _typed(cells[name]) if counted is None else _column(str(name), counted, len(cells), comma=votes > 0)
         for name, counted in zip(cells, counts, strict=True)
     ]
     empty = [one["name"] for one in columns if one["kind"] == "empty" and one["name"].startswith("Unnamed:")]
@@ -317,15 +308,6 @@ def _number(name: str, known: dict[str, int], *, comma: bool, blanks: bool) -> d
     return found
 
 
-def _decimal_comma(counts: list[Any]) -> bool:
-    """Whether the file writes decimals with a comma: more of its columns can only be read so than only otherwise."""
-    votes = 0
-    for counted in counts:
-        cells = [AROUND.sub("", cell.strip()) for cell in counted if cell.strip() not in MISSING]
-        votes += all(map(COMMA.fullmatch, cells)) - all(map(POINT.fullmatch, cells))
-    return votes > 0
-
-
 def _date(name: str, known: dict[str, int]) -> dict[str, Any]:
     """How the cells become dates; a doubt where day and month could be either."""
     if not all(re.search(r"\d{4}|[A-Za-z]{3}-\d\d$", cell) for cell in known):
@@ -403,6 +385,14 @@ def _py(value: object) -> str:
 
 def outcome(columns: list[str], most: int) -> dict[str, Any]:
     """What the code left: rows used, cells missing in the columns it needed, and the head of what it wrote."""
+
+    def shown_as(cell: Any) -> str:
+        if pd.isna(cell):
+            return ""
+        if isinstance(cell, float):
+            return f"{cell:.4g}" if abs(cell) < 1 else f"{round(cell, 4):.12g}"
+        return str(cell).removesuffix(" 00:00:00") if isinstance(cell, pd.Timestamp) else str(cell)
+
     data, rows, result = (VARIABLES[name] for name in ("data", "rows", "result"))
     lacking = rows[[name for name in columns if name in rows]].isna().sum()
     shown = result.head(most).astype(object)
@@ -412,14 +402,6 @@ def outcome(columns: list[str], most: int) -> dict[str, Any]:
         "missing": {name: int(times) for name, times in lacking.items() if times},
         "size": list(result.shape),
         "columns": [str(name) for name in shown.columns],
-        "head": [[_shown(cell) for cell in row] for row in shown.to_numpy().tolist()],
+        "head": [[shown_as(cell) for cell in row] for row in shown.to_numpy().tolist()],
         "unmatched": [int(one) for one in VARIABLES.get("unmatched", ())],
     }
-
-
-def _shown(cell: Any) -> str:
-    if pd.isna(cell):
-        return ""
-    if isinstance(cell, float):
-        return f"{cell:.4g}" if abs(cell) < 1 else f"{round(cell, 4):.12g}"
-    return str(cell).removesuffix(" 00:00:00") if isinstance(cell, pd.Timestamp) else str(cell)

@@ -26,10 +26,7 @@ _BLOCK: Final = re.compile(
 
 
 def fenced(prompt: str) -> str | None:
-    """The Python in a prompt's fenced blocks, joined in order; None where the prompt has no such block.
-
-    A block counts if its fence names Python or nothing.
-    """
+    """The Python in the fenced blocks of a prompt whose fence names Python or nothing, joined; None without one."""
     blocks = [code.rstrip("\n") for _, language, code in _blocks(prompt) if language in _PYTHON | {""}]
     code = "\n\n".join(blocks).strip("\n")
     return code if code.strip() else None
@@ -38,8 +35,7 @@ def fenced(prompt: str) -> str | None:
 def split(text: str) -> tuple[str, str]:
     """The prose before the first block of Python in a text, and the code of that block; without one all is prose.
 
-    A block counts if its fence says Python, or says nothing and what is in it is Python. What comes after it is a guess
-    at what the code will do, and is left out.
+    A fence that names nothing counts where Python is in it. What comes behind is a guess at what the code will do.
     """
     for start, language, code in _blocks(text):
         if language in _PYTHON or (not language and _is_python(code)):

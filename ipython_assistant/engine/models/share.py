@@ -4,8 +4,8 @@
 `shapes`: columns, types, sizes; of a run its errors' types, and the sizes, columns and types of what it wrote.
 `names`: columns and types of the inputs; of a run its errors' types, and the sizes of what it wrote.
 
-Under the last two no value of any cell is told. Columns that code made may be named after values (a pivot's are), and
-so may files: they are told only where the inputs or the user's own words have the same name already.
+Under the last two no value of any cell is told, nor a name of a column or file that code made, which may be a value,
+unless the inputs or the user's own words have that name already.
 """
 
 from __future__ import annotations
@@ -31,15 +31,16 @@ _PANDAS_ERRORS: Final = frozenset({"ParserError", "EmptyDataError", "MergeError"
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What one model may be told in one question: `share` is `results`, `shapes` or `names`."""
+    """What one model may be told in one question; `words` are the user's own.
+
+    The `columns` are the names of columns that are no secret: those of the `inputs`, the user's files, and those in the
+    words.
+    """
 
     share: str
     inputs: frozenset[str]
-    """Files that the user gave, not code."""
     words: str
-    """The user's own words."""
     columns: frozenset[str]
-    """The names of columns that are no secret: those of the inputs, and those in the user's words."""
 
     @classmethod
     def about(cls, ask: Ask, tables: Sequence[TableProfile], *, on_this_machine: bool) -> Told:
@@ -81,8 +82,9 @@ class Told:
         if len(logs) > MAX_LOGS:
             half = MAX_LOGS // 2
             logs = f"{logs[:half]}\n… {len(logs) - 2 * half:,} characters left out …\n{logs[-half:]}"
-        printed = f"The code printed:\n{logs}" if logs else "The code printed nothing."
-        told = [printed if self.everything else "The code ran; the user sees what it printed, and you do not."]
+        told = [f"The code printed:\n{logs}" if logs else "The code printed nothing."]
+        if not self.everything:
+            told = ["The code ran; the user sees what it printed, and you do not."]
         if outcome.error is not None:
             kind = outcome.error.partition(":")[0].rpartition(".")[2].strip()
             known = kind if hasattr(builtins, kind) or kind in _PANDAS_ERRORS else "an error"
@@ -92,10 +94,9 @@ class Told:
             shown = [f"{one.name!r} {one.kind}" for one in columns if self.everything or _names(self.words, one.name)]
             size = f"{table.rows:,} rows × {len(table.columns)} columns" + (f" ({'; '.join(shown)})" if shown else "")
             told.append(f"It wrote {self.file(table.path)}: {size}.")
-            if self.everything and table.rows:
-                told.append(f"It begins:\n{table.head}")
-        others = dict.fromkeys(self.file(file) for file in outcome.files if file not in {table.path for table in made})
-        if others:
+            told += [f"It begins:\n{table.head}"] if self.everything and table.rows else []
+        tables = {table.path for table in made}
+        if others := dict.fromkeys(self.file(file) for file in outcome.files if file not in tables):
             told.append(f"It wrote {', '.join(others)}.")
         if outcome.figures:
             told.append("It displayed a figure; the user has seen it. Figures to keep are saved with savefig.")

@@ -29,16 +29,14 @@ class Column:
     """One column of a table.
 
     Attributes:
-        name: The header, as pandas reads it.
         kind: `number`, `year`, `date`, `yes/no`, `text` or `empty`.
         before: Code that goes before the cells to give them their type, such as `pd.to_datetime(`; `after` behind them.
         values: Its different texts, sorted; of more than 200 only those that the question names.
         low: The smallest number or the first date, year first; `high` the largest or last.
-        distinct: How many different values it has; `missing` how many cells are blank or a word for a missing one.
-        whole: All its numbers are whole.
+        missing: How many cells are blank or a word for a missing one; `distinct` how many different values there are.
         boolean: Its cells are true and false, not texts such as `Yes`.
         grain: How fine its dates are: `time`, `day`, `week`, `month` or `quarter`.
-        doubt: Why it was kept as text though it looks like numbers or dates; empty where there is no doubt.
+        doubt: Why it was kept as text though it looks like numbers or dates.
         notes: How its cells were read, where that is not obvious; each continues `In NAME, `.
     """
 
@@ -83,15 +81,9 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class TableProfile:
-    """One table in the container.
+    """One table in the container: its file at `path`, read by the expression `read`, or the `problem` why it cannot be.
 
-    Attributes:
-        name: The file's name, with `#` and the sheet's where a workbook has several.
-        path: The file, relative to the code's working directory.
-        read: The expression that reads it.
-        notes: What was left out in reading it, in sentences.
-        problem: Why it cannot be read; empty where it can.
-        head: Its first rows as text, with the cells apart by `|`.
+    A sheet of several is `FILE#SHEET` by name. The `notes` say in sentences what was left out in reading it.
     """
 
     name: str
@@ -102,6 +94,7 @@ class TableProfile:
     notes: tuple[str, ...] = ()
     problem: str = ""
     head: str = field(default="", compare=False)
+    """Its first rows as text, with the cells apart by `|`."""
 
     @property
     def stem(self) -> str:
@@ -144,9 +137,9 @@ async def profiled(interpreter: Interpreter, paths: Sequence[str], prompt: str =
 
 def profile_of(found: dict[str, Any]) -> TableProfile:
     """A table as `in_kernel.profile` tells of it."""
-    names, columns = [each.name for each in fields(Column)], []
+    columns = []
     for one in found.get("columns", ()):
-        known: dict[str, Any] = {name: one[name] for name in names}
+        known: dict[str, Any] = {each.name: one[each.name] for each in fields(Column)}
         columns.append(Column(**{**known, "values": tuple(known["values"]), "notes": tuple(known["notes"])}))
     return TableProfile(**{**found, "columns": tuple(columns), "notes": tuple(found.get("notes", ()))})
 
