@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from ipython_assistant.core.conversation import PlacedTurn
     from ipython_assistant.core.usage import Price
     from ipython_assistant.session import Session
-    from ipython_assistant.workspace.assistants import SavedAssistant
 
 
 WHAT_TO_WRITE = """\
@@ -247,23 +246,21 @@ def _prices(session: Session) -> tuple[Mapping[str, Price], str]:
 
 
 def _assistants(session: Session, words: Sequence[str]) -> None:
+    """List the saved assistants; or show one and ask whether it may be used."""
     folders = assistant_folders(session.notebook_dir)
-    if words:
-        _confirm_assistant(load_assistant(" ".join(word for word in words if word != "--confirm"), folders))
+    if not words:
+        rows = [(listed.name, shown(listed.path), listed.summary) for listed in list_assistants(folders)]
+        remark = f"There are no saved assistants. They are TOML files in {shown(folders[0])} or {shown(folders[1])}."
+        publish(overview(("assistant", "file", "instructions"), rows, [] if rows else [remark]))
         return
-    rows = [(listed.name, shown(listed.path), listed.summary) for listed in list_assistants(folders)]
-    remark = f"There are no saved assistants. They are TOML files in {shown(folders[0])} or {shown(folders[1])}."
-    publish(overview(("assistant", "file", "instructions"), rows, [] if rows else [remark]))
-
-
-def _confirm_assistant(assistant: SavedAssistant) -> None:
+    assistant = load_assistant(" ".join(word for word in words if word != "--confirm"), folders)
     print(printable(assistant.path.read_text(encoding="utf-8-sig")))
     try:
         agreed = input(f"Use {assistant.name} as it is above? [y/N] ").strip().lower() in {"y", "yes"}
     except (EOFError, NotImplementedError, RuntimeError) as error:
         says = "Only a person can confirm an assistant, and this notebook runs without one."
-        own = shown(assistant_folders(assistant.path)[1])
-        raise OptionError(says, f"Open it in JupyterLab, or move {assistant.path.name} to {own}.") from error
+        cure = f"Open it in JupyterLab, or move {assistant.path.name} to {shown(folders[1])}."
+        raise OptionError(says, cure) from error
     if agreed:
         confirm(assistant)
     print("Confirmed, until its file changes." if agreed else "Not confirmed.")
@@ -280,7 +277,23 @@ def _code(session: Session, _words: Sequence[str]) -> None:
 
 def _fix(session: Session, words: Sequence[str]) -> None:
     """Ask why the last cell failed, and insert the corrected cell; sends code, error and columns of its tables."""
-    asked = question_about(getattr(session.shell, "last_execution_result", None), session.visible())
+    result: Any = getattr(session.shell, "last_execution_result", None)
+    namespace = session.visible()
+    error = (result.error_before_exec or result.error_in_exec) if result is not None else None
+    if error is None:
+        raise OptionError("The last cell ended without an error.", "Run a cell that fails, then %assistant fix.")
+    if isinstance(error, AssistantError):
+        raise OptionError(f"The last error says what to do: {error.message}", error.hint or "Correct the cell.")
+    code = str(result.info.raw_cell).strip()
+    at = [line for frame, line in walk_tb(error.__traceback__) if frame.f_globals.get("__name__") == "__main__"]
+    number = error.lineno if isinstance(error, SyntaxError) else next(iter(at), None)
+    frames = []
+    for name in sorted(namespace.keys() & set(re.findall(r"[^\W\d]\w*", code))):
+        with contextlib.suppress(InputError):  # a table that no file can hold has no columns to name
+            if kind_of_frame(namespace[name]):
+                frames.append(f"{name}: {table_in_words(table_of(namespace[name], name))}")
+    error_line = f"{type(error).__name__}{f', line {number}' if number else ''}: {error}"
+    asked = FIX_IT.format(code=code, error=error_line, frames="\n".join(frames)).strip()
     asked = Redactor(secrets_of(environ))(asked)
     question = turn_run.read(session, Options(no_code=True), asked, session.cell_of_ask(), {}, from_code=True)
     if words:
@@ -297,25 +310,6 @@ def _insert_cell(session: Session, code: str) -> None:
         session.shell.set_next_input(code, replace=False)
     else:
         print(code)
-
-
-def question_about(result: Any, namespace: Mapping[str, Any]) -> str:
-    """The question about a cell that failed, by IPython's `ExecutionResult`. Raises `OptionError` where none did."""
-    error = (result.error_before_exec or result.error_in_exec) if result is not None else None
-    if error is None:
-        raise OptionError("The last cell ended without an error.", "Run a cell that fails, then %assistant fix.")
-    if isinstance(error, AssistantError):
-        raise OptionError(f"The last error says what to do: {error.message}", error.hint or "Correct the cell.")
-    code = str(result.info.raw_cell).strip()
-    at = [line for frame, line in walk_tb(error.__traceback__) if frame.f_globals.get("__name__") == "__main__"]
-    number = error.lineno if isinstance(error, SyntaxError) else next(iter(at), None)
-    frames = []
-    for name in sorted(namespace.keys() & set(re.findall(r"[^\W\d]\w*", code))):
-        with contextlib.suppress(InputError):  # a table that no file can hold has no columns to name
-            if kind_of_frame(namespace[name]):
-                frames.append(f"{name}: {table_in_words(table_of(namespace[name], name))}")
-    error_line = f"{type(error).__name__}{f', line {number}' if number else ''}: {error}"
-    return FIX_IT.format(code=code, error=error_line, frames="\n".join(frames)).strip()
 
 
 def _traceback(session: Session, _words: Sequence[str]) -> None:

@@ -21,11 +21,7 @@ def visible(text: str) -> str:
 
 
 def one_line(text: str, longest: int = 80) -> str:
-    """A name on one line; a very long one is cut in its middle, so that its ending can still be read.
-
-    >>> one_line("a b.csv"), one_line("x" * 50 + ".csv", longest=11)
-    ('a b.csv', 'xxxxx…x.csv')
-    """
+    """A name on one line; a very long one is cut in its middle, so that its ending can still be read."""
     line = visible(text.replace("\n", "\ufffd").replace("\t", " "))
     if len(line) <= longest:
         return line
@@ -39,10 +35,6 @@ def escaped(text: str) -> str:
 
 
 def printed(logs: str) -> str:
-    r"""What code printed, as a terminal would leave it: without escape sequences, a line overwritten by `\r` once.
-
-    >>> printed("\x1b[31mred\x1b[0m\n 10 %\r100 %\n")
-    'red\n100 %\n'
-    """
+    r"""What code printed, as a terminal would leave it: without escape sequences, a line overwritten by `\r` once."""
     lines = _ANSI.sub("", logs).split("\n")
     return visible("\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines))

@@ -191,11 +191,7 @@ def is_terminal(shell: Any) -> bool:
 
 
 def transfer_in_words(verb: str, done: int, total: int, moved: int, expected: int = 0) -> str:
-    """Say that `done` of `total` files (0: they are looked for) and `moved` of `expected` bytes are there.
-
-    >>> transfer_in_words("sending", 0, 1, 9_000_000, 12_000_000)
-    'sending 0 of 1 file, 75% (9.0 MB of 12.0 MB)'
-    """
+    """Say that `done` of `total` files (0: they are looked for) and `moved` of `expected` bytes are there."""
     if not total:
         return "looking for files"
     said = f"{verb} {done} of {counted(total, 'file')}"

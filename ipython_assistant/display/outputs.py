@@ -78,17 +78,21 @@ def work(calls: Sequence[CodeCall]) -> Bundle:
     """The code that was run and what it printed: folded, but open where a call failed."""
     html, plain, troubles = [], list[str](), []
     for number, call in enumerate(calls, 1):
-        code, trouble = call.code.strip("\n"), _trouble(call)
-        logs, half = printed(call.logs).strip("\n"), LONGEST_LOGS // 2
-        if (left_out := len(logs) - LONGEST_LOGS) > 0:
-            logs = f"{logs[:half]}\n… {left_out:,} characters left out …\n{logs[-half:]}"
-        troubles += [f"step {number} {trouble}" if len(calls) > 1 else trouble] if trouble else []
+        trouble = "" if call.status == "completed" else "did not finish"
+        # The hosted service calls a call completed though its code raised; then the logs, if any, tell.
+        if call.status == "failed" or "Traceback (most recent call last)" in call.logs:
+            trouble = "ended in an error"
+        if trouble:
+            troubles.append(f"step {number} {trouble}" if len(calls) > 1 else trouble)
         if len(calls) > 1:
             title = f"Step {number}" + (f", {trouble}" if trouble else "")
             html.append(f"{_TITLE}{title}</p>")
             plain.append(title)
+        code, logs, half = call.code.strip("\n"), printed(call.logs).strip("\n"), LONGEST_LOGS // 2
         html.append(f'<pre style="{CODE_STYLE}"><code>{highlight(code, call.language)}</code></pre>')
         plain.append(indented(visible(code)))
+        if (left_out := len(logs) - LONGEST_LOGS) > 0:
+            logs = f"{logs[:half]}\n… {left_out:,} characters left out …\n{logs[-half:]}"
         if logs:
             html.append(f'<pre style="{CODE_STYLE};border-left-color:transparent;{QUIET}">{escaped(logs)}</pre>')
             plain.append(f"Printed:\n\n{indented(logs)}")
@@ -121,13 +125,6 @@ def _folded(output: str, summary: str, html: Iterable[str], plain: Iterable[str]
     head = f'<summary style="cursor:pointer;{QUIET}">{escaped(summary)}</summary>'
     folded = f'<details{" open" if is_open else ""} class="{NO_MATH}">{head}{"".join(html)}</details>'
     return html_bundle(output, folded, "\n\n".join([summary, *plain]))
-
-
-def _trouble(call: CodeCall) -> str:
-    """What went wrong with a call, in words; empty where nothing did."""
-    if call.raised:
-        return "ended in an error"
-    return "" if call.status == "completed" else "did not finish"
 
 
 def _cut(text: str, longest: int) -> str:

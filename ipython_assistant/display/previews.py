@@ -163,7 +163,14 @@ def card(
 
     `details` says more of a file by its name, such as a table's rows and columns.
     """
-    rows = [_card_row(artifact, (details or {}).get(artifact.name, "")) for artifact in artifacts[:MOST_ROWS]]
+    rows: list[tuple[Cell, ...]] = []
+    for artifact in artifacts[:MOST_ROWS]:
+        kind = "interactive chart" if chart_type(artifact.name) else _KINDS.get(artifact.media_type, "file")
+        kind += f", {one_line(detail)}" if (detail := (details or {}).get(artifact.name)) else ""
+        renamed = artifact.own_name not in {artifact.name, ""} and artifact.found != "figure"
+        label = one_line(artifact.name) + (f" ({one_line(artifact.own_name)} in the answer)" if renamed else "")
+        link = FileLink(label, artifact.name, artifact.href)
+        rows.append((link, kind, size_in_words(artifact.size), one_line(artifact.href, 160)))
     # One folder is said once; only files in several folders have their paths beside them.
     folders = {artifact.href.rpartition("/")[0] for artifact in artifacts}
     html = list_html((), [row if len(folders) > 1 else row[:-1] for row in rows]) if rows else ""
@@ -181,18 +188,6 @@ def card(
     remarks += notes
     html += "".join(map(remark_html, remarks))
     return html_bundle("card", f'<div class="{NO_MATH}">{html}</div>', "\n".join([*lines, *map(visible, remarks)]))
-
-
-def _card_row(artifact: Artifact, detail: str) -> tuple[Cell, ...]:
-    kind = "interactive chart" if chart_type(artifact.name) else _KINDS.get(artifact.media_type, "file")
-    renamed = artifact.own_name not in {artifact.name, ""} and artifact.found != "figure"
-    called = f" ({one_line(artifact.own_name)} in the answer)" if renamed else ""
-    return (
-        FileLink(one_line(artifact.name) + called, artifact.name, artifact.href),
-        f"{kind}, {one_line(detail)}" if detail else kind,
-        size_in_words(artifact.size),
-        one_line(artifact.href, 160),
-    )
 
 
 class ChartError(ValueError):
