@@ -8,6 +8,7 @@ that is a `TurnSource`. Everything else happens once, here.
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from ipython_assistant.core.placeholders import fill
 from ipython_assistant.core.redaction import redact_error, secrets_in
 from ipython_assistant.core.turn import text_of, without_pictures
 from ipython_assistant.core.wording import counted
-from ipython_assistant.display.live import FrontEnd, LiveOutput, ProgressLines, front_end, is_terminal, publish
+from ipython_assistant.display.live import FrontEnd, LiveOutput, ProgressLines, front_end, publish
 from ipython_assistant.display.outputs import KEY, Bundle
 from ipython_assistant.errors import AssistantError, Interrupted, OptionError
 from ipython_assistant.question import Question, with_assistant
@@ -141,7 +142,7 @@ def run_turn(source: TurnSource, viewer: Viewer) -> Answer:
     """Run one turn to its end; gives the answer with its tables. Raises the error that the cell ends in."""
     session, question, answer = source.session, source.question, None
     try:
-        in_terminal = viewer.front and is_terminal(session.shell)
+        in_terminal = viewer.front and getattr(session.shell, "kernel", None) is None and sys.stdout.isatty()
         shown = ProgressLines() if in_terminal else LiveOutput(viewer.front or FrontEnd())
         with viewer.output or shown as live:
             arrival = source.receive(live, viewer.stop)

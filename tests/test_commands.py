@@ -71,7 +71,7 @@ def test_cost_adds_up_with_own_prices_and_replayed_turns_cost_nothing(talked):
     assert "In all" not in shown
 
 
-def test_code_inserts_a_cell_that_runs_what_the_answer_ran(talked, monkeypatch):
+def test_code_and_fix_insert_a_cell_in_a_live_notebook(talked, hosted, monkeypatch):
     inserted = []
     monkeypatch.setattr(talked.shell, "set_next_input", lambda text, replace: inserted.append((text, replace)))
     with pytest.raises(errors.OptionError, match="no code"):
@@ -79,9 +79,13 @@ def test_code_inserts_a_cell_that_runs_what_the_answer_ran(talked, monkeypatch):
     talked.ask("A", "Save the table.")
     monkeypatch.setattr(commands, "front_end", lambda _shell: FrontEnd(live=True))
     talked.cell("X", "%assistant code")
-    ((text, replaced),) = inserted
-    assert "save()" in text
-    assert not replaced
+    with pytest.raises(ZeroDivisionError):
+        talked.cell("Y", "1 / 0")
+    hosted.will_say([wire.Message("So:\n```python\n1 / 1\n```\n")])
+    talked.cell("Z", "%assistant fix")
+    (code, replaced), fixed = inserted
+    assert "save()" in code
+    assert (replaced, fixed) == (False, ("1 / 1", False))
 
 
 def test_show_shows_the_last_answer_again_and_status_from_which_recording_it_is(talked):

@@ -140,8 +140,8 @@ def test_a_model_whose_server_does_not_answer_is_said_with_its_address(notebook_
 
 def test_the_models_of_servers_on_this_machine_are_listed(notebook_dir, no_engine, monkeypatch):
     monkeypatch.setenv("IPYTHON_ASSISTANT_FIND_MODELS", "1")
+    monkeypatch.setattr(model_servers, "SERVERS", ("ollama",))
     with ScriptedServer("ollama", ["qwen3.5:4b", "gemma4:e4b"]) as server:
-        monkeypatch.setattr(model_servers, "SERVERS", ("ollama",))
         monkeypatch.setenv("OLLAMA_HOST", f"127.0.0.1:{server.port}")
         checks = looked_at(patient(notebook_dir, "local"))
     assert "ollama/qwen3.5:4b, ollama/gemma4:e4b" in checks["Ollama"].says

@@ -6,8 +6,7 @@ import pandas as pd
 import pytest
 from tests_support import events as wire
 
-from ipython_assistant import commands, errors
-from ipython_assistant.display.live import FrontEnd
+from ipython_assistant import errors
 
 ANSWER = "The column is called `district`.\n\n```python\ncases.groupby('district').sum()\n```\n"
 
@@ -39,14 +38,6 @@ def test_the_question_has_the_code_the_error_and_the_columns_and_no_value_and_th
     assert asked["tools"] == []
     assert ran.printed.strip() == "cases.groupby('district').sum()"
     assert "The column is called" in ran.plain
-
-
-def test_the_corrected_cell_is_inserted_below_in_a_live_notebook(notebook, hosted, monkeypatch):
-    inserted = []
-    monkeypatch.setattr(commands, "front_end", lambda _shell: FrontEnd(live=True, cell_id="B"))
-    monkeypatch.setattr(notebook.shell, "set_next_input", lambda text, replace: inserted.append((text, replace)))
-    fixed(notebook, hosted)
-    assert inserted == [("cases.groupby('district').sum()", False)]
 
 
 def test_dry_run_shows_what_would_go_and_sends_nothing_and_without_an_error_it_says_so(notebook, hosted):

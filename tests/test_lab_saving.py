@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jupyter_server.services.contents.largefilemanager import LargeFileManager
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from tests_support.files import write
 
 from ipython_assistant import lab
-from ipython_assistant.core.artifacts import Artifact
 from ipython_assistant.display.buttons import DownloadRow, view
 from ipython_assistant.display.live import FrontEnd
 from ipython_assistant.lab import STATE, VIEW, remove_rows
@@ -58,9 +58,7 @@ def test_our_rows_are_taken_out_and_nothing_else_is_touched():
 
 
 def test_the_row_that_is_published_is_the_row_that_is_taken_out(tmp_path):
-    path = tmp_path / "a.csv"
-    path.write_bytes(b"a\n")
-    row = DownloadRow([Artifact("a.csv", "a.csv", path, "a.csv", 2, "0" * 64, "text/csv")], tmp_path)
+    row = DownloadRow([write(tmp_path / "a.csv", b"a\n")], tmp_path)
     shown = view(row, FrontEnd())
     row.close()
     output = new_output("display_data", shown.data, metadata=shown.metadata)
@@ -134,9 +132,5 @@ def test_a_server_that_takes_no_hook_announces_nothing(monkeypatch):
 
 
 def test_the_server_imports_nothing_heavy(run_python):
-    code = (
-        "import sys, ipython_assistant.lab\n"
-        "heavy = {'IPython', 'ipywidgets', 'jupyter_server', 'markdown_it', 'openai', 'pandas', 'traitlets'}\n"
-        "print(sorted(heavy & set(sys.modules)))"
-    )
-    assert run_python(code).strip() == "[]"
+    heavy = {"IPython", "ipywidgets", "jupyter_server", "markdown_it", "openai", "pandas", "traitlets"}
+    assert run_python(f"import sys, ipython_assistant.lab\nprint({heavy} & set(sys.modules))").strip() == "set()"

@@ -34,10 +34,7 @@ class _Door(Door):
 class ScriptedHub(Loopback):
     """As much of huggingface.co as fetching one file needs.
 
-    Attributes:
-        stated: The hash that it states.
-        breaks_after: The connection breaks once, after so many bytes.
-        ranges: The `Range` of each request for the file; empty where it had none.
+    It states a hash; the connection breaks once after so many bytes; the `Range` of each request for the file is kept.
     """
 
     door = _Door
@@ -105,16 +102,12 @@ def test_a_download_that_broke_off_goes_on_where_it_stopped(hub, monkeypatch):
     assert any(asked.startswith("bytes=") and asked != "bytes=0-" for asked in hub.ranges)
 
 
-def refuse(attribute, value):
-    return lambda hub, monkeypatch: monkeypatch.setattr(attribute, value)
-
-
 @pytest.mark.parametrize(("prepare", "name", "words"), [
     (lambda hub, _: setattr(hub, "stated", "0" * 64), "o/r/Some-Model.gguf", "SHA-256"),
     (None, "o/r/missing.gguf", "It has: Some-Model.gguf"),
     (None, "o/other/missing.gguf", "Check the name"),
     (lambda _, patch: patch.setenv("HF_ENDPOINT", "http://127.0.0.1:9"), "", "could not be reached"),
-    (refuse("ipython_assistant.model_commands.find_spec", lambda _: None), "", "huggingface_hub"),
+    (lambda _, patch: patch.setattr(model_commands, "find_spec", lambda _: None), "", "huggingface_hub"),
     (None, "qwen3-4", "Did you mean qwen3-4b?"),
 ], ids=["another hash", "no such file", "no such repository", "no hub", "no library", "no such name"])  # fmt: skip
 def test_each_failure_is_two_lines_and_nothing_is_kept(hub, monkeypatch, capsys, *, prepare, name, words):

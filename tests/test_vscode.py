@@ -20,16 +20,14 @@ class Editor:
 
     def __init__(self, client, notebook):
         self._client = client
-        self._notebook = notebook
+        self._uri = f"vscode-notebook-cell:{notebook}#W0sZmlsZQ%3D%3D"
         self.models: set[str] = set()
-        self._send("execute_request", _request(f"__vsc_ipynb_file__ = {str(notebook)!r}", silent=True))
-        self._until_idle()
+        self.run(f"__vsc_ipynb_file__ = {str(notebook)!r}")
 
     def run(self, code):
         """The outputs of a cell."""
-        uri = f"vscode-notebook-cell:{self._notebook}#W0sZmlsZQ%3D%3D"
-        self._send("execute_request", _request(code), {"cellId": uri})
-        messages = self._until_idle()
+        content = {"code": code, "silent": False, "store_history": True, "allow_stdin": False, "stop_on_error": True}
+        messages = self._send("execute_request", content, {"cellId": self._uri})
         errors = [message["content"]["evalue"] for message in messages if message["msg_type"] == "error"]
         assert errors == []
         outputs = [message["content"] for message in messages if message["msg_type"] == "display_data"]
@@ -52,8 +50,7 @@ class Editor:
     def ask(self, model_id, **message):
         """Send one message of the row's JavaScript; gives the reply and its buffers."""
         content = {"comm_id": model_id, "data": {"method": "custom", "content": {"request": "r", **message}}}
-        self._send("comm_msg", content)
-        (reply,) = (message for message in self._until_idle() if message["msg_type"] == "comm_msg")
+        (reply,) = (sent for sent in self._send("comm_msg", content) if sent["msg_type"] == "comm_msg")
         return reply["content"]["data"]["content"], reply["buffers"]
 
     def shown(self, output):
@@ -63,24 +60,18 @@ class Editor:
         return next(media_type for media_type in data if media_type != VIEW or known)
 
     def _send(self, kind, content, metadata=None):
-        self._sent = self._client.session.msg(kind, content, metadata=metadata or {})
-        self._client.shell_channel.send(self._sent)
-
-    def _until_idle(self):
+        """Send a request; gives what came because of it until the kernel was idle again."""
+        request = self._client.session.msg(kind, content, metadata=metadata or {})
+        self._client.shell_channel.send(request)
         messages = []
         while True:
             message = self._client.get_iopub_msg(timeout=60)
             if message["msg_type"] == "comm_open":
                 self.models.add(message["content"]["comm_id"])
-            if message["parent_header"].get("msg_id") != self._sent["header"]["msg_id"]:
-                continue
-            messages.append(message)
-            if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
-                return messages
-
-
-def _request(code, *, silent=False):
-    return {"code": code, "silent": silent, "store_history": not silent, "allow_stdin": False, "stop_on_error": True}
+            if message["parent_header"].get("msg_id") == request["header"]["msg_id"]:
+                messages.append(message)
+                if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+                    return messages
 
 
 @pytest.fixture

@@ -68,7 +68,8 @@ class DownloadRow(anywidget.AnyWidget):
         self._read_rows = read_rows
         # Outside the notebook's folder: an archive that is left behind there would look like a file of the answer.
         self._zipped: tempfile.TemporaryDirectory[str] | None = None
-        self._ready: Callable[[bool], None] | None = None
+        # Called once the row's JavaScript runs, with whether it can keep the row out of the saved notebook.
+        self.ready: Callable[[bool], None] | None = None
         root = server_root(environ)
         offers = []
         for artifact in artifacts[:MOST_BUTTONS]:
@@ -95,10 +96,6 @@ class DownloadRow(anywidget.AnyWidget):
         """A text that is the same in every run, since it may end up in a saved notebook."""
         return f"DownloadRow({', '.join(artifact.name for artifact in self._artifacts)})"
 
-    def on_ready(self, call: Callable[[bool], None]) -> None:
-        """Call this once the row's JavaScript runs, with whether it can keep the row out of the saved notebook."""
-        self._ready = call
-
     def close(self) -> None:
         """End it, and remove the archive it may have made."""
         self._drop_archive()
@@ -107,8 +104,8 @@ class DownloadRow(anywidget.AnyWidget):
     def _answer(self, _widget: Any, message: Any, _buffers: Any) -> None:
         """One message: `{type: "ready", keeps_out}`, `{type: "get", request, file: PLACE or "all", offset}`, `rows`."""
         kind = message.get("type") if isinstance(message, dict) else None
-        if kind == "ready" and self._ready is not None:
-            ready, self._ready = self._ready, None
+        if kind == "ready" and self.ready is not None:
+            ready, self.ready = self.ready, None
             ready(bool(message.get("keeps_out")))
         if kind in {"get", "rows"}:
             reply, chunks = {"request": str(message.get("request"))}, list[bytes]()
@@ -218,7 +215,7 @@ class Rows:
             if keeps_out and row in self._shown.get(front.cell_id, []):
                 send(view(row, front))
 
-        row.on_ready(ready)
+        row.ready = ready
 
     def close(self) -> None:
         """End them all. May be called twice."""

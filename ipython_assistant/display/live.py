@@ -185,11 +185,6 @@ class ProgressLines(LiveOutput):
             print(visible(activity), file=sys.stderr, flush=True)  # noqa: T201 a terminal shows what is printed
 
 
-def is_terminal(shell: Any) -> bool:
-    """Whether outputs go to a terminal: there is no kernel, and what is printed is read by a person."""
-    return getattr(shell, "kernel", None) is None and sys.stdout.isatty()
-
-
 def transfer_in_words(verb: str, done: int, total: int, moved: int, expected: int = 0) -> str:
     """Say that `done` of `total` files (0: they are looked for) and `moved` of `expected` bytes are there."""
     if not total:
