@@ -129,7 +129,7 @@ class Question:
         container = base.container_id or {"type": "auto", **settings.policy.body()}
         code = [{"type": "code_interpreter", "container": container}] if settings.code else []
         # Some servers cannot tell a message of the assistant without its type.
-        past = [{"type": "message", "role": message.role, "content": message.text} for message in base.history]
+        past = [{"type": "message", "role": role, "content": said} for role, said in base.history]
         # The embedded engine has instructions of its own and looks at the files itself, as far as may be shared.
         notes = () if self.is_local else base.inputs
         told = instructions(settings.instructions, notes, self.outputs, code=settings.code, builtin=not self.is_local)

@@ -38,12 +38,7 @@ def test_what_a_cell_continues_from(cells, of, expected):
 
 def test_a_conversation_as_messages_alternates_and_leaves_out_empty_answers():
     first = PlacedTurn("A", Turn(), "test")
-    messages = as_messages(step("B", first))
-    assert [(message.role, message.text) for message in messages] == [
-        ("user", "A"),
-        ("user", "B"),
-        ("assistant", "answer to B"),
-    ]
+    assert as_messages(step("B", first)) == (("user", "A"), ("user", "B"), ("assistant", "answer to B"))
 
 
 def test_a_cell_that_is_asked_in_another_conversation_leaves_its_place_in_the_first():

@@ -138,11 +138,6 @@ def test_an_address_that_is_not_one_of_the_web_is_no_link(address):
     assert written("Text.", Source(address, "A title", 0, 5)) == (f"Text.{GAP}¹", listed)
 
 
-def test_the_list_is_not_swallowed_by_a_block_of_code_that_was_left_open():
-    html = outputs.answer(answer_text(answer(TextPart("So.\n\n```\ncode", sources=(Source(PAGE, "R", 0, 3),))), []), {})
-    assert f'<a href="{PAGE}"' in html.data["text/html"]
-
-
 hostile = st.one_of(
     st.text(max_size=40),
     st.text("[]()<>`*_$\\|!&#-+1. \n\t\"'", max_size=40),

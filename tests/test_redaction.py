@@ -1,12 +1,14 @@
 """What must not be kept is taken out of a turn, and the turn still says the same."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests_support.events import Code, Message, Reasoning, logs, stream
+from tests_support.events import Code, Message, Reasoning, cite, logs, stream
 from tests_support.replaying import folded
 
+from ipython_assistant.core.artifacts import Artifact
 from ipython_assistant.core.footnotes import answer_text
 from ipython_assistant.core.recording import TurnKey
 from ipython_assistant.core.redaction import Redactor, redacted_turn, secrets_in, without_secrets
@@ -15,55 +17,22 @@ KEY = "sk-planted-0123456789"
 LONG = "k" * 40
 REDACT = Redactor([KEY, LONG])
 
-# --- citations point at the same words --------------------------------------------------------------------------------
-WORDS = st.sampled_from(["It rose", " é", "\U0001f600", "[1]", "\n", " (see) "])
-PIECES = st.lists(WORDS | st.sampled_from([f" {KEY} ", f" {LONG} "]), min_size=1, max_size=8)
-KINDS = ("url_citation", "container_file_citation", "file_citation", "nested")
 
-
-def annotation(kind, start, end, number=1):
-    span = {"start_index": start, "end_index": end}
-    web = {"url": f"https://example.org/{number}", "title": "A page"}
-    if kind == "url_citation":
-        return {"type": kind, **web, **span}
-    if kind == "nested":
-        return {"type": "url_citation", "url_citation": {**web, **span}}
-    if kind == "file_citation":
-        return {"type": kind, "file_id": "file_1", "filename": "a.pdf", "index": start}
-    return {"type": kind, "container_id": "cntr_test", "file_id": f"cfile_{number}", "filename": "a.csv", **span}
-
-
-@st.composite
-def cited_texts(draw):
-    """The pieces of a text, and citations of some of them: kind, first piece, the piece behind the last."""
-    pieces = draw(PIECES)
-    place = st.integers(0, len(pieces))
-    spans = st.tuples(st.sampled_from(KINDS), place, place).map(lambda it: (it[0], *sorted(it[1:])))
-    return pieces, draw(st.lists(spans, min_size=1, max_size=4, unique=True))
-
-
-def turn_of(pieces, spans):
-    def length(number):
-        return sum(map(len, pieces[:number]))
-
-    told = tuple(annotation(kind, length(start), length(end), at) for at, (kind, start, end) in enumerate(spans))
-    return folded(stream([Message("First."), Message("".join(pieces), told)]))
-
-
-@given(cited_texts())
-def test_citations_point_at_the_same_words_wherever_a_key_stood(cited):
-    pieces, spans = cited
-    short = [" <secret> " if KEY in piece or LONG in piece else piece for piece in pieces]
-    assert redacted_turn(turn_of(pieces, spans), REDACT) == turn_of(short, spans)
-
-
-def test_the_footnote_stands_behind_the_words_it_stood_behind_and_a_figure_without_a_span_gets_none():
-    text = f"On {KEY} it rose.\nOn {LONG} it fell."
-    cited = annotation("url_citation", text.index("it rose"), text.index("it rose") + len("it rose"))
-    figure = {**annotation("container_file_citation", 0, 0), "filename": "cfile_0.png"}
-    turn = redacted_turn(folded(stream([Message(text, (cited, figure))])), REDACT)
-    assert answer_text(turn, ()).startswith("On <secret> it rose.\u202f¹\nOn <secret> it fell.")
-    assert [(it.start, it.end) for it in turn.citations] == [(0, 0)]
+def test_where_a_secret_stood_sources_are_listed_without_a_mark_and_links_still_lead_to_their_files():
+    text = f"On {KEY} it rose: [a.csv](sandbox:/mnt/data/a.csv)."
+    source = {
+        "type": "url_citation",
+        "url": "https://example.org/",
+        "title": "A page",
+        "start_index": 0,
+        "end_index": 4,
+    }
+    turn = redacted_turn(folded(stream([Message(text, (cite(text, "a.csv", "cfile_1"), source))])), REDACT)
+    saved = Artifact("a.csv", "a.csv", Path("a.csv"), "files/a.csv", 3, "0" * 64, "text/csv", "cntr_test", "cfile_1")
+    told, _, listed = answer_text(turn, [saved]).partition("\n\n**Sources**\n\n")
+    assert told == "On <secret> it rose: [a.csv](files/a.csv)."
+    assert listed == "1. [A page](https://example.org/), example.org"
+    assert not turn.citations[0].anonymous
 
 
 def test_a_secret_is_taken_out_of_code_what_it_printed_and_every_other_item():

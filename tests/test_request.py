@@ -12,7 +12,7 @@ from openai.types.responses import response_create_params
 from pydantic import TypeAdapter
 
 from ipython_assistant.config import AssistantMagics, freeze
-from ipython_assistant.core.request import INSTRUCTIONS, WITHOUT_CODE, InputNote, PastMessage, parse_tool, parse_tools
+from ipython_assistant.core.request import INSTRUCTIONS, WITHOUT_CODE, InputNote, parse_tool, parse_tools
 from ipython_assistant.options import parse_options
 from ipython_assistant.question import Question
 from ipython_assistant.service.turn_base import TurnBase
@@ -42,7 +42,7 @@ def test_tools_are_asked_for_as_they_were_given_and_outputs_of_code_where_there_
 
 
 def test_effort_store_limits_and_a_conversation_that_the_service_does_not_hold_are_sent_where_there_are_some():
-    past = (PastMessage("user", "Who?"), PastMessage("assistant", "She."))
+    past = (("user", "Who?"), ("assistant", "She."))
     limits = {"store": False, "max_output_tokens": 2_000, "max_tool_calls": 5}
     sent = request("--effort", "high", traits=limits, history=past)
     assert sent["reasoning"] == {"effort": "high"}

@@ -34,10 +34,17 @@ def code_cell(turn: PlacedTurn, namespace: Mapping[str, Any], notebook_dir: Path
     writes goes beside the notebook and never over one of those that are there, whose names are `taken`. A DataFrame
     that was sent is written to a file first.
     """
-    line = ancestors(turn)
-    if not _code_of([turn]):
+    if not any(call.code.strip() for call in turn.turn.calls):
         return ""
-    code, in_the_way = _code_of(line), {folded(name) for name in taken}
+    line, in_the_way = ancestors(turn), {folded(name) for name in taken}
+    steps = []
+    for call in (call for past in line for call in past.turn.calls if call.code.strip()):
+        step = call.code.strip("\n")
+        if call.raised:
+            # The next one went on from where it stopped.
+            step = f"try:\n{textwrap.indent(step, '    ')}\nexcept Exception as error:\n    print(error)"
+        steps.append(step)
+    code = "\n\n".join(steps)
 
     def free(name: str) -> str:
         found = next(candidate for candidate in numbered(name) if folded(candidate) not in in_the_way)
@@ -45,26 +52,22 @@ def code_cell(turn: PlacedTurn, namespace: Mapping[str, Any], notebook_dir: Path
         return found
 
     written = {artifact.own_name for past in line for artifact in past.artifacts}
-    first, names = [], {}
+    first, names = dict[str, None](), dict[str, str]()
     for upload in (upload for past in line for upload in past.uploads):
-        value = namespace.get(upload.source)
-        inside = upload.path.is_relative_to(notebook_dir)
-        path = (upload.path.relative_to(notebook_dir) if inside else upload.path).as_posix()
-        if upload.name in code and type(value).__name__ in {"DataFrame", "Series"}:
+        value: Any = namespace.get(upload.source)
+        path = upload.path
+        names[upload.name] = (path.relative_to(notebook_dir) if path.is_relative_to(notebook_dir) else path).as_posix()
+        if upload.name in code and type(value).__name__ in {"DataFrame", "Series"} and hasattr(value, "index"):
             names[upload.name] = free(upload.name)
-            index = getattr(value, "index", None)
-            plain = type(index).__name__ == "RangeIndex" and getattr(index, "name", None) is None
-            first.append(f"{upload.source}.to_csv({names[upload.name]!r}{', index=False' if plain else ''})")
+            plain = type(value.index).__name__ == "RangeIndex" and value.index.name is None
+            first[f"{upload.source}.to_csv({names[upload.name]!r}{', index=False' if plain else ''})"] = None
         elif upload.name in written and upload.name in code:
-            names[upload.name] = free(upload.name)
-            copy = f"shutil.copyfile({path!r}, {names[upload.name]!r})  # the code writes to this file too"
-            first += ["import shutil", copy]
-        else:
-            names[upload.name] = path
+            source, names[upload.name] = names[upload.name], free(upload.name)
+            copy = f"shutil.copyfile({source!r}, {names[upload.name]!r})  # the code writes to this file too"
+            first |= {"import shutil": None, copy: None}
     names |= {name: free(name) for name in sorted(written - names.keys())}
     code = _QUOTED.sub(lambda match: _renamed(match, names), code)
-    remarks = [READ_FIRST, *([LOOK_FOR] if HOME in code else [])]
-    return "\n".join([*remarks, *dict.fromkeys(first), "", code])
+    return "\n".join([READ_FIRST, *([LOOK_FOR] if HOME in code else []), *first, "", code])
 
 
 def _renamed(match: re.Match[str], names: Mapping[str, str]) -> str:
@@ -77,14 +80,3 @@ def _renamed(match: re.Match[str], names: Mapping[str, str]) -> str:
         return match[0]
     path = names[known] if known is not None else name or "."
     return repr(path) if re.search(r"""['"\\]""", path) else f"{quote}{path}{quote}"
-
-
-def _code_of(turns: Iterable[PlacedTurn]) -> str:
-    """The code of every call. A step that raised is put into a `try`: the next one went on from where it stopped."""
-    steps = []
-    for call in (call for turn in turns for call in turn.turn.calls if call.code.strip()):
-        code = call.code.strip("\n")
-        if call.raised:
-            code = f"try:\n{textwrap.indent(code, '    ')}\nexcept Exception as error:\n    print(error)"
-        steps.append(code)
-    return "\n\n".join(steps)

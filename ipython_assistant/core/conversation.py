@@ -10,8 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from ipython_assistant.core.request import PastMessage
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -39,11 +37,11 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class PlacedTurn:
-    """A turn that has ended, in its place in a conversation.
+    """A turn that has ended, in its place in a conversation; a session keeps every one, so `turn` is without pictures.
 
-    A session keeps every one of them, so each is small: `turn` is without pictures. `service` names
-    who answered down to the engine process, since a turn never continues elsewhere by id; `provider` is its short name.
-    The key of a turn that continues from this one depends on `digest`. `ended` is when its files were on disk.
+    `service` names who answered down to the engine process, since a turn never continues elsewhere by id; `provider` is
+    its short name. The key of a turn that continues from this one depends on `digest`. `ended` is when its files were
+    on disk.
     """
 
     prompt: str
@@ -119,11 +117,8 @@ class Conversations:
         here = places.get(cell)
         if here is not None and here.conversation != name:
             del places[cell]
-            for other, place in places.items():
-                if place.follows == cell:
-                    places[other] = place._replace(follows=here.follows)
-            if latest[here.conversation] == cell:
-                latest[here.conversation] = here.follows
+            places = {it: at._replace(follows=here.follows) if at.follows == cell else at for it, at in places.items()}
+            latest = {it: here.follows if at == cell else at for it, at in latest.items()}
             here = None
         if name is not None:
             # A turn that continues from nothing leaves the place as it is: the cell may be asked without `--new` again.
@@ -155,15 +150,11 @@ def ancestors(turn: PlacedTurn | None) -> tuple[PlacedTurn, ...]:
     return tuple(reversed(turns))
 
 
-def as_messages(turn: PlacedTurn | None) -> tuple[PastMessage, ...]:
-    """The conversation as plain messages, for a service that does not hold it.
+def as_messages(turn: PlacedTurn | None) -> tuple[tuple[str, str], ...]:
+    """The conversation as plain messages, each its role and its text, for a service that does not hold it.
 
     Without the `code_interpreter_call` items: they name a container, and a container that is gone makes the whole
     conversation unanswerable (https://github.com/pydantic/pydantic-ai/issues/7461).
     """
-    return tuple(
-        message
-        for past in ancestors(turn)
-        for message in (PastMessage("user", past.prompt), PastMessage("assistant", past.turn.text))
-        if message.text
-    )
+    said = (part for it in ancestors(turn) for part in (("user", it.prompt), ("assistant", it.turn.text)))
+    return tuple((role, text) for role, text in said if text)

@@ -12,7 +12,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from ipython_assistant.core.links import Edit, code_mask, edited, link_edits, open_fence
+from ipython_assistant.core.links import Edit, code_mask, edited, link_edits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,12 +45,8 @@ def answer_text(turn: Turn, artifacts: Iterable[Artifact], missing: Mapping[str,
         for message in turn.messages
     )
     text = "\n\n".join(message for message in messages if message)
-    if not sources:
-        return text
-    # A block of code that the text leaves open would take in the list.
-    fence = open_fence(text)
     listed = [f"{number}. {_entry(source)}" for number, source in enumerate(sources.values(), 1)]
-    return "\n".join([text, *([fence] if fence else []), "", "**Sources**", "", *listed])
+    return "\n".join([text, "", "**Sources**", "", *listed]) if sources else text
 
 
 def _marks(part: TextPart, numbers: Mapping[str, int]) -> list[Edit]:

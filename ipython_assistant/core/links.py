@@ -15,8 +15,6 @@ from urllib.parse import quote, unquote
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from markdown_it.token import Token
-
     from ipython_assistant.core.artifacts import Artifact
     from ipython_assistant.core.turn import TextPart
 
@@ -134,9 +132,12 @@ def _name_pattern(names: Iterable[str]) -> str:
 
 def code_mask(text: str) -> bytearray:
     """For each character of a Markdown text, and the place behind it, 1 where it is code: in backticks or a block."""
+    from markdown_it import MarkdownIt
+
     covered = bytearray(len(text) + 1)
     starts = [0, *(match.end() for match in _LINE_END.finditer(text)), len(text) + 1]
-    for token in _parsed(text):
+    # The blocks alone: looking for links and emphasis would be most of the work.
+    for token in MarkdownIt("commonmark", {"html": False}).enable("table").disable("inline").parse(text):
         if token.map is None or token.type not in {"inline", "fence", "code_block"}:
             continue
         start, end = starts[token.map[0]], starts[min(token.map[1], len(starts) - 1)] - 1
@@ -144,22 +145,6 @@ def code_mask(text: str) -> bytearray:
         for first, last in spans if token.type == "inline" else [(start, end)]:
             covered[first:last] = b"\1" * (last - first)
     return covered
-
-
-def open_fence(text: str) -> str:
-    """The marks that would close the fenced block which the text leaves open at its end; empty where none is open."""
-    blocks = _parsed(text)
-    if not blocks or blocks[-1].type != "fence" or blocks[-1].level:
-        return ""
-    marks = blocks[-1].markup
-    return "" if re.search(rf"\n {{0,3}}{re.escape(marks)}+[ \t]*\n*\Z", text) else marks
-
-
-def _parsed(text: str) -> list[Token]:
-    from markdown_it import MarkdownIt
-
-    # The blocks alone: looking for links and emphasis would be most of the work.
-    return MarkdownIt("commonmark", {"html": False}).enable("table").disable("inline").parse(text)
 
 
 def encode_href(href: str) -> str:

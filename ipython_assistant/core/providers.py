@@ -1,7 +1,6 @@
 """The word in front of a model: who answers `ollama/qwen3.5:4b` or `http://localhost:8080/v1/NAME`, and where it runs.
 
-A model with a provider, an address or a file in front only reads and writes: code runs on this machine. The words are
-in `providers.toml`; the engine imports this module, too.
+Such a model only reads and writes: code runs on this machine. The words are in `providers.toml`.
 """
 
 from __future__ import annotations
@@ -108,19 +107,16 @@ def model_in_words(model: str, environment: Mapping[str, str]) -> str:
     provider, here = provider_of(model), is_on_this_machine(model, environment)
     address, name = endpoint_of(model, environment)
     if provider is not None:
-        said = f"{name} {'in' if here else 'at'} {provider.title}"
-    elif address:
-        said = f"{name} at {urlsplit(address).netloc}"
+        where = f" {'in' if here else 'at'} {provider.title}"
     else:
-        said = model.removeprefix(GGUF).replace("\\", "/").rpartition("/")[2]
-    return said + (" on this machine" if here else "")
+        where = f" at {urlsplit(address).netloc}" if address else ""
+    return f"{name or Path(model).name}{where}{' on this machine' if here else ''}"
 
 
 def variables_of(model: str) -> tuple[str, ...]:
     """The environment variables that the engine needs to ask a model: its key's and its address's, no other's."""
-    provider = provider_of(model)
-    if provider is not None:
-        return tuple(name for name in (provider.key, provider.address_from) if name)
+    if (provider := provider_of(model)) is not None:
+        return tuple(filter(None, (provider.key, provider.address_from)))
     return (MODEL_KEY,) if model.startswith(_SCHEMES) else ()
 
 

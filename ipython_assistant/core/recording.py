@@ -20,7 +20,7 @@ from ipython_assistant.core.redaction import redacted_json, redacted_turn, secre
 from ipython_assistant.core.turn import Citation, CodeCall, Image, Message, Source, Turn, number_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from datetime import datetime
 
     from ipython_assistant.core.artifacts import Artifact, Found
@@ -71,9 +71,8 @@ class RecordedFile:
 class TurnKey:
     """What the user wrote, as far as it decides which recording answers; None for what was not set by hand.
 
-    The prompt has its `{}` filled in, and is empty for a response that was only shown. `tools` are those beside the
-    code interpreter, as they stand in a request; `outputs` the names given with `-o`; `inputs` names and logical
-    hashes. `parent` is the digest of the recorded turn it continues from; empty at the start of a conversation.
+    The prompt is empty for a response that was only shown. `tools` are those beside the code interpreter, `outputs` the
+    names given with `-o`, `inputs` names and logical hashes, `parent` is the digest of the turn it continues from.
     """
 
     prompt: str
@@ -117,11 +116,9 @@ class TurnKey:
 class Recording:
     """A turn as it is recorded; `turn` is without pictures, which are among the files.
 
-    `cell` is named by the front end (`run 3` where it has no name), `model` is the service's own word for the one that
-    answered, and `status` the answer's. The question was asked when it `began` (UTC) and its files, in the answer's
-    order, were on disk when it `ended`; `missing` are those that are not. `key` is empty where nothing is answered from
-    this recording, `digest` what the turns below continue from. Of the recordings of one question, a later one has a
-    larger `number`, whatever the clock said.
+    `cell` is its name in the front end, `status` the answer's. It `began` (UTC) when the question was asked and `ended`
+    when its files were on disk, all but those that are `missing`. `key` is empty where nothing is answered from it. Of
+    the recordings of one question, a later one has a larger `number`, whatever the clock said.
     """
 
     asked: TurnKey
@@ -319,21 +316,15 @@ def _read_as(kind: type[Any], body: Json, **known: Any) -> Any:
     for each in fields(kind):
         if each.name in known or (each.name not in body and each.default is not MISSING):
             continue
-        value = body[each.name]
+        value, (wanted, _, or_none) = body[each.name], str(each.type).partition(" | ")
         if isinstance(value, list):
-            value = "".join(value) if each.type == "str" else tuple(value)
-        kind_of_value, _, or_none = str(each.type).partition(" | ")
-        if not (or_none and value is None) and not _FITS[kind_of_value](value):
+            value = "".join(value) if wanted == "str" else tuple(value)
+        parts = value if wanted.startswith("tuple") else [value]
+        fits = all(type(part) is _TYPES[wanted] and (wanted != "int" or number_of(part) is not None) for part in parts)
+        if not fits and not (or_none and value is None):
             raise ValueError(f"{each.name!r} is not what it has to be")
         values[each.name] = value
     return kind(**values)
 
 
-_FITS: dict[str, Callable[[Any], bool]] = {
-    "str": lambda value: isinstance(value, str),
-    "Found": lambda value: value in {"cited", "listed", "figure"},
-    "bool": lambda value: isinstance(value, bool),
-    "int": lambda value: number_of(value) is not None,
-    "tuple[str, ...]": lambda value: isinstance(value, tuple) and all(isinstance(part, str) for part in value),
-    "tuple[Json, ...]": lambda value: isinstance(value, tuple) and all(isinstance(part, dict) for part in value),
-}
+_TYPES = {"str": str, "Found": str, "bool": bool, "int": int, "tuple[str, ...]": str, "tuple[Json, ...]": dict}

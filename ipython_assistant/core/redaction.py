@@ -124,7 +124,7 @@ def redacted_json(value: Any, redact: Callable[[str], str]) -> Any:
 
 
 def redacted_turn(turn: Turn, redact: Callable[[str], str]) -> Turn:
-    """A turn with `redact` applied to all that a model or a program wrote; citations point at the same words."""
+    """A turn with `redact` applied to all that a model or a program wrote; where that changes a text, its spans go."""
 
     def redacted(item: Item) -> Item:
         if isinstance(item, Message):
@@ -141,14 +141,9 @@ def _redacted_part(part: TextPart, redact: Callable[[str], str]) -> TextPart:
     text = redact(part.text)
     if text == part.text:
         return part
-
-    def moved(cited: Any) -> Any:
-        # Where a place is, the text before it says.
-        start, end = (len(redact(part.text[:place])) for place in (cited.start, cited.end))
-        return replace(cited, start=start, end=end)
-
+    citations = tuple(replace(citation, start=0, end=0) for citation in part.citations)
     return replace(
-        part, text=text, citations=tuple(map(moved, part.citations)), sources=tuple(map(moved, part.sources))
+        part, text=text, citations=citations, sources=tuple(replace(it, start=0, end=0) for it in part.sources)
     )
 
 

@@ -46,14 +46,6 @@ class InputNote:
 
 
 @dataclass(frozen=True, slots=True)
-class PastMessage:
-    """A message of an earlier turn, sent again where the service does not hold the conversation."""
-
-    role: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class ContainerPolicy:
     """What a new container is to be like: its memory (the service's default if empty), and what its code may reach.
 

@@ -44,6 +44,7 @@ class Price:
     cached: float | None = None
     source: str = OWN
     seen: str = ""
+    ends: date | None = None
 
 
 class Tokens(NamedTuple):
@@ -78,25 +79,18 @@ def last_day_of(model: str) -> date | None:
 
 def known_prices() -> dict[str, Price]:
     """The prices that are known, by model. A model that is not here has no price here, rather than a guessed one."""
-    rows = {name: row for name, row in _data()["models"].items() if "input" in row}
-    return {name: Price(**{part: value for part, value in row.items() if part != "ends"}) for name, row in rows.items()}
+    return {name: Price(**row) for name, row in _data()["models"].items() if "input" in row}
 
 
 def prices_with(own: Mapping[str, Any]) -> dict[str, Price]:
-    """The known prices, with the user's own over them.
-
-    Those have by model `input` and `output`, and where they differ `cached`, each in US dollars for a million tokens.
-    Raises `ConfigError` where one is written in another way.
-    """
-    table = known_prices()
+    """The known prices, with the user's own over them. Raises `ConfigError` where one is not written as a price."""
     for model, written in own.items():
         parts = written if isinstance(written, dict) else {}
         numbers = all(type(value) in (int, float) and 0 <= value < math.inf for value in parts.values())
         if not {"input", "output"} <= parts.keys() <= {"input", "output", "cached"} or not numbers:
             said = f"The price of {model!r} needs input and output, and may have cached: numbers from 0 on."
             raise ConfigError(said, _how_to(model))
-        table[model] = Price(**written)
-    return table
+    return known_prices() | {model: Price(**parts) for model, parts in own.items()}
 
 
 def tokens_of(usage: Json) -> Tokens:
@@ -114,15 +108,14 @@ def billed_by(service: str, base_url: str = "") -> str:
     ('openai', 'models.example.org', 'azure')
     """
     host = urlsplit(base_url).hostname or ""
-    own = not host or host == "openai.com" or host.endswith(".openai.com")
-    return service if service != "openai" or own else host
+    return host if service == "openai" and not f".{host or 'openai.com'}".endswith(".openai.com") else service
 
 
 def cost(tokens: Tokens, model: str, prices: Mapping[str, Price] | None = None, *, service: str = "openai") -> Cost:
     """What that costs, at the known prices if none are given; a dated model counts as the one without its date.
 
-    The service is `openai`; `local`, where a model on this machine costs nothing and one elsewhere what its provider
-    takes; or any other, whose prices are known only where set by hand.
+    With the service `local`, a model on this machine costs nothing, and one elsewhere what its provider takes. The
+    prices of all but `openai` are known only where set by hand.
     """
     if service == "local":
         if is_on_this_machine(model, {}):

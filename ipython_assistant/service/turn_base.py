@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ipython_assistant.core.conversation import Upload, ancestors, as_messages
-from ipython_assistant.core.request import ContainerPolicy, InputNote, PastMessage
+from ipython_assistant.core.request import ContainerPolicy, InputNote
 from ipython_assistant.errors import ContainerExpired, Refused, ToolNotAllowed, TurnNotKept
 from ipython_assistant.service.faults import CODE_HERE, service_error
 
@@ -35,12 +35,12 @@ class TurnBase:
     """Where a turn runs and what it continues from.
 
     Without a `container_id` the service makes a container, or takes the conversation's. Where the service does not hold
-    the previous response, `history` is the conversation as messages.
+    the previous response, `history` is the conversation as messages (role, text).
     """
 
     container_id: str | None = None
     previous_response_id: str | None = None
-    history: tuple[PastMessage, ...] = ()
+    history: tuple[tuple[str, str], ...] = ()
     inputs: tuple[InputNote, ...] = ()
     notes: tuple[str, ...] = ()
 
