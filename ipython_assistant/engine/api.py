@@ -1,8 +1,7 @@
-"""What a client may ask: JSON bodies in, frozen values out, refusals in the service's words.
+"""What a client may ask: JSON bodies in, values out, refusals in the service's words, which some clients look for.
 
 What steers a language model (temperature, reasoning, ...) is passed on and repeated in the response; what would change
-the meaning of the answer and cannot be done here is refused. Refusals use the service's own words where those are
-public, since clients recognise some by nothing else: an expired container has no code.
+the meaning of the answer and cannot be done here is refused.
 """
 
 from __future__ import annotations
@@ -54,10 +53,7 @@ class IdMint:
 
 
 class ApiError(Exception):
-    """A request that is answered with this HTTP status; `body` is the JSON of the answer.
-
-    The message is for a person, the code for a program, `param` the parameter at fault, such as `tools[0].container`.
-    """
+    """A request that is refused with this HTTP status and body; `param` is at fault, such as `tools[0].container`."""
 
     def __init__(self, status: int, message: str, *, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
@@ -113,10 +109,7 @@ class RequestFields:
         return f"{self._within}{key}"
 
     def get(self, key: str, *types: type, default: Any = None, values: Sequence[str] = ()) -> Any:
-        """The value of a field, of one of these types, and one of these values if there are any.
-
-        It may be missing, or null, only where there is a default.
-        """
+        """The value of a field, of one of these types and values; it may be missing only where there is a default."""
         value, param = self.raw.get(key), self.path(key)
         if value is None:
             if default is not None:

@@ -24,7 +24,10 @@ def fonts_with(characters: set[str]) -> list[str]:
 
     found, left = [], set(characters)
     installed = [entry for entry in font_manager.fontManager.ttflist if not entry.name.startswith("Last Resort")]
-    for entry in sorted(installed, key=_how_plain) if left else ():
+    installed.sort(key=lambda f: (f.style != "normal", f.weight != _REGULAR, "Sans" not in f.name, "Mono" in f.name))
+    for entry in installed:
+        if not left:
+            break
         try:
             font = ft2font.FT2Font(entry.fname)
         except (OSError, RuntimeError):  # listed, and gone since or out of reach here
@@ -33,10 +36,6 @@ def fonts_with(characters: set[str]) -> list[str]:
             found.append(entry.name)
             left -= has
     return found
-
-
-def _how_plain(entry: Any) -> tuple[bool, ...]:
-    return entry.style != "normal", entry.weight != _REGULAR, "Sans" not in entry.name, "Mono" in entry.name
 
 
 def install(canvas_class: Any) -> None:

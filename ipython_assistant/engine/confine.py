@@ -1,12 +1,8 @@
 """Confines itself and becomes another program: limits, then Landlock, then a filter of system calls, then `exec`.
 
-Run by its path: `python -I -S confine.py PLAN -- COMMAND...`. It has nothing but the standard library, since it runs
-before anything else can be read. No privileges are needed, and those there are (a container's root) are given up.
-
-`PLAN` is a JSON object: `limits` (name of a resource, such as `DATA` for `RLIMIT_DATA` → how much a process may have);
-`landlock` (the version to rely on, 0 for none), `readable` and `writable` (what may be read and run, what written as
-well, with all below); `filtered` (whether privileges are given up and system calls filtered, which Landlock needs);
-`adopting` (whether orphans of what the command starts become its own children, where no namespace holds them).
+Run by its path, with the standard library alone: `python -I -S confine.py PLAN -- COMMAND...`. `PLAN` is JSON: `limits`
+(of `RLIMIT_DATA` and others); `landlock` (its version, or 0), `readable` and `writable` paths; `filtered` (privileges
+are given up, system calls filtered); `adopting` (orphans become children of the command, if no namespace holds them).
 
 The kernel's own texts: https://docs.kernel.org/userspace-api/landlock.html and seccomp_filter.html beside it.
 """
@@ -109,11 +105,7 @@ def landlock_abi() -> int:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Confine this process and become the command.
-
-    Raises:
-        OSError: Something that was planned cannot be done; nothing has been started then.
-    """
+    """Confine this process and become the command. Raises OSError if something that was planned cannot be done."""
     plan = json.loads(arguments[0])
     command = list(arguments[arguments.index("--") + 1 :])
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # the engine may have been started with it ignored

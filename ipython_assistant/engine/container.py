@@ -8,7 +8,7 @@ import logging
 import os
 import shutil
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.api import MAX_MINUTES, MEMORY_TIERS, ApiError, container_expired, shortened
 from ipython_assistant.engine.container_folder import ContainerFolder, remove_tree
@@ -17,7 +17,7 @@ from ipython_assistant.engine.limit_monitor import most_memory
 from ipython_assistant.engine.sandbox import ContainerPaths
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from ipython_assistant.engine.api import IdMint
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 MAX_EXPIRED_LISTED: Final = 1000
 """How many expired containers are still known as such."""
+RETIRE_EVERY_S: Final = 30.0
 RESERVE_AFTER_S: Final = 5.0
 """When the process for the next container is started, after one was taken: the new one's own work comes first."""
 
@@ -71,10 +72,7 @@ class KernelContainer:
         self.used_at = self._clock()
 
     async def run(self, code: str) -> CodeRun:
-        """Run code and account for what it left behind. Raises KernelError if no process could be started.
-
-        Cancelling interrupts the code.
-        """
+        """Run code, also for the files it makes; cancelling interrupts it. Raises KernelError: no process starts."""
         kernel = await self._living_kernel()
         said = (FORGOTTEN,) if self._forgotten else ()
         self._forgotten, self._has_run = False, True
@@ -99,7 +97,7 @@ class KernelContainer:
     async def content(self, name: str, most_bytes: int) -> bytes:
         """What is in one of `names`; nothing where that is more, or the file is no longer what it was."""
         for file in self.folder.files():
-            if file.name == name and file.stamp.size_bytes <= most_bytes:
+            if file.name == name and file.size_bytes <= most_bytes:
                 with contextlib.suppress(ApiError), os.fdopen(self.folder.open(file.id), "rb") as opened:
                     return await asyncio.to_thread(opened.read, most_bytes)
         return b""
@@ -109,10 +107,7 @@ class KernelContainer:
         return {file.name: file.id for file in self.folder.made()}
 
     async def provide(self, key: str, name: str, content: Path | bytes) -> None:
-        """Take in a file that a request names or holds, once: it comes again when a conversation is replayed.
-
-        Raises ApiError if the name cannot be used.
-        """
+        """Take in a file of a request, once: it comes again when a conversation is replayed. Raises ApiError."""
         if key not in self._provided:
             self._provided.add(key)
             staged = self._launcher.paths.directory / key
@@ -126,12 +121,14 @@ class KernelContainer:
         """End its process and delete its directory, once, even where the caller does not wait for it."""
         if self._stopping is None:
             self._stopping = asyncio.ensure_future(self._stop())
-            self._stopping.add_done_callback(lambda ending: None if ending.cancelled() else ending.exception())
         await asyncio.shield(self._stopping)
 
     async def _stop(self) -> None:
-        await self._kernel.stop()
-        await asyncio.to_thread(remove_tree, self._launcher.paths.directory)
+        try:
+            await self._kernel.stop()
+            await asyncio.to_thread(remove_tree, self._launcher.paths.directory)
+        except Exception as error:  # noqa: BLE001 - one that fails keeps none of the others from its end
+            _log.error("A container could not be ended in order: %r", error)
 
     async def _living_kernel(self) -> Kernel:
         """The process, or a new one in the place of one that has ended, which the next run says."""
@@ -218,17 +215,19 @@ class ContainerPool:
         del self._containers[container_id]
         await container.stop()
 
-    async def retire(self) -> None:
-        """End the processes of expired containers and delete their files; the latest of them stay listed."""
-        expired = [container for container in self.all() if container.expired]
-        await _all_of(container.stop() for container in expired)
-        for container in expired[:-MAX_EXPIRED_LISTED]:
-            self._containers.pop(container.id, None)
+    async def keep_retiring(self) -> None:
+        """End the processes of expired containers and delete their files, for ever; the latest stay listed."""
+        while True:
+            await asyncio.sleep(RETIRE_EVERY_S)
+            expired = [container for container in self.all() if container.expired]
+            await asyncio.gather(*(container.stop() for container in expired))
+            for container in expired[:-MAX_EXPIRED_LISTED]:
+                self._containers.pop(container.id, None)
 
     async def stop(self) -> None:
         """End everything, for good."""
         self._closed = True
-        await _all_of(container.stop() for container in (*self.all(), self._reserve) if container is not None)
+        await asyncio.gather(*(container.stop() for container in (*self.all(), self._reserve) if container))
 
     async def _make_room(self) -> None:
         """End the container that was used least recently if there are too many; raises ApiError if all are at work."""
@@ -245,10 +244,3 @@ class ContainerPool:
         launcher = KernelLauncher(paths, limits, *self._launch_with)
         launcher.make_directories()
         return KernelContainer(launcher, self._mint)
-
-
-async def _all_of(endings: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Wait for all of them: one that fails keeps none of the others from its end."""
-    for outcome in await asyncio.gather(*endings, return_exceptions=True):
-        if isinstance(outcome, Exception):
-            _log.error("A container could not be ended in order: %r", outcome)

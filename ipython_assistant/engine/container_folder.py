@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal
 
 from ipython_assistant.engine.api import ApiError, bad_upload, shortened
 
@@ -33,21 +33,13 @@ for attempt in 1 2 3; do
     sleep 1
 done
 """
-"""A shell script that deletes a directory.
-
-Python 3.11's `rmtree` recurses, and code may have nested directories thousands deep: `rm` does not mind.
-"""
+"""Deletes a directory; Python 3.11's `rmtree` recurses, and code may have nested directories thousands deep."""
 # O_NONBLOCK: a named pipe put in a file's place must not stop us.
 _READ: Final = os.O_RDONLY | sum(getattr(os, flag, 0) for flag in ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK"))
 
 
-class FileStamp(NamedTuple):
-    """What tells one version of a file from another, and from every file elsewhere."""
-
-    size_bytes: int
-    mtime_ns: int
-    device: int
-    inode: int
+FileStamp = tuple[int, int, int, int]
+"""Size in bytes, time, device and inode: tell one version of a file from another, and from every file elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +53,11 @@ class FileVersion:
     stamp: FileStamp
     created_at: int
     path: Path
+
+    @property
+    def size_bytes(self) -> int:
+        """The size when it was found."""
+        return self.stamp[0]
 
 
 class ContainerFolder:
@@ -94,7 +91,7 @@ class ContainerFolder:
                     self._enter(name, "assistant", path, stamp)
 
     async def add(self, staged: Path, name: str) -> FileVersion:
-        """Move an uploaded file in under its own name; raises ApiError if that cannot be used."""
+        """Move an uploaded file in under its own name, over one that has it. Raises ApiError if it cannot be used."""
         base = base_name(name)
         path = self._work / base
         async with self._changing:
@@ -193,4 +190,4 @@ def _files_below(root: Path, known: frozenset[str]) -> dict[str, tuple[Path, Fil
 
 
 def _stamp(status: os.stat_result) -> FileStamp:
-    return FileStamp(status.st_size, status.st_mtime_ns, status.st_dev, status.st_ino)
+    return status.st_size, status.st_mtime_ns, status.st_dev, status.st_ino

@@ -1,8 +1,7 @@
 """The routes: HTTP in, HTTP out, and nothing decided here.
 
-A route is a function from the request to the JSON of the answer; it may raise `ApiError`. Questions are apart, since
-their answers come as events; uploads go to disk, and downloads come from disk, piece by piece. A value that is missing
-is left out where the API's description (https://developers.openai.com/api/docs/api-reference) does not allow null.
+A route is a function from the request to the JSON of the answer; it may raise `ApiError`. A value that is missing is
+left out where the API's description (https://developers.openai.com/api/docs/api-reference) does not allow null.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import hmac
 import inspect
 import json
 import os
-import secrets
 import shutil
 import sys
 from contextlib import aclosing
@@ -33,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
     from types import TracebackType
 
-    from python_multipart.multipart import Field, File
+    from python_multipart.multipart import File
 
     from ipython_assistant.engine.api import Event, Json
     from ipython_assistant.engine.container import KernelContainer
@@ -63,11 +61,8 @@ class JsonHandler(web.RequestHandler):
         self._body = bytearray()
 
     def set_default_headers(self) -> None:
-        """No word about the server's software, and a number for the request."""
-        self.clear_header("Server")
+        """Called by tornado; most answers are JSON."""
         self.set_header("Content-Type", "application/json")
-        self.set_header("Cache-Control", "no-store")
-        self.set_header("X-Request-Id", f"req_{secrets.token_hex(16)}")
 
     def prepare(self) -> None:
         """Raise ApiError for a wrong token, which is also what keeps web pages out."""
@@ -173,18 +168,14 @@ class UploadHandler(JsonHandler):
             raise api.bad_upload("multipart/form-data with a boundary is expected")
         # The limit is ours to say, in words: tornado's would cut the connection.
         self.request.connection.set_max_body_size(sys.maxsize)  # type: ignore[union-attr] # HTTP/1 has a limit
-        self._fields: dict[str, str] = {}
         self._files: list[tuple[Path, str]] = []
         self._staging = self.engine.uploads.staging()
         config = {"UPLOAD_DIR": str(self._staging), "UPLOAD_DELETE_TMP": False, "MAX_MEMORY_FILE_SIZE": 0}
-        to = (self._keep_field, self._keep_file)
+        to = (None, self._keep_file)  # nothing for fields
         self._parser = FormParser(kind.decode(), *to, boundary=options[b"boundary"], config=config)
 
     def data_received(self, chunk: bytes) -> None:
-        """Called by tornado with the next piece of the body.
-
-        A refusal is sent when the body is over: raised here, it would only cut the connection.
-        """
+        """Called by tornado with the next piece of the body; a refusal here would only cut the connection."""
         self._received += len(chunk)
         if self._received > self.engine.upload_bytes and self._refused is None:
             message = f"The file is too large: at most {self.engine.upload_bytes:,} bytes are taken."
@@ -195,13 +186,13 @@ class UploadHandler(JsonHandler):
             except FormParserError as error:
                 self._refused = api.bad_upload(str(error).rstrip("."))
 
-    def form(self) -> tuple[Path, str, dict[str, str]]:
-        """Where the file is, the name it came under, and the other fields. Raises ApiError if that is not the form."""
+    def form(self) -> tuple[Path, str]:
+        """Where the file is, and the name it came under. Raises ApiError if that is not the form."""
         if self._refused is not None:
             raise self._refused
         if len(self._files) != 1:
             raise api.bad_upload("a whole form with one file is expected")
-        return (*self._files[0], self._fields)
+        return self._files[0]
 
     def on_finish(self) -> None:
         """Called by tornado when the answer is out: what was not moved away is deleted."""
@@ -212,9 +203,6 @@ class UploadHandler(JsonHandler):
         """The client is gone."""
         super().on_connection_close()
         self.on_finish()
-
-    def _keep_field(self, field: Field) -> None:
-        self._fields[_text(field.field_name)] = _text(field.value)
 
     def _keep_file(self, file: File) -> None:
         if file.in_memory:  # an empty one
@@ -293,12 +281,12 @@ async def _delete_container(handler: JsonHandler, container_id: str) -> Json:
 
 def _container_file_row(file: FileVersion) -> Json:
     row = {"id": file.id, "object": "container.file", "created_at": file.created_at, "source": file.source}
-    return row | {"bytes": file.stamp.size_bytes, "container_id": file.container_id, "path": f"{MOUNT}/{file.name}"}
+    return row | {"bytes": file.size_bytes, "container_id": file.container_id, "path": f"{MOUNT}/{file.name}"}
 
 
 async def _add_container_file(handler: UploadHandler, container_id: str) -> Json:
     container = handler.engine.containers.live(container_id)
-    staged, name, _ = handler.form()
+    staged, name = handler.form()
     return _container_file_row(await container.folder.add(staged, name))
 
 
@@ -313,10 +301,10 @@ def _container_content(handler: JsonHandler, container_id: str, file_id: str) ->
 
 
 def _add_file(handler: UploadHandler) -> Json:
-    staged, name, fields = handler.form()
+    staged, name = handler.form()
     mint = handler.engine.mint
     row: Json = {"id": mint("file-"), "object": "file", "bytes": staged.stat().st_size, "created_at": mint.now()}
-    row |= {"status": "processed", "purpose": fields.get("purpose", "user_data")}
+    row |= {"status": "processed", "purpose": "user_data"}
     return row | {"filename": handler.engine.uploads.add(row["id"], staged, name)}
 
 

@@ -1,7 +1,4 @@
-"""One Jupyter kernel: how its process is started, confined, and how code runs in it until it ends.
-
-Nothing here knows of files or HTTP.
-"""
+"""One Jupyter kernel: how its process is started, confined, and how code runs in it until it ends."""
 
 from __future__ import annotations
 
@@ -176,7 +173,7 @@ class Kernel:
         self._jupyter: AsyncKernelManager | None = None
         self._client: AsyncKernelClient | None = None
         self._started = asyncio.create_task(self._start())
-        # `_in_turn` raises what the start has raised; but it may never be called.
+        # `run` raises what the start has raised; but it may never be called.
         self._started.add_done_callback(lambda task: None if task.cancelled() else task.exception())
         self._warming = asyncio.create_task(self._warm_up_for_charts())
 
@@ -187,16 +184,18 @@ class Kernel:
         failed = self._ended or self._started.cancelled() or self._started.exception() is not None
         return not failed and self._jupyter is not None and bool(await self._jupyter.is_alive())
 
-    async def run(self, code: str) -> CodeRun:
-        """Run code as a cell; raises KernelError if the process could not be started.
-
-        Cancelling interrupts the code, and ends the process if that does not help.
-        """
-        return await self._in_turn(code, silent=False)
+    async def run(self, code: str, *, silent: bool = False) -> CodeRun:
+        """Run code as a cell, after all code before it; cancelling interrupts it. Raises KernelError: none started."""
+        self._used = True
+        await asyncio.wait({self._started})
+        if not self._started.cancelled():
+            self._started.result()
+        async with self._turn:
+            return await self._execute(code, silent=silent)
 
     async def probe(self, code: str) -> str:
         """Run code that leaves no names behind, and return what it printed; raises KernelError if it fails."""
-        run = await self._in_turn(f"exec(compile({code!r}, '<probe>', 'exec'), {{**globals()}})", silent=True)
+        run = await self.run(f"exec(compile({code!r}, '<probe>', 'exec'), {{**globals()}})", silent=True)
         if run.error:
             raise KernelError(run.error)
         return run.outcome.logs
@@ -238,7 +237,7 @@ class Kernel:
         await asyncio.wait({self._started})
         await asyncio.sleep(IDLE_S)
         if not self._used and await self.alive():
-            await self._in_turn(_WARM_UP_FOR_CHARTS, silent=True)
+            await self.run(_WARM_UP_FOR_CHARTS, silent=True)
 
     async def _await_answer(self, client: AsyncKernelClient) -> None:
         """Return once both channels carry messages: what is published before the subscription is up would be lost."""
@@ -256,22 +255,13 @@ class Kernel:
             self._ended = True
             raise KernelError("it has ended.")
 
-    async def _in_turn(self, code: str, *, silent: bool) -> CodeRun:
-        """Run code when the process has started and all code before it has ended."""
-        self._used = True
-        await asyncio.wait({self._started})
-        if not self._started.cancelled():
-            self._started.result()
-        async with self._turn:
-            return await self._execute(code, silent=silent)
-
     async def _execute(self, code: str, *, silent: bool) -> CodeRun:
-        client, monitor, visible = self._client, self._monitor, self._launcher.visible
-        if client is None or monitor is None or self._ended:  # its container was deleted before it took the code up
+        client, monitor, visible, died = self._client, self._monitor, self._launcher.visible, self._ended
+        if client is None or monitor is None or died:  # its container was deleted before it took the code up
             return CodeRun((_DIED,), "KernelDied", died=True)
-        monitor.begin_run()
+        monitor.watch(run=True)
         request_id = client.execute(visible.inward(code), silent=silent, store_history=not silent, allow_stdin=False)
-        output, died = KernelOutput(visible, begins_with="status" if silent else "execute_input"), False
+        output = KernelOutput(visible, begins_with="status" if silent else "execute_input")
         try:
             async for kind, content in self._published(client, request_id):
                 output.take(kind, content)
@@ -283,17 +273,16 @@ class Kernel:
             output.error, died = "KernelDied: the Python process ended while it ran this code", True
             await self._kill()  # what it has left running
         finally:
-            monitor.end_run(alive=not self._ended)
+            monitor.stop() if self._ended else monitor.watch(run=False)
         if monitor.passed and output.error:
             stopped = _STOPPED.format(monitor.passed, "gone" if died else "kept")
             return CodeRun((*output.parts(), stopped), f"Stopped: {monitor.passed}", died)
         return CodeRun((*output.parts(), _DIED) if died else output.parts(), output.error, died)
 
     async def _published(self, client: AsyncKernelClient, request_id: str) -> AsyncIterator[tuple[object, object]]:
-        """Kind and content of what is published about a request, until the kernel is idle again.
+        """Kind and content of what is published about a request, until the kernel is idle; code may send more.
 
-        Code may send messages of its own: those that cannot be read are passed over. Raises KernelError when the
-        process has ended.
+        Raises KernelError when the process has ended.
         """
         while True:
             try:

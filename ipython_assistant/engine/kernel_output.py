@@ -1,7 +1,6 @@
-"""What one run showed: reads a kernel's messages as they come, and keeps what is worth keeping of them.
+"""What one run showed: reads a kernel's messages as they come. Unknown code may send anything.
 
-No I/O. The messages come from a process that runs unknown code, which may send anything: messages that make no
-sense are passed over, and text and figures beyond a limit are counted and left out.
+Messages that make no sense are passed over, and text and figures beyond a limit are counted and left out.
 """
 
 from __future__ import annotations

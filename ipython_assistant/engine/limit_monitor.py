@@ -1,7 +1,6 @@
-"""Holds the code of one container to its limits, from its first run on: a run may leave processes going on.
+"""Holds the code of one container to its limits: what its processes have together and its files take is sampled.
 
-What a single process may have is the system's business (`setrlimit`, see `confine`). What the processes of a container
-have together, and what its files take, is sampled here with psutil.
+What a single process may have is the system's business (`setrlimit`, see `confine`).
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ INTERRUPT_GRACE_S: Final = 1.8
 class ContainerLimits:
     """What one container may use: memory of all its processes together, and of each; processor seconds of one run.
 
-    `processes` counts threads too, `files` directories; `file_bytes` is one file, `disk_bytes` all of them.
+    `processes` counts threads too; `file_bytes` is one file, `disk_bytes` all of them.
     """
 
     memory_bytes: int
@@ -47,7 +46,6 @@ class ContainerLimits:
     processes: int = 256
     file_bytes: int = 4 * GIB
     disk_bytes: int = 8 * GIB
-    files: int = 100_000
 
 
 def most_memory() -> int:
@@ -63,13 +61,12 @@ def default_limits() -> ContainerLimits:
 
 @dataclass(slots=True)
 class _Usage:
-    """What a container uses: threads of all processes, bytes of memory, seconds, bytes and number of files."""
+    """What a container uses: threads of all processes, their bytes of memory and seconds, bytes of its files."""
 
     threads: int = 0
     memory_bytes: int = 0
     cpu_s: float = 0.0
     disk_bytes: int = 0
-    files: int = 0
 
 
 class LimitMonitor:
@@ -96,31 +93,24 @@ class LimitMonitor:
         self._files_due_s = 0.0
         self._watching: asyncio.Task[None] | None = None
 
-    def begin_run(self) -> None:
-        """Code begins to run: what it uses counts from here."""
-        self.passed = ""
-        self._watch(begins=True)
-
-    def end_run(self, *, alive: bool) -> None:
-        """The code has ended: what it left going on is watched from here, if its process is still there."""
-        self._watch(begins=False) if alive else self.stop()
+    def watch(self, *, run: bool) -> None:
+        """Watch a run that begins, and what it uses from here; or what it has left going on."""
+        self.stop()
+        self.passed = "" if run else self.passed
+        self._watching = asyncio.create_task(self._end_excess(run=run))
 
     def stop(self) -> None:
         """There is nothing to watch any more."""
         if self._watching is not None:
             self._watching.cancel()
 
-    def _watch(self, *, begins: bool) -> None:
-        self.stop()
-        self._watching = asyncio.create_task(self._end_excess(begins=begins))
-
-    async def _end_excess(self, *, begins: bool) -> None:
+    async def _end_excess(self, *, run: bool) -> None:
         """End the code when a limit is passed; one that used too much processor time is interrupted first."""
-        if begins:  # what is there before a run may be what the run clears up
+        if run:  # what is there before it may be what it clears up
             self._files_due_s = 0.0
             self._before = await asyncio.to_thread(self._usage)
         while not (passed := self._excess(await asyncio.to_thread(self._usage))):
-            await asyncio.sleep(SAMPLE_EVERY_S if begins else REST_EVERY_S)
+            await asyncio.sleep(SAMPLE_EVERY_S if run else REST_EVERY_S)
         self.passed = passed
         if passed == self._too_long:
             await self._interrupt()
@@ -138,15 +128,13 @@ class LimitMonitor:
             return self._too_long
         if used.disk_bytes > max(limits.disk_bytes, before.disk_bytes):
             return f"its files took more than {_in_words(limits.disk_bytes)}"
-        if used.files > max(limits.files, before.files):
-            return f"it made more than {limits.files:,} files"
         if used.disk_bytes > KEPT_FREE_BYTES > shutil.disk_usage(self._directory).free:
             return "the disk was nearly full"
         return ""
 
     def _usage(self) -> _Usage:
         most, found = self._limits.processes, list[psutil.Process]()
-        used = self._used = _Usage(disk_bytes=self._used.disk_bytes, files=self._used.files)
+        used = self._used = _Usage(disk_bytes=self._used.disk_bytes)
         for place, pid in enumerate(_processes_of(self._pid, most)):
             # Counted again and again: to look at them all takes seconds while they double.
             if place % COUNT_EVERY == 0 and (count := len(_processes_of(self._pid, most))) > most:
@@ -160,16 +148,14 @@ class LimitMonitor:
             used.memory_bytes = sum(map(_proportional_memory, found))
         if time.monotonic() >= self._files_due_s:
             began_s = time.thread_time()
-            used.disk_bytes, used.files = _size_below(self._directory)
+            used.disk_bytes = _size_below(self._directory)
             self._files_due_s = time.monotonic() + SAMPLING_SHARE * (time.thread_time() - began_s)
         return used
 
 
 def _processes_of(pid: int, most: int) -> list[int]:
-    """This process and those that descend from it; where they are more than `most`, some of them.
-
-    Looking at all processes of the machine, as psutil does, takes seconds while they double.
-    """
+    """This process and those that descend from it; where they are more than `most`, some of them."""
+    # Looking at all processes of the machine, as psutil does, takes seconds while they double.
     if not Path("/proc/thread-self/children").exists():
         with contextlib.suppress(psutil.Error):
             return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
@@ -189,19 +175,18 @@ def _proportional_memory(process: psutil.Process) -> int:
     return 0
 
 
-def _size_below(directory: Path) -> tuple[int, int]:
-    """Bytes and number of the files and directories below a directory; links are not followed."""
-    size_bytes, count, pending = 0, 0, [os.fspath(directory)]
+def _size_below(directory: Path) -> int:
+    """Bytes of the files and directories below a directory; links are not followed."""
+    size_bytes, pending = 0, [os.fspath(directory)]
     while pending:
         with contextlib.suppress(OSError), os.scandir(pending.pop()) as entries:
             for entry in entries:
-                count += 1
                 with contextlib.suppress(OSError):  # deleted while we looked; the others still count
                     status = entry.stat(follow_symlinks=False)
                     size_bytes += getattr(status, "st_blocks", -(-status.st_size // 512)) * 512
                     if entry.is_dir(follow_symlinks=False):
                         pending.append(entry.path)
-    return size_bytes, count
+    return size_bytes
 
 
 def _in_words(size_bytes: int) -> str:

@@ -1,7 +1,6 @@
 """Answers one question: decide → run → speak; and keeps the responses that can be asked for, or continued, later.
 
-The model decides, the container runs, the output speaks; this module joins them. It yields the events of the
-Responses API as dicts and knows nothing of HTTP.
+The model decides, the container runs, the output speaks: events of the Responses API come out, as dicts.
 """
 
 from __future__ import annotations
@@ -96,12 +95,10 @@ class Responder:
     started_at: int
 
     async def respond(self, request: ResponseRequest) -> AsyncGenerator[Event, None]:
-        """Answer, as events numbered from 0. Closing the iterator, or cancelling, interrupts running code.
+        """Answer, as events; closing the iterator, or cancelling, interrupts running code.
 
-        An exception of the model, or of this engine, ends the stream with `error` and `response.failed`.
-
-        Raises:
-            ApiError: Before the first event: what the request refers to does not exist, or the container is expired.
+        An exception of the model, or of this engine, ends the stream with `error` and `response.failed`. Raises
+        ApiError before the first event: what the request refers to does not exist, or the container is expired.
         """
         model = self.models.get(request.model)
         if model is None:

@@ -1,7 +1,6 @@
-"""A response while it is being made: steps in, events out.
+"""A response while it is being made: steps in, events out. No I/O and no clock.
 
-No I/O and no clock. The responder tells it what is said and what code did, and passes on the events it returns. The
-order of events is the hosted service's: https://developers.openai.com/api/docs/api-reference/responses-streaming .
+The order of events is the hosted service's: https://developers.openai.com/api/docs/api-reference/responses-streaming .
 """
 
 from __future__ import annotations
@@ -134,10 +133,7 @@ class ResponseOutput:
         return [self._end("completed", completed_at=self._mint.now())]
 
     def fail(self, message: str) -> list[Event]:
-        """The last events of a response that did not go well.
-
-        The `error` event is as the description has it, and nested beside it, as clients have come to expect it.
-        """
+        """The last events of a response that did not go well; clients look for the error flat, or nested in `error`."""
         error = {"code": "server_error", "message": message}
         flat = error | {"param": None}
         events = self.end_message()

@@ -69,14 +69,11 @@ _OF_PROC: Final = ("/proc/self", "/proc/stat", "/proc/meminfo", "/proc/cpuinfo",
 _PROBE: Final = """
 import importlib.util, json, os, socket, sys
 secret, port, parent = json.loads(sys.argv[1])
-def connect():
-    with socket.create_connection(("127.0.0.1", port), 2):
-        pass
-def write():
-    with open(secret, "w") as outside:
-        outside.write("written")
 attempts = {
-    "read": lambda: open(secret).close(), "connect": connect, "signal": lambda: os.kill(parent, 0), "write": write
+    "read": lambda: open(secret).close(),
+    "connect": lambda: socket.create_connection(("127.0.0.1", port), 2).close(),
+    "signal": lambda: os.kill(parent, 0),
+    "write": lambda: open(secret, "w").write("written"),
 }
 done = []
 for name, attempt in attempts.items():
@@ -91,10 +88,7 @@ os._exit(0)
 
 
 class VisiblePaths:
-    """Where code sees its directories; on this machine they may be elsewhere.
-
-    Code is written for `/mnt/data`, and shown so, where the sandbox has no such place.
-    """
+    """Where code sees its directories: it is written for `/mnt/data`, and shown so, where there is no such place."""
 
     def __init__(self, work: str, home: str, temp: str) -> None:
         self.work, self.home, self.temp = work, home, temp
@@ -120,10 +114,7 @@ class VisiblePaths:
 
 
 class ContainerPaths:
-    """A container's places on this machine: its code reaches `work` and `home`, not `log` and `group`.
-
-    In `group` is the number of its group of processes, which end with the engine where no namespace ends them.
-    """
+    """A container's places on this machine: its code reaches `work` and `home`, not `log` and `group`, a number."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -273,11 +264,7 @@ def _bubblewrap(paths: ContainerPaths, sockets: Path) -> list[str]:
 
 
 def _resources(limits: ContainerLimits) -> dict[str, int]:
-    """Limits of each process.
-
-    Processes and threads are counted for the user as a whole, in newer user namespaces for that alone, and for root not
-    at all: `LimitMonitor` counts the container's own.
-    """
+    """Limits of each process; of root, no processes are counted: `LimitMonitor` counts the container's own."""
     resources = {"FSIZE": limits.file_bytes, "CORE": 0, "NOFILE": OPEN_FILES}
     if sys.platform == "linux":
         threads_here = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2])

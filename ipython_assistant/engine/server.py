@@ -1,8 +1,7 @@
 """`python -m ipython_assistant.engine.server`: serve until the owner is gone, or a signal says stop.
 
 As a child of a notebook's kernel it prints one line of JSON when it is ready, and ends when its standard input closes
-or its parent changes: the first is prompt, the second helps where a forked process of the owner holds the pipe open.
-`--standing` is for one that several share: it says on standard error how to reach it, and ends at a signal.
+or, since a forked process of the owner may hold that open, its parent changes. `--standing` is for one that is shared.
 """
 
 from __future__ import annotations
@@ -35,13 +34,11 @@ from ipython_assistant.engine.sandbox import SANDBOX_KINDS, SandboxKind, stronge
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
-    from ipython_assistant.engine.container import ContainerPool
     from ipython_assistant.engine.models import Model
     from ipython_assistant.engine.models.chat_models import OfferedModels
 
 ADDRESS: Final = "127.0.0.1"
 PARENT_POLL_S: Final = 0.5
-RETIRE_EVERY_S: Final = 30.0
 MAX_BODY_BYTES: Final = 64 << 20
 """Of a request, except uploads."""
 SHORTEST_TOKEN: Final = 16
@@ -182,7 +179,7 @@ async def running_engine(
         launch_with = (sandbox, options.limits, os.environ if environment is None else environment)
         containers = ContainerPool(directory / "c", *launch_with, mint=mint, most=options.containers)
         containers.reserve()
-        retiring = asyncio.create_task(_retire(containers))
+        retiring = asyncio.create_task(containers.keep_retiring())
         try:
             models = await asyncio.to_thread(offered)
             engine = Responder(
@@ -219,8 +216,7 @@ async def running_engine(
 def _private_directory() -> Iterator[Path]:
     """Make a directory that only this user can read, and delete it afterwards, since it holds what was uploaded.
 
-    A shell waits for the end of this process, ends what code has started and deletes the directory too: nothing is left
-    of an engine that was killed, so that no later start has to guess whose such a directory was.
+    A shell waits for the end of this process, ends what code has started and deletes it too, should it be killed.
     """
     parent = Path(tempfile.gettempdir())
     if os.name == "posix" and len(os.fsencode(parent.resolve())) > LONGEST_PARENT:
@@ -234,13 +230,6 @@ def _private_directory() -> Iterator[Path]:
             stack.callback(remover.communicate)
         stack.callback(remove_tree, directory)
         yield directory
-
-
-async def _retire(containers: ContainerPool) -> None:
-    """End what is expired, again and again; what goes wrong with one container is in the log."""
-    while True:
-        await asyncio.sleep(RETIRE_EVERY_S)
-        await containers.retire()
 
 
 def _welcome(engine: EngineAddress) -> str:

@@ -2,12 +2,12 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from engines import DEADLINE_S, Clock
 
-from ipython_assistant.engine import container, server
+from ipython_assistant.engine import container
 from ipython_assistant.engine.api import ApiError, IdMint
 from ipython_assistant.engine.container import ContainerPool
 from ipython_assistant.engine.limit_monitor import default_limits
@@ -32,31 +32,14 @@ class Process:
         await self.may_end.wait()
 
 
-@dataclass
-class Place:
-    """Containers with such processes."""
-
-    containers: ContainerPool
-    processes: list[Process]
-    directory: Path
-    clock: Clock
-
-    def left(self):
-        return sorted(path.name for path in self.directory.iterdir())
-
-
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    processes: list[Process] = []
-    clock, directory = Clock(), tmp_path / "c"
-
-    def kernel(*_):
-        processes.append(Process())
-        return processes[-1]
-
-    monkeypatch.setattr(container, "Kernel", kernel)
+    """Room for two containers with such processes."""
+    processes, clock, directory = list[Process](), Clock(), tmp_path / "c"
+    monkeypatch.setattr(container, "Kernel", lambda _: processes.append(Process()) or processes[-1])
     containers = ContainerPool(directory, Sandbox("none"), default_limits(), {}, most=2, mint=IdMint(clock))
-    return Place(containers, processes, directory, clock)
+    left = lambda: sorted(path.name for path in directory.iterdir())  # noqa: E731 - read as an attribute
+    return SimpleNamespace(containers=containers, processes=processes, clock=clock, left=left)
 
 
 def run(scene):
@@ -83,14 +66,14 @@ def test_a_container_ends_completely_when_the_client_that_deletes_it_goes_away(p
 
 
 def test_a_container_that_cannot_be_ended_keeps_no_other_from_expiring(place, monkeypatch, caplog):
-    monkeypatch.setattr(server, "RETIRE_EVERY_S", 0.01)
+    monkeypatch.setattr(container, "RETIRE_EVERY_S", 0.01)
 
     async def scene():
         stuck, other = [await place.containers.create() for _ in range(2)]
         place.processes[0].fails = True
         place.processes[1].may_end.set()
         place.clock.now += 21 * 60
-        retiring = asyncio.create_task(server._retire(place.containers))
+        retiring = asyncio.create_task(place.containers.keep_retiring())
         while place.left() != ["1"]:
             await asyncio.sleep(0.01)
         retiring.cancel()

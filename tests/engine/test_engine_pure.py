@@ -7,7 +7,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ipython_assistant.engine.handlers import sse
 from ipython_assistant.engine.kernel_output import readable_traceback
 from ipython_assistant.engine.models import Run, RunOutcome, Say
 from ipython_assistant.engine.models.basic import run_as_given
@@ -108,11 +107,3 @@ def test_a_traceback_is_shown_without_the_frames_of_libraries():
         "File /w/own.py:7, in call()\n----> 7 inner()\nKeyError: 'outer'"
     )
     assert "ValueError: inner" in readable_traceback([*blocks[:2], blocks[6], *blocks[3:]], own="/w/")
-
-
-@given(st.text(max_size=200))
-def test_an_event_is_one_block_of_an_event_stream(text):
-    block = sse({"type": "x", "text": text}).decode()
-    assert block.startswith("event: x\ndata: ")
-    assert block.endswith("\n\n")
-    assert block.count("\n") == 3

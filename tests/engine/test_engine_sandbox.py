@@ -20,9 +20,7 @@ from ipython_assistant.engine.server import EngineOptions
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has these sandboxes")
 
-SMALL = ContainerLimits(
-    memory_bytes=GIB, cpu_s=3.0, processes=60, file_bytes=64 << 20, disk_bytes=200 << 20, files=3_000
-)
+SMALL = ContainerLimits(memory_bytes=GIB, cpu_s=3.0, processes=60, file_bytes=64 << 20, disk_bytes=200 << 20)
 
 # Each attempt is a function without arguments; what it returns, or how it failed, is printed as JSON.
 ATTEMPTS = """
@@ -270,9 +268,7 @@ os._exit(0)
 ENDED = {
     "bubblewrap": {
         "import mmap\nm = mmap.mmap(-1, 2 << 30)\nfor i in range(2000): m.write(bytes(1 << 20))":
-            "its processes used more than 1 GB of memory",
-        "import os, time\nfor i in range(10**6): os.mkdir(f'{i}'); i % 10 or time.sleep(0.001)":
-            "it made more than 3,000 files"
+            "its processes used more than 1 GB of memory"
     },
     "landlock": {
         "import time\nfor i in range(999): open(f'{i}.bin', 'wb').write(bytes(16 << 20)); time.sleep(0.01)":

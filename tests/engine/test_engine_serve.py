@@ -10,7 +10,7 @@ import sys
 
 import openai
 import pytest
-from engines import DEADLINE_S, Running, fence, in_thread
+from engines import DEADLINE_S, Running, in_thread
 
 from ipython_assistant.engine.api import ApiError
 from ipython_assistant.engine.limit_monitor import ContainerLimits, default_limits
@@ -122,22 +122,3 @@ def test_the_id_of_a_response_leads_to_no_other_file(tmp_path, name):
     with pytest.raises(ApiError):
         stored.body(name)
     assert (stored.previous("resp_1"), stored.item("msg_1")) == (PastTurn(), {"id": "msg_1"})
-
-
-@pytest.mark.slow
-def test_a_notebook_may_use_an_engine_elsewhere_by_its_address_alone(standing, tmp_path):
-    _, engine, _ = standing
-    code = fence("open('made.txt', 'w').write('made elsewhere')")
-    script = f"""
-from ipython_assistant import ask
-answer = ask({code!r}, model="basic")
-print(answer.files["made.txt"].read_bytes().decode(), answer.files["made.txt"].path)
-"""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI", "CI", "IPYTHON"))}
-    ran = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path,
-        env={**kept, "OPENAI_BASE_URL": engine.url, "OPENAI_API_KEY": engine.token}, check=False,
-    )  # fmt: skip
-
-    assert ran.stdout.startswith("made elsewhere"), ran.stderr[-2000:]
-    assert (tmp_path / "assistant_files" / "made.txt").read_text() == "made elsewhere"

@@ -102,18 +102,3 @@ def test_a_probe_sees_files_and_variables_and_leaves_nothing_behind(stage):
     assert response.output_text.endswith("'/mnt/data/absent.txt'")
     assert logs(response) == "False None\n"
     assert [item.type for item in response.output] == ["code_interpreter_call"] * 2 + ["message"]
-
-
-def test_a_citation_may_be_in_a_middle_message_and_one_call_may_follow_another(stage):
-    async def linked_early(ask, interpreter):
-        yield Run("open('sub.txt', 'w').write('x')")
-        yield Say("See sandbox:/mnt/data/sub.txt.")
-        yield Run("1")
-        yield Run("2")
-        yield Say("That is all.")
-
-    response = stage.ask(linked_early)
-    call = "code_interpreter_call"
-    assert [item.type for item in response.output] == [call, "message", call, call, "message"]
-    [citation] = response.output[1].content[0].annotations
-    assert (citation.filename, citation.start_index, citation.end_index) == ("sub.txt", 4, 29)
