@@ -1,10 +1,5 @@
 """Ask for an analysis in a notebook cell; every file it makes is on disk beside the notebook before the cell ends.
 
-    %load_ext ipython_assistant
-
-    %%assistant -i coverage.csv
-    Plot coverage by year for District B
-
 Importing this module imports nothing else: everything behind these names is loaded when it is first used.
 """
 
@@ -38,7 +33,6 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
 
 
 def __dir__() -> list[str]:
-    """The public names, although they are loaded late: for `dir()`, `help()` and Tab."""
     return [*__all__, "__doc__", "__version__"]
 
 

@@ -45,10 +45,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class SavedFile:
-    """A file of the answer, on disk; its size (bytes) and SHA-256 are those of the moment it was saved.
-
-    Two are equal if they have the same name and bytes. `shutil.copy(file.path, ...)` copies one.
-    """
+    """A file of the answer, on disk; its size (bytes) and SHA-256 are those of the moment it was saved."""
 
     name: str
     path: Path = field(compare=False)
@@ -90,11 +87,10 @@ class Files(Mapping[str, SavedFile]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """The value of a `%%assistant` cell.
+    """The value of a `%%assistant` cell. It equals its replay: the same question and turn, the same files.
 
     `text` is Markdown whose links lead to the saved files, `failed` the files that could not be saved, with the reason,
-    `notes` sentences for the reader, `frames` the tables asked for with `-o`. The pictures of `turn` are replaced by
-    their digests, since they are on disk. An answer equals its replay: the same question and turn, the same files.
+    `notes` sentences for the reader, `frames` the tables asked for with `-o`; `turn` is without its pictures.
     """
 
     text: str
@@ -165,11 +161,7 @@ class Answer:
         return above + below
 
     def output_parts(self) -> tuple[list[Bundle], list[Bundle]]:
-        """The outputs up to the list of files, and those below: in a live notebook the buttons stand between them.
-
-        The code, pictures and charts, heads of tables and beginnings of texts, the list of files; below it the tables
-        and texts that would make it hard to find.
-        """
+        """The outputs up to the list of files, and the tables and texts that would make it hard to find, below it."""
         card, others = _Card(), outputs.other_items(self.turn.others)
         above = [outputs.work(self.turn.steps)] if self.turn.steps else []
         above += [others] if others is not None else []
@@ -194,11 +186,9 @@ class Answer:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Answer):
             return NotImplemented
-        one, two = (
-            (it.prompt, it.turn, it.interrupted, dict(it.files), [file.name for file in it.failed])
-            for it in (self, other)
-        )
-        return one == two
+        same = self.prompt == other.prompt and self.turn == other.turn and self.interrupted == other.interrupted
+        lost, theirs = ([file.name for file in answer.failed] for answer in (self, other))
+        return same and lost == theirs and self.files == other.files
 
     def __hash__(self) -> int:
         return hash((self.prompt, self.response_id))
@@ -242,10 +232,7 @@ def _head_of(artifact: Artifact, rows: int = 10) -> tuple[TableHead | None, str]
 
 
 def rows_to_browse(artifact: Artifact) -> dict[str, Any]:
-    """The first rows of a table, to be sorted and paged; `whole` says that there are no more of them.
-
-    Raises `OSError` with the reason where there is no table.
-    """
+    """The first rows of a table, to be sorted and paged, and whether they are all. Raises `OSError` without a table."""
     head, reason = _head_of(artifact, MOST_BROWSED)
     if head is None:
         raise OSError(0, f"it {reason}" if reason else "it is no longer there")
@@ -260,7 +247,7 @@ def rows_to_browse(artifact: Artifact) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class _Card:
-    """Details for the list of files: the rows and columns of each table, by its name, and sentences below the list."""
+    """Details for the list of files, by name, and sentences below the list."""
 
     details: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)

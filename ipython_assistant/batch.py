@@ -28,7 +28,6 @@ from ipython_assistant.magics import hooks_of
 from ipython_assistant.options import Options, checked
 from ipython_assistant.service.background import Threads
 from ipython_assistant.session import AT_ONCE, Session, process_session
-from ipython_assistant.turn_run import Viewer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -69,7 +68,7 @@ def ask(prompt: str, **options: Any) -> Answer:
     """
     session = _session()
     front = front_end(session.shell) if options.get("show") else None
-    return turn_run.answer_question(session, _read(session, prompt, options, session.cell_of_ask()), Viewer(front))
+    return turn_run.answer_question(session, _read(session, prompt, options, session.cell_of_ask()), front)
 
 
 async def aask(prompt: str, **options: Any) -> Answer:
@@ -82,7 +81,7 @@ async def aask(prompt: str, **options: Any) -> Answer:
 
     def answered() -> Answer:
         # Reading and hashing the inputs takes time too, so all of it is done in the thread.
-        return turn_run.answer_question(session, _read(session, prompt, options, cell), Viewer(stop=stop))
+        return turn_run.answer_question(session, _read(session, prompt, options, cell), stop=stop)
 
     try:
         future = session.threads.submit(answered)
@@ -111,8 +110,8 @@ def ask_each(prompts: Mapping[Any, str] | Iterable[str], *, at_once: int = AT_ON
     pool, stop, line = Threads(at_once, "ipython_assistant ask"), threading.Event(), ""
     # A notebook that nobody watches is saved with the same line as one that was watched; a script has none.
     live = LiveOutput(front_end(session.shell) if session.shell is not None else FrontEnd())
-    ask_one, viewer = turn_run.answer_question, Viewer(stop=stop)
-    futures = {label: pool.submit(ask_one, session, question, viewer) for label, question in questions.items()}
+    ask_one = functools.partial(turn_run.answer_question, session, stop=stop)
+    futures = {label: pool.submit(ask_one, question) for label, question in questions.items()}
     pending = set(futures.values())
     try:
         while pending:
@@ -270,7 +269,7 @@ async def ask_about_data(question: str, directory: str, inputs: list[str] | None
         with contextlib.closing(Session(None, AssistantMagics(), folder)) as session:
             options = Options(inputs=tuple(map(str, paths)))
             asked = turn_run.read(session, options, question, session.next_run(), {}, from_code=True)
-            answer = turn_run.answer_question(session, asked, Viewer())
+            answer = turn_run.answer_question(session, asked)
         files = {name: str(file.path) for name, file in answer.files.items()}
         return {"text": answer.text, "status": answer.status, "code": answer.code, "files": files}
 

@@ -100,8 +100,7 @@ def ask_in_shell(arguments: argparse.Namespace) -> int:
             if options.dry_run:
                 print(turn_run.dry_run(session, question))
                 return 0
-            viewer = turn_run.Viewer(output=ProgressLines(answer=False))
-            answer = turn_run.answer_question(session, question, viewer)
+            answer = turn_run.answer_question(session, question, output=ProgressLines(answer=False))
             for name, path in tables.items():
                 WRITERS[path.suffix.casefold()](answer.frames[name], path)
     except AssistantError as error:

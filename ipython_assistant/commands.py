@@ -72,7 +72,7 @@ def ask_cell(session: Session, line: str, body: str) -> Answer | None:
     """Ask the question in a cell; without one, show the help or say what to write. Raises an `AssistantError`."""
     try:
         names = session.visible()
-        options = parse_options(line, body, names)
+        options = parse_options(line, body)
         if options.help or options.help_all or not body.strip():
             asked = options.help or options.help_all
             print(option_help(everything=options.help_all) if asked else WHAT_TO_WRITE)
@@ -82,7 +82,7 @@ def ask_cell(session: Session, line: str, body: str) -> Answer | None:
         if options.dry_run:
             print(turn_run.dry_run(session, question))
             return None
-        return turn_run.answer_question(session, question, turn_run.Viewer(front))
+        return turn_run.answer_question(session, question, front)
     except KeyboardInterrupt:
         session.last_error = turn_run.interrupted()
         raise session.last_error from None
@@ -299,7 +299,7 @@ def _fix(session: Session, words: Sequence[str]) -> None:
     if words:
         print(turn_run.dry_run(session, question))
         return
-    answer = turn_run.answer_question(session, question, turn_run.Viewer(front_end(session.shell)))
+    answer = turn_run.answer_question(session, question, front_end(session.shell))
     if block := _BLOCK.search(answer.text):
         _insert_cell(session, block["code"].rstrip())
 

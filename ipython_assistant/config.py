@@ -1,8 +1,7 @@
 """What this notebook is set to: traits with help, and the frozen Settings one cell runs with.
 
-A value comes from the first of: the cell's own options, the saved assistant it names, a trait set by hand
-(`%config AssistantMagics.x = ...` or `ipython_config.py`), the environment, the default. Instructions and tools add up.
-Keys are never traits: `%config` prints every trait.
+A value comes from the first of: the cell's options, the assistant it names, a trait set by hand, the environment, the
+default. Instructions and tools add up. Keys are never traits: `%config` prints every trait.
 """
 
 from __future__ import annotations
@@ -45,28 +44,24 @@ class AssistantMagics(Configurable):
     service = _choice(
         SERVICES,
         "Who answers: 'openai' (or a compatible server at OPENAI_BASE_URL), 'azure', or 'local' (the embedded engine on"
-        " this machine). Unset: IPYTHON_ASSISTANT_SERVICE, else the service whose key is set (OPENAI_API_KEY,"
-        " AZURE_OPENAI_API_KEY), else 'local'.",
+        " this machine). Unset: IPYTHON_ASSISTANT_SERVICE, else the service whose key is set, else 'local'.",
     )
     mode = _choice(
         MODES,
         "'auto' answers from a recording if there is one, and asks otherwise; 'live' always asks; 'replay' never asks."
-        " Unset: IPYTHON_ASSISTANT_MODE; else 'replay' if CI is set and no service was chosen by hand, or if the folder"
-        " holds another service's recordings and there is no key; else 'auto'.",
+        " Unset: IPYTHON_ASSISTANT_MODE; else 'auto', but 'replay' in CI, or without the key of the recorded service.",
     )
     model = Unicode(
         None,
         allow_none=True,
-        help="The model to ask. With a provider or an address in front (ollama/NAME, anthropic/NAME,"
-        " http://localhost:8080/v1/NAME, a GGUF file) code runs on this machine. Unset: IPYTHON_ASSISTANT_MODEL, else"
-        " the service's default; without a key, a model that is found on this machine, unless"
-        " IPYTHON_ASSISTANT_FIND_MODELS=0.",
+        help="The model to ask; with a provider or an address in front (ollama/NAME, http://HOST/v1/NAME) code runs on"
+        " this machine. Unset: IPYTHON_ASSISTANT_MODEL, else the service's default; without a key one that is"
+        " found on this machine, unless IPYTHON_ASSISTANT_FIND_MODELS=0.",
     )
     share = _choice(
         ("results", "shapes", "names"),
-        "What a model may see whose code runs on this machine: 'results' (what code prints, first rows of tables),"
-        " 'shapes' (columns, types, sizes; no value of any cell), or 'names' (columns and types only). Unset: 'results'"
-        " for a model on this machine, 'shapes' for one elsewhere.",
+        "What a model may see whose code runs here: 'results' (what code prints, first rows of tables), 'shapes'"
+        " (sizes, columns, types; no value), or 'names' (columns, types). Unset: 'shapes', on this machine 'results'.",
     )
     instructions = Unicode("", help="Your own instructions, added after the built-in ones.")
     tools = List(Unicode(), help="More tools, as after --tool: web_search, file_search:vs_1, or a tool as JSON.")
@@ -113,9 +108,8 @@ for _trait in AssistantMagics.class_own_traits().values():
 class Settings:
     """Everything one cell runs with; `traits` holds the value that each of the traits above had then.
 
-    `model` is empty where nothing names one (see `who_answers.with_answerer`), `save_dir` is absolute, `official` says
-    that OpenAI's own service answers: compatible servers may refuse what is new. What was set by hand, and so decides
-    which recording answers, is in `chosen_service` and `written`, the parts of a `TurnKey`.
+    `model` is empty where nothing names one, `save_dir` is absolute, `official` says that OpenAI's own service answers:
+    others may refuse what is new. `chosen_service` and `written`, the parts of a `TurnKey`, are what was set by hand.
     """
 
     traits: SimpleNamespace

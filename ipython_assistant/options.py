@@ -58,12 +58,8 @@ class Options:
     yes: bool = _rare("--yes", "send inputs larger than the setting ask_above")
 
 
-def parse_options(line: str, body: str = "", known: Container[str] = ()) -> Options:
-    """Read the rest of the cell's first line. Raises `OptionError`, with the corrected cell.
-
-    `body`, the other lines, stands in that cell; a word on the first line that is one of the variables in `known` was
-    meant as an input.
-    """
+def parse_options(line: str, body: str = "") -> Options:
+    """Read the rest of the cell's first line; raises `OptionError`, with the corrected cell and its `body`."""
     tokens = split_line(line)
     namespace, words = _parser().parse_known_args(tokens)
     unknown = next((word for word in words if word.startswith("-") and word != "-"), None)
@@ -74,13 +70,9 @@ def parse_options(line: str, body: str = "", known: Container[str] = ()) -> Opti
         return checked(options_from(namespace))
     for word in words:
         tokens.remove(word)
-    meant = [f"-i {word}" for word in words if body.strip() and (word in known or Path(word).is_file())]
     options = [shlex.quote(token) if " " in token else token for token in tokens]
-    if len(meant) == len(words):
-        says = f"{', '.join(words)} stands on the first line without an option."
-        raise OptionError(says, f"Write: {' '.join(['%%assistant', *meant, *options])}")
     cell = [" ".join(["%%assistant", *options]), " ".join(words), *filter(None, [body.strip()])]
-    says = "The question belongs below the first line, which is for options."
+    says = f"The first line is for options: an input is named with -i {words[0]}, and a question stands below."
     raise OptionError(says, "\n".join(["Write:", *cell]))
 
 
@@ -94,8 +86,6 @@ def checked(options: Options) -> Options:
     for name, value, allowed in (("effort", options.effort, EFFORTS), ("memory", options.memory, MEMORIES)):
         if value is not None and value not in allowed:
             raise OptionError(f"--{name} {value} is invalid.", f"Write one of: {', '.join(allowed)}.")
-    if options.directory is not None and not options.directory.strip():
-        raise OptionError("--dir has no folder.", "Write: --dir PATH")
     if options.timeout_s is not None and not 1 <= options.timeout_s < math.inf:
         raise OptionError(f"--timeout {options.timeout_s:g} is invalid.", "Write seconds, 1 or more.")
     return options

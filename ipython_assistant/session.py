@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ipython_assistant.question import Question
     from ipython_assistant.service.connection import Connection
     from ipython_assistant.service.model_servers import ModelsHere
+    from ipython_assistant.turn_sources import TurnSource
     from ipython_assistant.workspace.inputs import Input
 
 AT_ONCE = 4
@@ -60,7 +61,7 @@ class Session:
         self.notebook_dir = notebook_dir
         self._was_there = notebook_dir.is_dir()
         self.last_answer: Answer | None = None
-        self.unfinished: Any = None
+        self.unfinished: TurnSource | None = None
         self.last_error: BaseException | None = None
         self.conversations = Conversations()
         self.connections = Connections()
@@ -176,10 +177,10 @@ class Session:
         with self._lock:
             self.conversations = self.conversations.amended(turn, amended)
 
-    def remember(self, answer: Answer, unfinished: Any) -> None:
-        """Make this the last answer, which can be shown again; `unfinished` is its source, if files are missing."""
+    def remember(self, answer: Answer, source: TurnSource) -> None:
+        """Make this the last answer, which can be shown again; its source too, if files are missing."""
         with self._lock:
-            self.last_answer, self.unfinished = answer, unfinished
+            self.last_answer, self.unfinished = answer, source if source.lacks_files else None
 
     def begin_anew(self) -> None:
         """Let the next question of the notebook's own conversation continue from nothing."""

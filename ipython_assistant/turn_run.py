@@ -1,8 +1,6 @@
-"""One turn, from the question to the last output.
+"""One turn, from the question to the last output: asked, replayed, shown (the user's own code got it) or retried.
 
-`run_turn` is ARCHITECTURE's table as code. A turn is asked, replayed from its recording, shown (the user's own code got
-the response) or retried (files of the last one are missing). What differs is where the turn and its files come from:
-that is a `TurnSource`. Everything else happens once, here.
+What differs is where the turn and its files come from: that is a `TurnSource`. Everything else happens once, here.
 """
 
 from __future__ import annotations
@@ -10,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from os import environ
 from typing import TYPE_CHECKING
@@ -50,26 +48,13 @@ FETCH_AGAIN = "%assistant retry fetches again while the container lives, about 2
 NO_CODE_RAN = "No code was run: nothing in the answer was calculated, and no file was made."
 
 
-@dataclass(frozen=True, slots=True)
-class Viewer:
-    """Who a turn is for: the front end that shows its outputs; without one, code that takes the answer.
-
-    `stop` is set from outside to end the turn where Ctrl-C cannot reach it; `output` takes the front end's place in
-    showing the answer as it arrives.
-    """
-
-    front: FrontEnd | None = None
-    stop: threading.Event = field(default_factory=threading.Event)
-    output: LiveOutput | None = None
-
-
 def read(
     session: Session, options: Options, words: str, cell: str, namespace: Mapping[str, Any], *, from_code: bool = False
 ) -> Question:
     """Read a question from what the user wrote in a cell, which owns the answer's files, or in code.
 
-    In code braces stay, since code has f-strings, and the question stands outside every conversation unless the options
-    name one. Raises an `AssistantError` where an option, a setting, an input or an assistant is wrong.
+    In code braces stay, and the question stands outside every conversation unless the options name one. Raises an
+    `AssistantError` where an option, a setting, an input or an assistant is wrong.
     """
     directory = working_directory()
     renamed, notebook_dir = session.follow_rename(directory), session.notebook_dir
@@ -100,17 +85,17 @@ def read(
     )
 
 
-def answer_question(session: Session, question: Question, viewer: Viewer) -> Answer:
-    """Answer a question from its recording, or ask the service.
+def answer_question(session: Session, question: Question, front: FrontEnd | None = None, **how: Any) -> Answer:
+    """Answer a question from its recording, or ask the service; the rest is as in `run_turn`.
 
     Raises an `AssistantError` after everything that could be is shown and saved; its `.answer` holds what arrived.
     """
     with _without_secrets(question):
         recording = recorded_answer(question, session.recordings(question.settings))
-        for hint in question.hints if viewer.front else ():
+        for hint in question.hints if front else ():
             print(hint)  # noqa: T201 it belongs to the question, not to the answer
         source = RecordingSource(session, question, recording) if recording else None
-        return run_turn(source or ServiceSource(session, question), viewer)
+        return run_turn(source or ServiceSource(session, question), front, **how)
 
 
 def dry_run(session: Session, question: Question) -> str:
@@ -127,7 +112,7 @@ def show_response(session: Session, response: Any, client: Any = None) -> Answer
     connection = Connection(over_client(client)) if client is not None else None
     cure = "" if connection else "Asked by another client? Then: ipython_assistant.show(response, client=client)."
     source = ServiceSource(session, question, arrival=Arrival(turn), connected=connection, cure=cure)
-    return run_turn(source, Viewer(front_end(session.shell)))
+    return run_turn(source, front_end(session.shell))
 
 
 def retry(session: Session) -> Answer:
@@ -135,39 +120,49 @@ def retry(session: Session) -> Answer:
     if session.unfinished is None:
         raise OptionError("No file is missing that could be fetched again.", "%assistant show shows the last answer.")
     with _without_secrets(session.unfinished.question):
-        return run_turn(session.unfinished, Viewer(front_end(session.shell)))
+        return run_turn(session.unfinished, front_end(session.shell))
 
 
-def run_turn(source: TurnSource, viewer: Viewer) -> Answer:
-    """Run one turn to its end; gives the answer with its tables. Raises the error that the cell ends in."""
+def run_turn(
+    source: TurnSource,
+    front: FrontEnd | None = None,
+    *,
+    stop: threading.Event | None = None,
+    output: LiveOutput | None = None,
+) -> Answer:
+    """Run one turn to its end; gives the answer with its tables. Raises the error that the cell ends in.
+
+    The front end shows its outputs; without one, code takes the answer, and `output` may show it as it arrives. `stop`
+    is set from outside to end the turn where Ctrl-C cannot reach it.
+    """
     session, question, answer = source.session, source.question, None
     try:
-        in_terminal = viewer.front and getattr(session.shell, "kernel", None) is None and sys.stdout.isatty()
-        shown = ProgressLines() if in_terminal else LiveOutput(viewer.front or FrontEnd())
-        with viewer.output or shown as live:
-            arrival = source.receive(live, viewer.stop)
-            answer = _answer(source, arrival, viewer)
+        in_terminal = front and getattr(session.shell, "kernel", None) is None and sys.stdout.isatty()
+        shown = ProgressLines() if in_terminal else LiveOutput(front or FrontEnd())
+        with output or shown as live:
+            arrival = source.receive(live, stop or threading.Event())
+            answer = _answer(source, arrival, front)
             # Recorded before it is shown: what the recording cannot hold is one of the notes.
             answer = replace(answer, notes=(*answer.notes, *source.keep(arrival, answer)))
-            if viewer.front:
+            if front:
                 data, metadata = answer.text_output()
                 live.finish(Bundle(data, {**metadata, KEY: {**metadata[KEY], **source.metadata}}))
-        session.remember(answer, source if source.lacks_files else None)
-        if viewer.front:
-            _show(source, answer, viewer.front)
+        session.remember(answer, source)
+        if front:
+            _show(source, answer, front)
         tables = {name: named_frame(answer.artifacts, name, question.dtypes) for name in question.outputs}
     except KeyboardInterrupt:
         if answer is not None:
-            session.remember(answer, source if source.lacks_files else None)
+            session.remember(answer, source)
         raise interrupted(answer) from None
     found = {name: table for name, table in tables.items() if not isinstance(table, NoFrame)}
     if found:
         read_how = (f"{name}: {note}" for name, table in found.items() for note in table.notes)
         frames = {name: table.frame for name, table in found.items()}
         answer = replace(answer, frames=frames, notes=(*answer.notes, *read_how))
-        if viewer.front and session.shell is not None:
+        if front and session.shell is not None:
             session.shell.user_ns.update(frames)
-        session.remember(answer, session.unfinished)
+        session.remember(answer, source)
     # The answer is complete. Ctrl-C now only stops the wait for a container to be deleted.
     with contextlib.suppress(KeyboardInterrupt):
         source.release()
@@ -187,7 +182,7 @@ def interrupted(answer: Answer | None = None) -> Interrupted:
     return Interrupted("The cell was interrupted.", "%assistant show shows what had arrived.", answer=answer)
 
 
-def _answer(source: TurnSource, arrival: Arrival, viewer: Viewer) -> Answer:
+def _answer(source: TurnSource, arrival: Arrival, front: FrontEnd | None) -> Answer:
     question, shell, files = source.question, source.session.shell, arrival.files
     answer = answer_of(question.prompt, without_pictures(arrival.turn), files)
     notes = (*arrival.notes, *files.notes)
@@ -200,7 +195,7 @@ def _answer(source: TurnSource, arrival: Arrival, viewer: Viewer) -> Answer:
         answer,
         notes=notes,
         interrupted=isinstance(arrival.error, Interrupted),
-        shown_in=shell.execution_count if shell is not None and viewer.front else None,
+        shown_in=shell.execution_count if shell is not None and front else None,
     )
 
 
@@ -227,10 +222,9 @@ def _error_of(answer: Answer, source: TurnSource, absent: Sequence[NoFrame]) -> 
     """The error of a turn that came to its end, or None; `absent` are tables that `-o` asked for and did not get."""
     turn, settings = answer.turn, source.question.settings
     if (item := turn.unanswered) is not None:
-        name = in_one_line(text_of(item.raw.get("name")) or item.type)
-        cure = "Leave this tool out: the tools of a cell are those that the service runs itself."
+        name, cure = in_one_line(text_of(item.raw.get("name")) or item.type), "Leave this tool out of the cell."
         if item.type == "mcp_approval_request":
-            cure = 'If you trust that server, write "require_approval": "never" into the tool.'
+            cure = 'If you trust that server, write "require_approval": "never" into the tool; else leave it out.'
         return errors.ToolNotAllowed(f"The model waits for {name}, which no cell can give.", cure)
     if turn.failed:
         code, message = (turn.failure.code, turn.failure.message) if turn.failure is not None else ("", "")

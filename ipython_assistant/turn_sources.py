@@ -39,10 +39,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A turn as it arrived, with its files and notes for the reader.
-
-    `error` is what cut its stream, if anything did, and `files_error` what cut the fetching of its files.
-    """
+    """A turn as it arrived; `error` is what cut its stream, and `files_error` what cut the fetching of its files."""
 
     turn: Turn
     error: AssistantError | None = None
@@ -53,16 +50,14 @@ class Arrival:
 
 @dataclass(eq=False)
 class _AnySource:
-    """What both sources do with the turn of a question.
-
-    `metadata` is what may differ between two runs of one recording. A source that `lacks_files`, or may lack some, can
-    be run again to fetch them.
-    """
+    """What both sources do with the turn of a question."""
 
     session: Session
     question: Question
     metadata: dict[str, str] = field(default_factory=dict, init=False)
+    """What may differ between two runs of one recording."""
     lacks_files: bool = field(default=False, init=False)
+    """Whether files are missing, or may be: then the source can be run again to fetch them."""
     _to_delete: tuple[PlacedTurn | None, ...] = field(default=(), init=False)
 
     def release(self) -> None:
@@ -146,14 +141,8 @@ class ServiceSource(_AnySource):
             return self.arrival  # without files to fetch, no connection is needed
         traits, connection = self.question.settings.traits, self.connection
         folder = self.session.folder(self.question.settings)
-        self._downloads = Downloads(
-            connection.wire,
-            connection.containers,
-            folder.stage,
-            at_once=traits.downloads,
-            timeout_s=traits.files_timeout,
-            ahead_bytes=traits.prefetch_bytes,
-        )
+        limits = {"at_once": traits.downloads, "timeout_s": traits.files_timeout, "ahead_bytes": traits.prefetch_bytes}
+        self._downloads = Downloads(connection.wire, connection.containers, folder.stage, **limits)
         try:
             with self._downloads:
                 self.arrival = self.arrival or self._ask(connection)
@@ -166,10 +155,7 @@ class ServiceSource(_AnySource):
         return it
 
     def _ask(self, connection: Connection) -> Arrival:
-        """Ask, and once more where the container or the conversation is gone, or the model sees no pictures.
-
-        This connection must say what ended the answer: the next one would be a new engine.
-        """
+        """Ask, and once more where the container or the conversation is gone."""
         live, arrival = self._live, None
         if self.question.inputs:
             live.update("", self.question.sending())

@@ -8,17 +8,7 @@ from os import environ
 from typing import TYPE_CHECKING
 
 from ipython_assistant.config import KEYS
-from ipython_assistant.core import usage
-from ipython_assistant.core.providers import (
-    BASIC,
-    GGUF,
-    WITHOUT_A_KEY,
-    endpoint_of,
-    is_on_this_machine,
-    model_in_words,
-    provider_of,
-    runs_code_here,
-)
+from ipython_assistant.core import providers, usage
 from ipython_assistant.core.wording import did_you_mean, first_words
 from ipython_assistant.errors import BudgetSpent, ConfigError, ModelUnknown, NoKey, NotRecorded, OptionError
 from ipython_assistant.service.faults import NAME_A_DEPLOYMENT
@@ -34,24 +24,13 @@ if TYPE_CHECKING:
     from ipython_assistant.workspace.recordings import Recordings
 
 HOSTED = frozenset(KEYS)
-_ASK_IT = (
-    'Ask it where there is a service, with `%config AssistantMagics.mode = "live"` (in a shell:'
-    " IPYTHON_ASSISTANT_MODE=live), or record the whole notebook: `ipython-assistant record NOTEBOOK`."
-)
-A_REAL_MODEL = (
-    "A model that reads any question: set OPENAI_API_KEY, or start Ollama or LM Studio, or run `ipython-assistant model"
-    " get`."
-)
-"""The way to a real model, in one line."""
+A_REAL_MODEL = "To read any question: set OPENAI_API_KEY, start Ollama or LM Studio, or `ipython-assistant model get`."
 _MOST_COMPARED = 300
 """So many characters of questions are compared to find the one that is most like another: long ones take long."""
 
 
 def recorded_answer(question: Question, recordings: Recordings) -> Recording | None:
-    """The recording that answers; None where the service is to be asked, or asked again.
-
-    Raises an `AssistantError` where neither may answer: `OptionError`, `NoKey`, `NotRecorded`, `RecordingDamaged`.
-    """
+    """The recording that answers; None where the service is to be asked. Raises an error where neither may."""
     settings, fresh = question.settings, question.fresh
     if fresh and settings.mode == "replay":
         raise OptionError("--fresh asks again, and in replay mode nothing is asked.", "Leave it out, or change `mode`.")
@@ -61,7 +40,7 @@ def recorded_answer(question: Question, recordings: Recordings) -> Recording | N
         says = (
             f"The answers in this folder are from {' and '.join(sorted(others))}, and there is no key to ask it again."
         )
-        why = NoKey(says, f"Set {keys}; or {WITHOUT_A_KEY}")
+        why = NoKey(says, f"Set {keys}; or {providers.WITHOUT_A_KEY}")
     if fresh or settings.mode == "live":
         if why is not None:
             raise why
@@ -78,10 +57,7 @@ def recorded_answer(question: Question, recordings: Recordings) -> Recording | N
 
 
 def other_services_recorded(settings: Settings, recordings: Recordings) -> frozenset[str]:
-    """The hosted services that answered in this folder, where only the engine would answer now, unasked.
-
-    A hosted model's notebook is never answered by another service that the user did not choose.
-    """
+    """The hosted services that answered in this folder, where only the engine, which nobody chose, would answer now."""
     by_default = settings.service == "local" and settings.chosen_service is None
     return recordings.services() & HOSTED if by_default else frozenset()
 
@@ -89,7 +65,8 @@ def other_services_recorded(settings: Settings, recordings: Recordings) -> froze
 def _not_recorded(question: Question, recordings: Recordings, why: NoKey | None) -> NotRecorded:
     """The error for a question that only a recording may answer and that is not recorded; it names the nearest one."""
     says = f"This question is not recorded. {why.message if why else 'In replay mode nothing is asked.'}"
-    path, lines = recordings.folder.path / TURNS, [why.hint if why else _ASK_IT]
+    path = recordings.folder.path / TURNS
+    lines = [why.hint if why else "Record it where there is a service: `ipython-assistant record NOTEBOOK`."]
     by_prompt = {one.prompt.strip()[:_MOST_COMPARED]: one for one in recordings.all()}
     lines += [f"{path / it.name} cannot be read: {it.reason}." for it in recordings.store.summaries()[1][:5]]
     asked = question.turn_key.redacted(recordings.folder.secrets.redactor())
@@ -107,10 +84,9 @@ def _not_recorded(question: Question, recordings: Recordings, why: NoKey | None)
 
 
 def check_max_cost(question: Question, recordings: Recordings) -> None:
-    """Raise `BudgetSpent` where the setting `max_cost` is reached, or a price is unknown.
+    """Raise `BudgetSpent` where the day's recorded questions and this one would pass `max_cost`, or a price is unknown.
 
-    What the day's questions cost is added up from the recordings. A question costs at the least the tokens of the turn
-    that it continues from, which are read once more.
+    A question costs at the least the tokens of the turn that it continues from, which are read once more.
     """
     settings, parent = question.settings, question.parent
     most = settings.traits.max_cost
@@ -150,19 +126,17 @@ def find_models(settings: Settings, environment: Mapping[str, str]) -> ModelsHer
 def with_answerer(
     settings: Settings, environment: Mapping[str, str], before: str = "", here: ModelsHere | None = None
 ) -> Settings:
-    """The settings with the model that answers, and with what it may see.
+    """The settings with the model that answers, and with what it may see; models `here` are looked for if need be.
 
-    Where no model is named, the one that answered `before` goes on as long as it is there, since which one is in memory
-    changes often. The models `here` are looked for only where that is needed. Raises `ConfigError` where Azure has no
-    deployment's name, `ModelUnknown` where no server on this machine has the model, `NoKey` where its provider wants a
-    key that is not set.
+    Where no model is named, the one that answered `before` goes on as long as it is there. Raises `ConfigError` without
+    a deployment at Azure, `ModelUnknown` where this machine has no such model, `NoKey` where its provider wants a key.
     """
     model = settings.model
     if settings.service != "local":
         if not model:
             raise ConfigError("No deployment is named.", NAME_A_DEPLOYMENT)
         return settings
-    if not runs_code_here(model):
+    if not providers.runs_code_here(model):
         here = here or find_models(settings, environment)
         if model:
             model = _of_that_name(model, here.names)
@@ -170,13 +144,13 @@ def with_answerer(
             model = before
         else:
             # The best suited model of a server that runs, else the file that was fetched last, else `basic`.
-            best, files = best_model(here.servers), [f"{GGUF}{name}" for name in here.files]
-            model = best.name if best is not None else next(iter(files), BASIC)
-    provider = provider_of(model)
+            best, files = best_model(here.servers), [f"{providers.GGUF}{name}" for name in here.files]
+            model = best.name if best is not None else next(iter(files), providers.BASIC)
+    provider = providers.provider_of(model)
     if provider is not None and provider.key and not environment.get(provider.key, "").strip():
         raise NoKey(f"{provider.key} is not set, and {provider.title} wants a key.", f"Set it. {A_REAL_MODEL}")
-    share = settings.share or ("results" if is_on_this_machine(model, environment) else "shapes")
-    return replace(settings, model=model, share=share, answerer=model_in_words(model, environment))
+    share = settings.share or ("results" if providers.is_on_this_machine(model, environment) else "shapes")
+    return replace(settings, model=model, share=share, answerer=providers.model_in_words(model, environment))
 
 
 def _of_that_name(name: str, offered: tuple[str, ...]) -> str:
@@ -193,7 +167,7 @@ def _of_that_name(name: str, offered: tuple[str, ...]) -> str:
 def address_in_use(settings: Settings, environment: Mapping[str, str]) -> str:
     """Where the service, or the model whose code runs here, is asked; empty where that is not set, or is no server."""
     if settings.service == "local":
-        return endpoint_of(settings.model, environment)[0]
+        return providers.endpoint_of(settings.model, environment)[0]
     return environment.get({"openai": "OPENAI_BASE_URL"}.get(settings.service, "AZURE_OPENAI_ENDPOINT"), "")
 
 

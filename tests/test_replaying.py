@@ -258,7 +258,7 @@ def test_in_ci_everything_is_replayed_and_nothing_asked(notebook, hosted, monkey
         notebook.ask("B", "Not recorded.")
     assert len(hosted.questions()) == 1
     status = notebook.cell("S", "%assistant status").printed
-    assert "replay  (by CI)" in status
+    assert "mode         replay" in status
 
 
 def test_a_missing_recording_shows_the_nearest_what_differs_the_folder_and_how_to_record(notebook, hosted):

@@ -21,7 +21,6 @@ from ipython_assistant.options import Options
 from ipython_assistant.service import model_servers
 from ipython_assistant.service.connection import Engine
 from ipython_assistant.session import Session
-from ipython_assistant.turn_run import Viewer
 from ipython_assistant.who_answers import A_REAL_MODEL, with_answerer
 
 CODE = "```python\nprint(cases['n'].sum())\ncases.to_csv('out.csv', index=False)\n```\n"
@@ -58,7 +57,7 @@ class Asker:
         cell = self.session.next_run()
         made = Options(inputs=inputs, **options)
         question = turn_run.read(self.session, made, words, cell, self.names, from_code=not goes_on)
-        return turn_run.answer_question(self.session, question, Viewer())
+        return turn_run.answer_question(self.session, question)
 
 
 @pytest.fixture(scope="module")
