@@ -301,10 +301,10 @@ def test_the_answer_of_an_ask_that_is_the_cells_value_is_shown(notebook, echo, l
 def test_one_unexpected_exception_is_the_outcome_of_its_question_alone(notebook, echo, monkeypatch):
     real = batch.turn_run.answer_question
 
-    def ask_or_fail(session, question, viewer):
+    def ask_or_fail(session, question, **how):
         if question.prompt == "B":
             raise IndexError("tuple index out of range")
-        return real(session, question, viewer)
+        return real(session, question, **how)
 
     monkeypatch.setattr(batch.turn_run, "answer_question", ask_or_fail)
     assert [type(outcome).__name__ for outcome in ask_each(list("ABC")).values()] == ["Answer", "IndexError", "Answer"]
