@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from ipython_assistant.question import Question
     from ipython_assistant.service.connection import Connection
     from ipython_assistant.service.model_servers import ModelsHere
-    from ipython_assistant.turn_sources import TurnSource
     from ipython_assistant.workspace.inputs import Input
 
 AT_ONCE = 4
@@ -61,7 +60,7 @@ class Session:
         self.notebook_dir = notebook_dir
         self._was_there = notebook_dir.is_dir()
         self.last_answer: Answer | None = None
-        self.unfinished: TurnSource | None = None
+        self.unfinished: Any = None
         self.last_error: BaseException | None = None
         self.conversations = Conversations()
         self.connections = Connections()
@@ -177,7 +176,7 @@ class Session:
         with self._lock:
             self.conversations = self.conversations.amended(turn, amended)
 
-    def remember(self, answer: Answer, source: TurnSource) -> None:
+    def remember(self, answer: Answer, source: Any) -> None:
         """Make this the last answer, which can be shown again; its source too, if files are missing."""
         with self._lock:
             self.last_answer, self.unfinished = answer, source if source.lacks_files else None
