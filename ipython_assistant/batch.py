@@ -72,10 +72,7 @@ def ask(prompt: str, **options: Any) -> Answer:
 
 
 async def aask(prompt: str, **options: Any) -> Answer:
-    """Ask one question, with the options of `ask` except `show`, without holding up the event loop.
-
-    Cancelling it ends the question. At most four are under way at a time.
-    """
+    """Ask one question, with the options of `ask` except `show`, without holding up the event loop."""
     session, stop = _session(), threading.Event()
     cell = session.cell_of_ask()
 
@@ -94,12 +91,9 @@ async def aask(prompt: str, **options: Any) -> Answer:
 def ask_each(prompts: Mapping[Any, str] | Iterable[str], *, at_once: int = AT_ONCE, **options: Any) -> Answers:
     """Ask several questions, `at_once` at the same time; gives an answer or an error for each, in order.
 
-    `prompts` are the questions, or labels and their questions: `{name: f"Plot {name}" for name in names}`. The options
-    of `ask`, except `show`, hold for every question.
-
-    Raises:
-        Interrupted: Ctrl-C; `.answer` holds the outcomes so far.
-        AssistantError: An option or an input is wrong; nothing has been asked.
+    `prompts` are the questions, or labels and their questions: `{name: f"Plot {name}" for name in names}`; the options
+    are those of `ask`. Raises `Interrupted` at Ctrl-C, with the outcomes so far as `.answer`; an `AssistantError`
+    before anything is asked where an option or an input is wrong.
     """
     if isinstance(prompts, str):
         raise OptionError("ask_each takes several questions, and this is one.", "Write ask(...), or pass a list.")
@@ -147,8 +141,7 @@ def _so_far(outcomes: Mapping[Any, Outcome], total: int) -> str:
 def show(response: Any, client: Any = None) -> Answer:
     """Show a `Response` of the `openai` package (or the same as a dict) as a cell's answer, with its files saved.
 
-    `client` is the `openai.OpenAI` client that got it; without one the session's own service is asked for the files.
-    Raises `FilesMissing` where one or more could not be fetched.
+    `client` is the one that got it, if not the session's own service. Raises `FilesMissing`.
     """
     return turn_run.show_response(_session(), response, client)
 

@@ -59,8 +59,7 @@ def collect(
 ) -> TurnFiles:
     """Fetch every file of a turn but for those that an earlier try saved (`have`); `save` gives each its name.
 
-    `on_progress` is called with (files done, files in all, bytes so far, bytes in all); with no files while they are
-    looked for.
+    `on_progress` gets files done, files in all (0: they are looked for), bytes so far, bytes in all.
     """
     here = set(map(_key, have))
     wanted = [file for file in cited_files(turn) if _key(file) not in here]

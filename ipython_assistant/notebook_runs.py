@@ -56,11 +56,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run_notebooks(options: argparse.Namespace) -> int:
-    """Run notebooks; 1 if one fails.
-
-    `replay` runs them in replay mode, and 1 means too that outputs differ. `record` saves them with their outputs, and
-    leaves those that fail as they were.
-    """
+    """Run notebooks; 1 if one fails, or if a replay's outputs differ. `record` saves those that do not fail."""
     is_record = options.command == "record"
     mode = ("live" if options.fresh else "auto") if is_record else "replay"
     environment = {**os.environ, "IPYTHON_ASSISTANT_MODE": mode}

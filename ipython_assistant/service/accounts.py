@@ -1,7 +1,4 @@
-"""Which client asks which service: its key, its address, and what the environment says of proxies and certificates.
-
-The SDK is imported inside the functions, since that takes a second or two and `%load_ext` must not.
-"""
+"""Which client asks which service: its key, its address, and what the environment says of proxies and certificates."""
 
 from __future__ import annotations
 
@@ -95,14 +92,9 @@ def _transport(base_url: str, *, trust_env: bool = True) -> Any:
     hooks = {"response": [_refuse_redirect]}
     try:
         return openai.DefaultHttpxClient(trust_env=trust_env, verify=verify, event_hooks=hooks)
-    except ImportError as error:
-        raise ConfigError(
-            "The proxy of this environment is a SOCKS proxy, and the package socksio is missing.",
-            "Run `pip install socksio`, or take the proxy out of ALL_PROXY and HTTPS_PROXY.",
-        ) from error
-    except (OSError, ValueError) as error:
-        proxies, certificates = "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY", "SSL_CERT_FILE or SSL_CERT_DIR"
-        cure = f"Correct {certificates if isinstance(error, OSError) else proxies} where Jupyter is started."
+    except (ImportError, OSError, ValueError) as error:
+        cure = "Correct HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, SSL_CERT_FILE or SSL_CERT_DIR where Jupyter is started; a"
+        cure += " SOCKS proxy needs `pip install socksio`."
         raise ConfigError(f"No connection can be set up: {in_one_line(error)}.", cure) from error
 
 
@@ -128,10 +120,7 @@ def _own_account(timeout_s: float) -> dict[str, Any]:
 
 
 def _azure_credential(environment: Mapping[str, str], *, dated: bool) -> dict[str, Any]:
-    """How the SDK's client proves who asks: by key, by a token of Entra ID, or by what azure-identity finds.
-
-    https://learn.microsoft.com/azure/foundry/openai/how-to/managed-identity: v1 takes a token in place of a key.
-    """
+    """How the SDK's client proves who asks: by key, by a token of Entra ID, or by what azure-identity finds."""
     if key := environment.get("AZURE_OPENAI_API_KEY", "").strip():
         return {"api_key": key}
     if token := environment.get("AZURE_OPENAI_AD_TOKEN", "").strip():

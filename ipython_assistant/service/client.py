@@ -37,10 +37,7 @@ OnProgress: TypeAlias = "Callable[[int, int, int, int], None]"
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back: bytes are read from the network as `chunks` is iterated. Close it, or use it in a `with`.
-
-    Names of headers are in lower case. `close` works from any thread.
-    """
+    """What came back, read from the network as `chunks` is iterated; names of headers are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -65,9 +62,8 @@ class Reply:
 class Wire:
     """The seam between this package and a service. Every call raises its own errors: `Refused`, `TimedOut`, ...
 
-    `identity` names the service down to the process: response and container ids mean nothing to any other. `service`
-    is `openai` (also for compatible servers), `azure` or `local`, and decides what cures speak of. A body is read past
-    the client's transport only if that is the SDK's own (`plain`).
+    `identity` names the service down to the process: ids mean nothing to any other. `service` is `openai` (also for
+    compatible servers), `azure` or `local`. A body is read past the client's transport only if `plain`: the SDK's own.
     """
 
     def __init__(
@@ -267,10 +263,7 @@ def _body(response: Any) -> Iterator[bytes]:
 
 
 def _cut(response: Any) -> None:
-    """End the connection of a response that is not at its end, from any thread.
-
-    Closing a socket does not wake a thread that waits for bytes from it: it would wait until its time-out.
-    """
+    """End a response's connection, from any thread: closing a socket does not wake one that waits for its bytes."""
     connection = None if response.is_closed else _socket_of(response)
     if connection is not None:
         with contextlib.suppress(OSError):

@@ -219,10 +219,7 @@ class Connections:
 
 
 def connect(service: str, timeout_s: float, environment: Mapping[str, str], model: str = "") -> Connection:
-    """Connect to `openai`, `azure`, or `local`, which starts an engine with the key of the `model`'s provider alone.
-
-    It is given up after `timeout_s` seconds without a byte. Raises `ConfigError`, or `EngineError`.
-    """
+    """Connect to `openai`, `azure`, or `local`: an engine, with the key of the `model`'s provider. Raises `ConfigError`."""
     if service == "azure":
         return Connection(accounts.connect_azure(environment, timeout_s))
     if service != "local":

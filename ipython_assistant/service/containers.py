@@ -1,8 +1,4 @@
-"""The containers of one service: made, filled, listed, deleted; and whether a turn may go on in one.
-
-A turn goes on in a container that its parent left last and that is not gone; otherwise it gets a new one, filled with
-all that its branch had. Containers are deleted when the session ends, or when their last turn was replaced.
-"""
+"""The containers of one service: made, filled, listed, deleted; and whether a turn may go on in one."""
 
 from __future__ import annotations
 
@@ -36,8 +32,7 @@ NAME = "ipython_assistant"
 class KnownContainer:
     """What is known of one container: the turn that ran there last (None: it did not end), files that turns have saved.
 
-    `paths` and `uploads` are those of what was sent, by name and sha256, and by what the listing says. One that is
-    `user_owned` is deleted only where the user names it.
+    `paths` and `uploads` are what was sent, by name and sha256, and by its row. One that is `user_owned` is kept.
     """
 
     last_turn: PlacedTurn | None = None
@@ -70,10 +65,7 @@ class Containers:
         return container_id
 
     def put(self, container_id: str, uploads: Iterable[Upload], on_progress: OnProgress) -> None:
-        """Send the files that are not in the container yet. Raises `ServiceError`.
-
-        Before each `on_progress` is called with (files done, files in all, bytes so far, bytes in all).
-        """
+        """Send the files that are not there yet; `on_progress` gets files done, files in all, bytes so far, bytes in all."""
         known = self.known(container_id)
         new = [upload for upload in uploads if (upload.name, upload.sha256) not in known.paths]
         sizes = [upload.path.stat().st_size for upload in new]
@@ -102,10 +94,7 @@ class Containers:
         return True
 
     def overview(self) -> list[tuple[str, str, bool]]:
-        """The listed containers that this package made, newest first: id, status, whether it is this session's.
-
-        Raises `ServiceError`.
-        """
+        """What is listed and was made by this package, newest first: id, status, whether it is this session's."""
         ours, rows = self._ours(), _pages(self._wire.list_containers)
         made = [(text_of(row.get("id")), row) for row in rows if row.get("name") == NAME or row.get("id") in ours]
         return [(container_id, text_of(row.get("status")), container_id in ours) for container_id, row in made]
@@ -123,10 +112,7 @@ class Containers:
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def delete_if_unused(self, turn: PlacedTurn | None) -> None:
-        """Begin to delete the container of a turn that was replaced, if no other turn goes on in it.
-
-        One that no turn needs costs money, or memory here; where it cannot be deleted it expires by itself.
-        """
+        """Begin to delete the container of a turn that was replaced, if no other goes on in it: it costs money."""
         known = self._known.get(turn.container_id) if turn is not None and turn.service == self._wire.identity else None
         if turn is not None and known is not None and not known.user_owned and _same(known.last_turn, turn):
             self._deleting(turn.container_id)
@@ -147,10 +133,7 @@ class Containers:
         return thread
 
     def may_continue(self, parent: PlacedTurn | None) -> bool:
-        """Whether a turn may go on where `parent` ended: in its container, if nothing else has run there since.
-
-        Otherwise it would find files that, for it, do not exist.
-        """
+        """Whether a turn may go on where `parent` ended: in its container, if nothing else ran there since."""
         if parent is None or parent.service != self._wire.identity:
             return False
         if not parent.container_id:

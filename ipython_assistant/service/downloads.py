@@ -54,8 +54,7 @@ class Downloads:
     """The downloads of one turn, so many `at_once`. Used in a `with`; leaving it ends those that are still under way.
 
     Once the answer has ended all files have `timeout_s` seconds; before, up to `ahead_bytes` bytes are fetched ahead.
-    `stage` makes the directory for temporary files, which is `staged` from then on; `interruption` is what to raise in
-    the end where Ctrl-C ended the fetching.
+    `stage` makes the directory for temporary files; `interruption` is what to raise where Ctrl-C ended the fetching.
     """
 
     def __init__(
@@ -300,11 +299,7 @@ class FileDownload:
             self._reply.close()
 
     def attempt(self, target: IO[bytes]) -> None:
-        """Bring the file, from where the last attempt broke if that can be trusted, else from its beginning.
-
-        Raises `ServiceError` where it is not whole (a `StreamBroken` may go better the next time), `OSError` where
-        the local file cannot be written.
-        """
+        """Bring the file, from where it broke if that can be trusted. Raises `ServiceError` if it is not whole."""
         if not self._resumable:
             self._begin_again(target)
         self._check_stopped()
@@ -336,10 +331,7 @@ class FileDownload:
             raise errors.StreamBroken(f"{counted(self.received, 'byte')} came where the container lists {listed:,}.")
 
     def _continues(self, reply: Reply) -> bool:
-        """Whether a reply goes on where the last one broke; False where it is the whole file.
-
-        https://www.rfc-editor.org/rfc/rfc9110#section-14.4
-        """
+        """Whether a reply goes on where the last one broke (https://www.rfc-editor.org/rfc/rfc9110#section-14.4)."""
         if reply.status != PARTIAL:
             return False
         found = re.fullmatch(r"bytes ([0-9]+)-([0-9]+)/([0-9]+)", reply.headers.get("content-range", ""))

@@ -117,8 +117,7 @@ def service_error(
 ) -> ServiceError:
     """The error for what a service (`openai`, `azure`, `local` or `compatible`, which decides the cure) said.
 
-    Without a `status` it was said in a stream. A `page` is a web page, which does not belong in an error; `about` is
-    what else the error is to hold.
+    Without a `status` it was said in a stream; what a web `page` says does not belong in an error.
     """
     happened, cure = map(in_one_line, message.partition("\n")[::2])
     is_the_engines = service == "local" and status is None and bool(happened and cure)
@@ -181,10 +180,7 @@ def connection_error(error: BaseException, address: str, service: str = "openai"
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds a service asked to wait (RFC 9110, section 10.2.3); None for none, or for a date.
-
-    `headers` have names in lower case.
-    """
+    """Seconds a service asked to wait (RFC 9110, section 10.2.3); None for none, or for a date."""
     wanted = headers.get("retry-after", "").strip()
     is_number = (digits := wanted.replace(".", "", 1)).isascii() and digits.isdecimal()
     return min(float(wanted), _A_DAY_S) if is_number else None

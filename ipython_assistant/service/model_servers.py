@@ -1,9 +1,7 @@
 """Finds the models on this machine: those of chat servers that run, and files that were fetched; and the best suited.
 
-Ollama, LM Studio, llama-server and vLLM are asked side by side where they usually listen, on loopback only. A port
-proves nothing: a server counts only if it answers in its own shape. The shapes are described at
-https://docs.ollama.com/api, https://lmstudio.ai/docs/developer/rest, https://docs.vllm.ai and, for llama-server,
-https://github.com/ggml-org/llama.cpp (tools/server).
+A port proves nothing: a server counts only if it answers in its own shape, as https://docs.ollama.com/api,
+https://lmstudio.ai/docs/developer/rest, https://docs.vllm.ai and https://github.com/ggml-org/llama.cpp describe it.
 """
 
 from __future__ import annotations
@@ -40,10 +38,7 @@ _NO_CHAT = re.compile(r"embed|rerank|whisper|tts|guard|moderation|clip|ocr|bge-|
 
 @dataclass(frozen=True, slots=True)
 class LocalModel:
-    """A model that a server on this machine offers, named as after `-m`; `loaded` where it is in memory now.
-
-    Its size is in billions of parameters; None where neither the server nor the name tells.
-    """
+    """A model of a server on this machine, named as after `-m`; its size is in billions of parameters."""
 
     name: str
     billions: float | None = None

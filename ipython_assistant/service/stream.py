@@ -25,11 +25,7 @@ ENDINGS = frozenset({"response.completed", "response.incomplete", "response.fail
 
 
 def decode(chunks: Iterable[bytes]) -> Iterator[Json]:
-    """The events of a body, however its bytes are cut.
-
-    A service that was asked for a stream may send the whole response as one JSON object instead, or an error. Raises
-    `StreamBroken` where the body ends in the middle of an event, and `ServiceError` where it is a web page.
-    """
+    """The events of a body, which may also be one JSON object. Raises `StreamBroken`, or `ServiceError` for a web page."""
     first, block = b"", list[bytes]()
     for line in itertools.chain(_lines(chunks), (None,)):
         text = line or b""
@@ -89,10 +85,9 @@ def broken(where: str) -> StreamBroken:
 
 
 class EventStream:
-    """Iterate over it: an event, or None when `pause_s` passed without one (so that a display can move on).
+    """Iterate over it: an event, or None when `pause_s` passed without one. Read in a thread, so that Ctrl-C is heard.
 
-    The reading happens in a thread, so that Ctrl-C reaches the main thread at once; `close` ends both. Raises
-    `StreamBroken` if the body ends before the response's last event, or an `error` event, which says why.
+    Raises `StreamBroken` if the body ends before the response's last event, or an `error` event, which says why.
     """
 
     def __init__(self, reply: Reply, pause_s: float = 0.1) -> None:

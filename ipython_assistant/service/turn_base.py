@@ -1,9 +1,8 @@
 """Where a turn runs and what it continues from; and what to do where a server cannot keep that promise.
 
-A turn goes on in the container of the turn before it, and by that turn's id. Where the container is gone, or something
-else has run in it, the turn gets a new one with everything its branch had there, sent again from disk. Where the server
-does not hold the conversation, it is told again as messages. What a server turns out not to be able to do is remembered
-for this connection and said once.
+A turn goes on in the container and by the id of the turn before it. Where the container is gone, or something else has
+run in it, a new one gets everything the branch had there. Where the server does not hold the conversation, it is told
+again as messages. What a server turns out not to be able to do is remembered for this connection and said once.
 """
 
 from __future__ import annotations
@@ -32,11 +31,7 @@ _NOT_THERE = {404, 405, 501}
 
 @dataclass(frozen=True, slots=True)
 class TurnBase:
-    """Where a turn runs and what it continues from.
-
-    Without a `container_id` the service makes a container, or takes the conversation's. Where the service does not hold
-    the previous response, `history` is the conversation as messages (role, text).
-    """
+    """Where a turn runs (None: where the service chooses) and what it continues from: a response, or its `history`."""
 
     container_id: str | None = None
     previous_response_id: str | None = None
@@ -63,21 +58,14 @@ class ContainerNeeds:
 
 
 class TurnBases:
-    """Finds the base of each turn at one service.
-
-    It knows whether the service keeps conversations and takes a container that a question names: yes, until it shows
-    otherwise.
-    """
+    """Finds the base of each turn at one service, which can do everything until it shows otherwise."""
 
     def __init__(self, wire: Wire, containers: Containers) -> None:
         self._wire, self._containers = wire, containers
         self.keeps_turns = self.names_containers = True
 
     def find(self, needs: ContainerNeeds, told: tuple[str, ...] = ()) -> TurnBase:
-        """Make everything ready for a turn, of which the reader is `told` something already.
-
-        Raises `ServiceError` where a container or an input was refused.
-        """
+        """Make all ready for a turn, of which the reader is `told` something already. Raises `ServiceError`."""
         parent, new, container_id, notes = needs.parent, needs.uploads, needs.container_id, told
         goes_on = container_id is not None or self._containers.may_continue(parent)
         if container_id is not None:
@@ -150,10 +138,7 @@ def check_kept(request: Json, event: Json) -> None:
 
 
 def lost_base(turn: Turn, service: str) -> Refused | None:
-    """The error of a turn that a stream gave up since its container or its conversation is gone; else None.
-
-    No code can have run, so the turn may be asked again.
-    """
+    """The error of a turn whose container or conversation was gone, so that no code ran and it may be asked again."""
     if turn.failure is None or any(step.outputs for step in turn.steps):
         return None
     error = service_error(turn.failure.code, turn.failure.message, service=service)
