@@ -52,9 +52,8 @@ def ask(prompt: str, **options: Any) -> Answer:
 
     Args:
         prompt: The question. Braces are not filled in: use an f-string.
-        **options: model, conversation, new, fresh, assistant, instructions, effort, container, memory and yes are those
-            of `%%assistant`, which `%assistant help` explains. Besides:
-
+        **options: Those of `%%assistant` (model, conversation, new, fresh, assistant, instructions, effort, container,
+            memory, yes), and:
             inputs: What to work on: `{"name": variable}`, or one or more paths and globs.
             outputs: Names of the tables the answer must bring back, as `answer.frames`.
             directory: Where the files are saved.

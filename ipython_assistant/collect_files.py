@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from ipython_assistant.service.containers import Containers
     from ipython_assistant.service.downloads import Downloads, FileDownload
 
-MAY_BE_MISSING = "files the answer does not link may be missing."
-
 
 @dataclass(slots=True)
 class _Listing:
@@ -119,9 +117,10 @@ def _closing_listing(containers: Containers, downloads: Downloads, turn: Turn) -
             listing.files += listed_files(rows, known.saved, dict(known.uploads))
             listing.everything += map(signature, rows)
             continue
-        listing.notes.append(f"The container's list of files could not be read; {MAY_BE_MISSING} {why}")
-        known_ahead = downloads.found_ahead(container_id)
-        listing.ahead += [replace(file, size=None, created_at=None) for file in known_ahead]
+        says = "The container's list of files could not be read; files the answer does not link may be missing."
+        listing.notes.append(f"{says} {why}")
+        for file in downloads.found_ahead(container_id):
+            listing.ahead.append(replace(file, size=None, created_at=None))
     pool.close()
     return listing
 

@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 
     from nbclient import NotebookClient
 
-CELL_TIMEOUT_S = 600
-END_WAIT_S = 5.0
-"""Seconds that a kernel is given to end."""
+CELL_TIMEOUT_S, END_WAIT_S = 600, 5.0
+"""Seconds that a cell, and a kernel to end, are given."""
 STOPPED = 130
 """The exit code after Ctrl-C, as shells have it."""
 QUESTION = "%%assistant"
@@ -156,8 +155,7 @@ def _execute(client: NotebookClient, environment: Mapping[str, str]) -> None:
 async def _end_kernel(kernel: Any, client: Any) -> None:
     """Ask a kernel to end where its cells run; one that does not is ended by nbclient.
 
-    nbclient would ask on the control channel. There ipykernel 7 answers in one thread (`IOPubThread.schedule`) while
-    its main thread, which has been told to stop, closes the sockets, and now and then prints a traceback.
+    nbclient asks on the control channel, where ipykernel 7 now and then prints a traceback of sockets that it closes.
     """
     if await kernel.is_alive():
         await kernel.interrupt_kernel()
@@ -196,11 +194,8 @@ def look_after(options: argparse.Namespace) -> int:
             _say(f"{folder} cannot be read: {disk_reason(error)}.", to=sys.stderr)
             code = 1
             continue
-        lines = [
-            f"{it.began[:10]}  {it.service:<7} {it.status:<10} {counted(len(it.files), 'file'):>8}"
-            f"  {first_words(it.prompt, 60)}"
-            for it in found
-        ]
+        about = ((it, counted(len(it.files), "file"), first_words(it.prompt, 60)) for it in found)
+        lines = [f"{it.began[:10]}  {it.service:<7} {it.status:<10} {files:>8}  {words}" for it, files, words in about]
         lines += [f"{recordings.where}/{name}: {reason}" for name, reason in damaged]
         code = 1 if damaged else code
         _say("\n".join(lines) or f"Nothing is recorded in {recordings.where}.")

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from ipython_assistant.workspace.recordings import Recordings
 
 _Recorded: TypeAlias = "tuple[Recording, Answer]"
-USAGE = "Write: %assistant report NAME.html (or .ipynb)"
 MARK = "ipython_assistant-report"
 """Stands in every report: only a report is ever replaced by another."""
 PAGE = """<!doctype html>
@@ -50,7 +49,9 @@ def write_report(session: Session, words: Sequence[str]) -> None:
 
     path = working_directory() / Path(" ".join(words)).expanduser()
     if len(words) != 1 or path.suffix not in {".html", ".ipynb"}:
-        raise OptionError("A report needs the name of a file, ending in .html or .ipynb.", USAGE)
+        raise OptionError(
+            "A report needs the name of a file, ending in .html or .ipynb.", "Write: %assistant report NAME.html"
+        )
     if path.exists() and (not path.is_file() or MARK.encode() not in path.read_bytes()):
         raise OptionError(f"{path} exists, and it is no report.", "Choose another name: nothing is overwritten.")
     recordings = session.recordings(session.settings)

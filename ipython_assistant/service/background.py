@@ -24,12 +24,9 @@ class Threads:
     """Up to `most` threads, begun as calls are submitted; their names begin with `name`."""
 
     def __init__(self, most: int, name: str) -> None:
-        self._most = most
-        self._name = name
+        self._most, self._name = most, name
         self._tasks: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
-        self._begun = 0
-        self._lock = threading.Lock()
-        self._closed = False
+        self._lock, self._begun, self._closed = threading.Lock(), 0, False
 
     def submit(self, call: Callable[..., Outcome], *arguments: Any) -> Future[Outcome]:
         """Carry out a call in one of the threads; after `close` the future is cancelled at once."""
@@ -80,9 +77,7 @@ class Warmth:
     def __init__(
         self, at_last: Callable[[], object], modules: tuple[str, ...] = MODULES, idle_s: float = IDLE_S
     ) -> None:
-        self.left = list(modules)
-        self._at_last = at_last
-        self._idle_s = idle_s
+        self.left, self._at_last, self._idle_s = list(modules), at_last, idle_s
         self._busy = threading.Event()
         self._timer: threading.Timer | None = None
 

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 
 
 READY_WITHIN_S = 30.0
-ENDS_WITHIN_S = DIES_WITHIN_S = 3.0
-LOG_LINES = 5
+ENDS_WITHIN_S, DIES_WITHIN_S, LOG_LINES = 3.0, 3.0, 5
 SILENCE_SHARE = 0.9
 """The engine gives up a silent model a little before we give up the engine: it can say more about it."""
 
@@ -219,7 +218,7 @@ class Connections:
 
 
 def connect(service: str, timeout_s: float, environment: Mapping[str, str], model: str = "") -> Connection:
-    """Connect to `openai`, `azure`, or `local`: an engine, with the key of the `model`'s provider. Raises `ConfigError`."""
+    """Connect to `openai`, `azure`, or `local`: an engine with the key of the `model`'s provider."""
     if service == "azure":
         return Connection(accounts.connect_azure(environment, timeout_s))
     if service != "local":

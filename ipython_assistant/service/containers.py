@@ -13,7 +13,7 @@ from ipython_assistant.core.turn import text_of
 from ipython_assistant.errors import AssistantError, ContainerExpired, ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from ipython_assistant.core.artifacts import Signature
     from ipython_assistant.core.conversation import PlacedTurn, Upload
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from ipython_assistant.core.turn import Json
     from ipython_assistant.service.client import OnProgress, Reply, Wire
 
-MAX_PAGES = 100
-MAX_ROWS = MAX_PAGES * 100
+MAX_PAGES, MAX_ROWS = 100, 10_000
 DELETE_WITHIN_S = 1.0
 NAME = "ipython_assistant"
 """The name of the containers that are made here, by which they are known again."""
@@ -65,7 +64,7 @@ class Containers:
         return container_id
 
     def put(self, container_id: str, uploads: Iterable[Upload], on_progress: OnProgress) -> None:
-        """Send the files that are not there yet; `on_progress` gets files done, files in all, bytes so far, bytes in all."""
+        """Send the files that are not there yet; `on_progress` gets files done, files, bytes so far, bytes in all."""
         known = self.known(container_id)
         new = [upload for upload in uploads if (upload.name, upload.sha256) not in known.paths]
         sizes = [upload.path.stat().st_size for upload in new]
@@ -150,15 +149,13 @@ class Containers:
         for container_id in container_ids:
             self.known(container_id).last_turn = turn
 
-    def mark_saved(self, container_ids: Iterable[str], files: Iterable[Signature]) -> None:
+    def mark_saved(self, container_ids: Iterable[str], files: Sequence[Signature]) -> None:
         """Note that these files are saved: a later turn does not offer them again, unless they change."""
-        files = tuple(files)
         for container_id in container_ids:
             self.known(container_id).saved.update(files)
 
-    def unmark_saved(self, files: Iterable[Signature]) -> None:
+    def unmark_saved(self, files: Sequence[Signature]) -> None:
         """Forget that these files are saved, to look at them once more."""
-        files = tuple(files)
         for known in list(self._known.values()):
             known.saved.difference_update(files)
 

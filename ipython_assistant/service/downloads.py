@@ -14,12 +14,10 @@ Each download is in one of four states:
                  ▼                    ▼
              verified              failed
 
-Fetching ahead: when a code call ends, its container is listed and what is new is fetched while the model still writes.
-Such a copy counts only if no code ran since, or the closing listing still shows the same id, size and time of creation.
-
-Proxies and caches on the way resume wrongly, send an older version, cut a body short or answer with a page of their
-own. So bytes count only if the announced length came, a resumed part begins where the last one broke and belongs to the
-same version, and there are as many as the container lists.
+When a code call ends, its container is listed and what is new is fetched while the model still writes; such a copy
+counts only if no code ran since, or the closing listing shows the same id, size and time of creation. Proxies and
+caches resume wrongly, send an older version, cut a body short or answer with a page of their own: bytes count only if the
+announced length came, a resumed part continues the same version, and there are as many as the container lists.
 """
 
 from __future__ import annotations
@@ -145,31 +143,25 @@ class Downloads:
         rows = {_key(row): row for row in listed}
         with self._changed:
             downloads = [self._wanted(file, rows.get(_key(file))) for file in files]
-        why = self._await(downloads, on_progress)
+        why = ""
+        try:
+            while not why and (done := sum(download.done for download in downloads)) < len(downloads):
+                sizes = [download.total or download.file.size for download in downloads]
+                received = sum(download.received for download in downloads)
+                on_progress(done, len(downloads), received, sum(filter(None, sizes)) if all(sizes) else 0)
+                with self._changed:
+                    self._changed.wait(max(0.0, min(POLL_S, self.left_s)))
+                if self.interruption is not None or self.left_s <= 0:
+                    why = "Interrupted" if self.interruption else f"Not fetched within {self._timeout_s:g} s"
+        except KeyboardInterrupt:
+            self.interrupt()
+            why = "Interrupted"
         for download in downloads:
             if not download.done:
                 download.stop()
         # A copy begun early knows its file as it was found then; what is wanted says more: that it is cited, its name.
         pairs = zip(files, downloads, strict=True)
         return tuple(it if it.state == "verified" else it.failure(file, why) for file, it in pairs)
-
-    def _await(self, downloads: Sequence[FileDownload], on_progress: OnProgress) -> str:
-        """Wait for all of them; says what ended the waiting, if that was not their end."""
-        try:
-            while (done := sum(download.done for download in downloads)) < len(downloads):
-                if self.interruption is not None:
-                    return "Interrupted"
-                if self.left_s <= 0:
-                    return f"Not fetched within {self._timeout_s:g} s"
-                sizes = [download.total or download.file.size for download in downloads]
-                received = sum(download.received for download in downloads)
-                on_progress(done, len(downloads), received, sum(filter(None, sizes)) if all(sizes) else 0)
-                with self._changed:
-                    self._changed.wait(min(POLL_S, self.left_s))
-        except KeyboardInterrupt:
-            self.interrupt()
-            return "Interrupted"
-        return ""
 
     def _wanted(self, file: ContainerFile, row: ContainerFile | None) -> FileDownload:
         """The copy that was begun early, if it cannot be stale, else a new one."""

@@ -25,7 +25,7 @@ ENDINGS = frozenset({"response.completed", "response.incomplete", "response.fail
 
 
 def decode(chunks: Iterable[bytes]) -> Iterator[Json]:
-    """The events of a body, which may also be one JSON object. Raises `StreamBroken`, or `ServiceError` for a web page."""
+    """The events of a body, which may be one JSON object. Raises `StreamBroken`, or `ServiceError` for a web page."""
     first, block = b"", list[bytes]()
     for line in itertools.chain(_lines(chunks), (None,)):
         text = line or b""

@@ -131,9 +131,8 @@ class TurnBases:
 def check_kept(request: Json, event: Json) -> None:
     """Raise `TurnNotKept` where a response says that it continues from nothing: some servers ignore the name."""
     response = event.get("response")
-    if not request.get("previous_response_id") or not isinstance(response, dict):
-        return
-    if "previous_response_id" in response and not response["previous_response_id"]:
+    ignored = isinstance(response, dict) and not response.get("previous_response_id", True)
+    if ignored and request.get("previous_response_id"):
         raise TurnNotKept("The service ignored the conversation.", "Ask again: it is told as messages.")
 
 
