@@ -119,11 +119,6 @@ def test_names_that_some_disk_takes_for_the_same_are_the_same(one, other):
     assert folded(one) == folded(other)
 
 
-@pytest.mark.parametrize(("name", "expected"), [
-    ("a.CSV", "text/csv"),
-    ("a.png", "image/png"),
-    ("a", "application/octet-stream"),
-    ("a.b.unknown", "application/octet-stream"),
-])  # fmt: skip
-def test_media_type_is_read_off_the_suffix(name, expected):
-    assert media_type(name) == expected
+def test_media_type_is_read_off_the_suffix():
+    assert [media_type(name) for name in ("a.CSV", "a.png")] == ["text/csv", "image/png"]
+    assert media_type("a") == media_type("a.b.unknown") == "application/octet-stream"

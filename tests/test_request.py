@@ -1,6 +1,5 @@
 """question: settings, prompt and conversation as the JSON that is sent."""
 
-import json
 import shlex
 from datetime import UTC, datetime
 from pathlib import Path
@@ -94,19 +93,6 @@ def test_other_services_get_no_field_that_only_openais_own_service_is_known_to_t
 
 
 # --- what --tool takes ------------------------------------------------------------------------------------------------
-SOME_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=8,
-)
-
-
-@given(st.dictionaries(st.text(), SOME_JSON, max_size=4), st.text(min_size=1).filter(lambda k: k != "code_interpreter"))
-def test_any_json_object_with_a_type_goes_through_as_it_is(fields, kind):
-    tool = {**fields, "type": kind}
-    assert parse_tool(json.dumps(tool)) == tool
-
-
 @pytest.mark.parametrize(("spec", "said", "cure"), [
     ("web_serch", "There is no tool web_serch in this form.", "Write web_search"),
     ("web_search:vs_1", "There is no tool in this form", "Write web_search"),

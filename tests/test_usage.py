@@ -1,20 +1,20 @@
 """core.usage: tokens, container time, money."""
 
-import doctest
 from datetime import date
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipython_assistant.core import usage
 from ipython_assistant.core.conversation import PlacedTurn
 from ipython_assistant.core.turn import Turn
 from ipython_assistant.core.usage import (
     Price,
     Tokens,
+    billed_by,
     cost,
     default_model,
+    dollars,
     in_words,
     known_prices,
     last_day_of,
@@ -112,7 +112,13 @@ def test_every_price_says_where_and_when_it_was_read_and_the_default_model_has_o
     assert last_day_of("gpt-5-mini-2025-08-07") == date(2026, 12, 11)
 
 
-def test_the_examples_of_the_module_are_true(monkeypatch):
-    # doctest leaves `_` among the builtins, where a shell takes it for somebody else's and no longer sets its own.
-    monkeypatch.setattr("builtins._", None, raising=False)
-    assert doctest.testmod(usage).failed == 0
+def test_tokens_and_money_are_one_line_for_a_person():
+    used = Tokens(1750, 1000, 400)
+    assert in_words(used, cost(used, "gpt-6.1-terra")) == "1,750 tokens in (1,000 cached), 400 out: $0.0028"
+    assert dollars(1.5) == "$1.50"
+
+
+def test_another_server_than_openais_sends_a_bill_of_its_own():
+    assert billed_by("openai") == billed_by("openai", "https://eu.api.openai.com/v1") == "openai"
+    assert billed_by("openai", "https://models.example.org/v1") == "models.example.org"
+    assert billed_by("azure") == "azure"

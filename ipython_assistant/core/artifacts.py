@@ -43,8 +43,7 @@ class ContainerFile:
 class Artifact:
     """A container file (or a shown figure, which may have no container) that is now on disk; its size is in bytes.
 
-    `name` is unique in its folder, `own_name` the one the model gave it. `href` is relative to the notebook's
-    directory, with forward slashes, not percent-encoded. `note` is a sentence on how it was saved.
+    `own_name` is the name the model gave it, `href` relative to the notebook's directory, `note` how it was saved.
     """
 
     name: str
@@ -83,11 +82,10 @@ class FailedArtifact:
 
 @dataclass(frozen=True, slots=True)
 class TableHead:
-    """The first rows of a table as text (None: a missing cell), and its true size without the header.
+    """The first rows of a table as text (None: a missing cell), and its true size, about right where `estimated`.
 
-    The count is about right where it is `estimated`. `notes` are sentences on how it was read, and `told` those that
-    name no cell; `dtypes` what the columns hold, if known; `read_with` what `pandas.read_csv` needs beside the path, as
-    code; `sheets` the names of a workbook's sheets.
+    `notes` are sentences on how it was read, and `told` those that name no cell; `dtypes` what the columns hold, if
+    known; `read_with` what `pandas.read_csv` needs beside the path, as code.
     """
 
     columns: tuple[str, ...]
@@ -141,8 +139,8 @@ class TurnFiles:
 class MadeFile:
     """A file that this package wrote, with the hash and the size (in bytes) that it had then.
 
-    `href` is relative to the notebook's directory. No cell's present turn refers to one that is `left_over`, and it is
-    still as it was written. `recording` is the latest one that names it, without its turn.
+    No cell's present turn refers to one that is `left_over`, which is still as it was written. `recording` is the
+    latest one that names it, without its turn.
     """
 
     name: str
@@ -165,10 +163,7 @@ def cited_files(turn: Turn, *, figures: bool = False) -> tuple[ContainerFile, ..
 
 
 def shown_figures(turn: Turn) -> tuple[Figure, ...]:
-    """The figures that came whole in the outputs, in order. Only `data:` URIs count; no other address is followed.
-
-    They are decoded here, each time: a turn can hold many megabytes of them.
-    """
+    """The figures that came whole in the outputs, in order. Only `data:` URIs count; no other address is followed."""
     found: list[tuple[int | None, str]] = [
         (number, image.url) for number, call in enumerate(turn.calls) for image in call.figures
     ]
@@ -186,10 +181,9 @@ def shown_figures(turn: Turn) -> tuple[Figure, ...]:
 
 
 def seen_twice(figure: Figure, figures: Iterable[Figure], pictures: Iterable[str], calls: Sequence[CodeCall]) -> bool:
-    """Whether this figure is a saved picture seen again: its call showed one figure and saved exactly one picture.
+    """Whether this figure is a saved picture seen again: its call showed one figure and names exactly one picture.
 
-    `figures`, `pictures` (the own names of those saved) and `calls` are all of the turn's; a call that saved a picture
-    names it in its code.
+    `figures`, `pictures` (the own names of those saved) and `calls` are all of the turn's.
     """
     alone = sum(other.call == figure.call for other in figures) == 1
     return figure.call is not None and alone and sum(name in calls[figure.call].code for name in pictures) == 1

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file that a container needs: its own name, where it is on disk, and what the model is told about it.
+    """A file that a container needs, and what the model is told about it.
 
     `logical` is the hash of what it holds, where not only its bytes count; `source` the variable or path it was made
     of, as the user wrote it, empty for a file of an earlier turn.
@@ -40,8 +40,7 @@ class PlacedTurn:
     """A turn that has ended, in its place in a conversation; a session keeps every one, so `turn` is without pictures.
 
     `service` names who answered down to the engine process, since a turn never continues elsewhere by id; `provider` is
-    its short name. The key of a turn that continues from this one depends on `digest`. `ended` is when its files were
-    on disk.
+    its short name. The key of a turn that continues from this one depends on `digest`.
     """
 
     prompt: str

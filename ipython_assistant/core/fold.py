@@ -1,9 +1,8 @@
 """Events in, turn out.
 
-A Responses stream is folded here into one `Turn`. Two rules. This room does no I/O: it is handed events (dicts, as they
-came off the wire) and can be asked for the turn at any moment. And it takes anything that parses as JSON: an unknown
-event changes nothing, an event that comes twice counts once, and a stream that stops early leaves a turn that holds
-what arrived.
+Two rules. This room does no I/O: it is handed events (dicts, as they came off the wire) and can be asked for the turn
+at any moment. And it takes anything that parses as JSON: an unknown event changes nothing, an event that comes twice
+counts once, and a stream that stops early leaves a turn that holds what arrived.
 
 Events and their order: https://platform.openai.com/docs/api-reference/responses-streaming
 """
@@ -43,12 +42,6 @@ class TurnFold:
     Servers that are nearly right leave out indices and ids, number every event 0, repeat events, or send an empty copy
     at the end. So an item is found by its id, else by its place, else by its kind, and a whole copy of something never
     takes away what earlier events said of it.
-
-    >>> fold = TurnFold()
-    >>> fold.feed({"type": "response.output_text.delta", "delta": "Hi"})
-    True
-    >>> fold.turn.text
-    'Hi'
     """
 
     def __init__(self) -> None:
@@ -233,11 +226,7 @@ class _OpenItem:
         return self._parts.setdefault(index, _OpenPart())
 
     def take(self, raw: Json) -> None:
-        """Take in a whole copy of the item: what it leaves empty stays as it was.
-
-        The last event of a background response may come without the outputs that an earlier one carried:
-        https://community.openai.com/t/1372536
-        """
+        """Take in a whole copy of the item: what it leaves empty (https://community.openai.com/t/1372536) stays."""
         said = {key: value for key, value in raw.items() if value or not self.raw.get(key)}
         self.raw.update(said if raw.get("type") in ("message", "code_interpreter_call") else bounded(said))
         self.kind, self.id = text_of(self.raw.get("type")), text_of(self.raw.get("id"))

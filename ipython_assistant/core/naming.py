@@ -44,14 +44,11 @@ _MEDIA_TYPES = (
 
 
 def safe_name(name: str) -> str:
-    r"""The model's own name as a bare file name that Linux, macOS and Windows all accept.
+    """The model's own name as a bare file name that Linux, macOS and Windows all accept.
 
     What can be seen stays, in composed form; any blank is a space. A character that some system forbids becomes `_`,
     and so does each run of characters that cannot be seen or that reorder others: a right-to-left override makes
     `exe.csv` of `vsc.exe`. Given its own answer it changes nothing.
-
-    >>> safe_name("../../etc/passwd"), safe_name(r"C:\data\cov.csv"), safe_name("CON.csv"), safe_name("-rf")
-    ('passwd', 'cov.csv', '_CON.csv', '_-rf')
     """
     bare = unicodedata.normalize("NFC", name).replace("\\", "/").rstrip("/").rpartition("/")[2]
     bare = _FORBIDDEN.sub("_", re.sub("\0+", "_", "".join(map(_seen, bare))))

@@ -42,9 +42,6 @@ def fill(prompt: str, namespace: Mapping[str, Any]) -> tuple[str, tuple[str, ...
     """The question with each `{name}` that is in the namespace replaced by its value.
 
     The hints beside it say what was left as it is although it looks like a name.
-
-    >>> fill("Mean of {column} in `{x}`: {no name}", {"column": "coverage"})
-    ('Mean of coverage in `{x}`: {no name}', ())
     """
     hints = dict[str, None]()
 

@@ -1,8 +1,7 @@
-"""The recording of a turn: what was asked, the folded response, and the files that came of it.
+"""The recording of a turn, a value and a JSON text: what was asked, the response, and the files that came of it.
 
-A recording is a value and a JSON text; where it is kept is the workspace's business. A question is found again by its
-key, which is made of the user's own words and of nothing that they resolved to. A recording holds no bytes of a file,
-no absolute path and no secret.
+A question is found again by its key, which is made of the user's own words and of nothing that they resolved to. A
+recording holds no bytes of a file, no absolute path and no secret.
 """
 
 from __future__ import annotations
@@ -49,10 +48,9 @@ class RecordedInput:
 
 @dataclass(frozen=True, slots=True)
 class RecordedFile:
-    """A file the turn left on disk; see `Artifact`.
+    """A file the turn left on disk; see `Artifact`. Only one that is `ours` may be replaced or removed.
 
-    Only one that is `ours`, written by this package, may be replaced or removed. `kept` says that its bytes are among
-    the recordings too, `repeated` that it is a figure which shows the same as a saved picture.
+    Its bytes are `kept` among the recordings too; a `repeated` figure shows the same as a saved picture.
     """
 
     name: str
@@ -145,10 +143,7 @@ class Recording:
 
     @property
     def rank(self) -> tuple[bool, bool, bool, int, str]:
-        """Orders the recordings of one question, the one that it is answered from last.
-
-        That is an answer rather than a refusal, one that lacks no files, a hosted service's, then the later one.
-        """
+        """Orders the recordings of one question: an answer, one that lacks no files, a hosted service's, the later."""
         return self.status == REPLAYED[0], not self.missing, self.service != "local", self.number, self.ended
 
     def is_replayed(self, *, with_missing: bool = False) -> bool:
@@ -189,11 +184,8 @@ def sha256_of(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
-# --- the text, in which whatever may go over several lines is a list of lines, as in the notebook format --------------
-
-
 def recording_text(recording: Recording) -> str:
-    """The recording as a text that people read and that differs only where the turn did."""
+    """The recording as a text that people read: what may go over several lines is a list of lines, as in notebooks."""
     asked, turn = recording.asked.body(), recording.turn
     plain = ("cell", "notebook", "service", "model", "status", "began", "ended")
     body: Json = {

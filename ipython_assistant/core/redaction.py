@@ -1,7 +1,7 @@
 """Secrets and this machine's folders are taken out of a text before it is kept in a file that others may read.
 
-A secret is a value that the user named as one, or a text in the form of a well-known key. A short value is taken out
-only where it stands as a word of its own, so that no ordinary word of an answer is changed.
+A secret is a value that was named as one, or a text in the form of a well-known key. A short value is taken out only
+where it stands as a word of its own, so that no ordinary word of an answer is changed.
 """
 
 from __future__ import annotations
@@ -84,11 +84,7 @@ class Redactor:
 
 
 def may_be_secret(value: str) -> bool:
-    """Whether a value whose name says that it is a secret can be one: an ordinary word cannot, whatever its name.
-
-    >>> [may_be_secret(value) for value in ("production", "by district", "hunter2hunter2")]
-    [False, False, True]
-    """
+    """Whether a value whose name says that it is a secret can be one: an ordinary word cannot, whatever its name."""
     value = value.strip()
     if _KEY.search(value):
         return True
@@ -158,9 +154,7 @@ def redact_error(error: BaseException | None, secrets: Iterable[str]) -> None:
         error = error.__cause__
 
 
-# --- secrets in the tools of a request: their place is known by its name. They go to the service, and neither into a
-# recording nor into the key of a turn (https://platform.openai.com/docs/guides/tools-remote-mcp).
-
+# Secrets in the tools of a request (https://platform.openai.com/docs/guides/tools-remote-mcp) are known by their names.
 _SECRET_NAME = re.compile(
     r"authorization|api_?key|passw|passphrase|\bpwd|secret|credential"  # wherever in a name: `passwordHash`
     r"|(^|_)(tokens?|auth|cookies?|bearer|jwt)$"  # at its end alone: `access_token`, and not `token_limit`

@@ -90,11 +90,7 @@ _WAYS = """Write web_search, file_search:vs_1,vs_2, or the tool as JSON: --tool 
 
 
 def parse_tool(spec: str) -> Json:
-    """Read one tool. Raises `ValueError`, whose two arguments say what is wrong, and what to write instead.
-
-    >>> parse_tool("file_search:vs_1, vs_2")
-    {'type': 'file_search', 'vector_store_ids': ['vs_1', 'vs_2']}
-    """
+    """Read one tool. Raises `ValueError`, whose two arguments say what is wrong, and what to write instead."""
     # What is in a tool is not repeated in an error: it may be a token.
     written = spec.strip()
     name, _, rest = written.partition(":")

@@ -1,9 +1,7 @@
-"""A turn: one request and everything that came back, as frozen values that every other room reads.
+"""A turn: one request and everything that came back, as frozen values that `core.fold` builds and every room reads.
 
-`core.fold` builds them, from the events of a stream or from a response that came whole. What a service sends is read
-here by type: a field of the wrong type counts as missing.
-
-The objects: https://platform.openai.com/docs/api-reference/responses/object
+What a service sends (https://platform.openai.com/docs/api-reference/responses/object) is read by type: a field of the
+wrong type counts as missing.
 """
 
 from __future__ import annotations
@@ -24,10 +22,9 @@ _WAITING = frozenset({"mcp_approval_request", "function_call", "custom_tool_call
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A `container_file_citation`: the service's word that a file belongs to the answer.
+    """A `container_file_citation`: the service's word that a file belongs to the answer, with its span in the text.
 
-    Its span is in the text of the content part that carries it; in items other than messages it says nothing. A figure
-    that was displayed rather than saved is cited with the span 0, 0 and the file name `<file id>.png`.
+    A figure that was displayed rather than saved is cited with the span 0, 0 and the file name `<file id>.png`.
     """
 
     container_id: str
@@ -44,10 +41,7 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a span of the text rests on: a page of the web (`url_citation`), or a file of a vector store.
-
-    Such a file (`file_citation`) has an id instead of an address, and one place as its span. It was there before.
-    """
+    """What a span of the text rests on: a page of the web, or a file of a vector store, which has an id instead."""
 
     url: str
     title: str
@@ -85,8 +79,7 @@ class Image:
 class CodeCall:
     """A `code_interpreter_call` output item; as a step of a turn also a `shell_call` of a hosted container.
 
-    `outputs` holds the logs (str) and figures in the order they came; None where the service sent none, which is not
-    the same as a call that printed nothing.
+    `outputs` holds the logs (str) and figures in order; None where the service sent none, rather than nothing printed.
     """
 
     id: str
@@ -171,10 +164,7 @@ class Turn:
 
     @property
     def steps(self) -> tuple[CodeCall, ...]:
-        """The code calls, and the commands of a hosted shell with what they printed, in order.
-
-        https://platform.openai.com/docs/guides/tools-shell
-        """
+        """The code calls, and the commands of a hosted shell (https://platform.openai.com/docs/guides/tools-shell)."""
         printed = {text_of(it.raw.get("call_id")): it.raw for it in self.others if it.type == "shell_call_output"}
         return tuple(
             item if isinstance(item, CodeCall) else _shell_step(item, printed.get(text_of(item.raw.get("call_id")), {}))
@@ -233,9 +223,6 @@ def _shell_step(call: OtherItem, printed: Json) -> CodeCall:
         ),
         language="bash",
     )
-
-
-# --- what a service sends, read by type -------------------------------------------------------------------------------
 
 
 def annotation_of(raw: Any) -> Citation | Source | None:

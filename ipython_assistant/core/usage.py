@@ -102,11 +102,7 @@ def tokens_of(usage: Json) -> Tokens:
 
 
 def billed_by(service: str, base_url: str = "") -> str:
-    """Who sends the bill: OpenAI, or the host that was put in its place.
-
-    >>> billed_by("openai"), billed_by("openai", "https://models.example.org/v1"), billed_by("azure")
-    ('openai', 'models.example.org', 'azure')
-    """
+    """Who sends the bill: OpenAI, Azure, or the host that was put in OpenAI's place."""
     host = urlsplit(base_url).hostname or ""
     return host if service == "openai" and not f".{host or 'openai.com'}".endswith(".openai.com") else service
 
@@ -158,23 +154,14 @@ def total_in_words(turns: Iterable[PlacedTurn], prices: Mapping[str, Price], bas
 
 
 def in_words(tokens: Tokens, spent: Cost) -> str:
-    """One line for a person.
-
-    >>> used = Tokens(1750, 1000, 400)
-    >>> in_words(used, cost(used, "gpt-6.1-terra"))
-    '1,750 tokens in (1,000 cached), 400 out: $0.0028'
-    """
+    """One line for a person: `1,750 tokens in (1,000 cached), 400 out: $0.0028`."""
     cached = f" ({tokens.cached:,} cached)" if tokens.cached else ""
     money = "cost unknown" if spent.tokens is None else dollars(spent.tokens)
     return f"{tokens.input:,} tokens in{cached}, {tokens.output:,} out: {money}"
 
 
 def dollars(amount: float) -> str:
-    """An amount; a small one with more digits.
-
-    >>> dollars(1.5), dollars(0.00042), dollars(0)
-    ('$1.50', '$0.0004', '$0.00')
-    """
+    """An amount; a small one with more digits: `$1.50`, `$0.0004`."""
     return f"${amount:.4f}" if 0 < amount < 0.1 else f"${amount:,.2f}"  # noqa: PLR2004 a dime
 
 

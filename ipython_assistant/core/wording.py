@@ -11,11 +11,7 @@ if TYPE_CHECKING:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number with its noun.
-
-    >>> counted(1, "row"), counted(1234, "row"), counted(0, "row")
-    ('1 row', '1,234 rows', '0 rows')
-    """
+    """A number with its noun: `1 row`, `1,234 rows`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
@@ -29,12 +25,9 @@ def printable(text: str) -> str:
 
 
 def on_one_line(what: object) -> str:
-    r"""Words from outside as they may stand in a sentence: what is not printed, and all white space, is one blank each.
+    """Words from outside as they may stand in a sentence: what is not printed, and all white space, is one blank each.
 
     Not for names: there, what hides characters has to be seen (`display.escaping`).
-
-    >>> on_one_line(" no\n such\x1b file ")
-    'no such file'
     """
     return " ".join(printable(str(what)).split())
 
@@ -80,10 +73,6 @@ _REASONS = {
 
 
 def disk_reason(error: OSError) -> str:
-    """Why the system refused, to stand after a colon.
-
-    >>> disk_reason(OSError(errno.ENOSPC, "No space left on device"))
-    'the disk is full'
-    """
+    """Why the system refused, to stand after a colon."""
     said = error.strerror or type(error).__name__
     return _REASONS.get(error.errno or 0, said[:1].lower() + said[1:])
