@@ -24,7 +24,14 @@ from ipython_assistant.errors import AssistantError, InputError, OptionError
 from ipython_assistant.options import Options, option_help, parse_options, split_line
 from ipython_assistant.report import write_report
 from ipython_assistant.who_answers import A_REAL_MODEL, address_in_use, find_models, other_services_recorded
-from ipython_assistant.workspace.assistants import assistant_folders, confirm, list_assistants, load_assistant, shown
+from ipython_assistant.workspace.assistants import (
+    assistant_folders,
+    confirm,
+    list_assistants,
+    load_assistant,
+    shown,
+    summary_of,
+)
 from ipython_assistant.workspace.folder import made_files, remove_left_over
 from ipython_assistant.workspace.frames import kind_of_frame, table_in_words, table_of
 from ipython_assistant.workspace.recording_store import secrets_of
@@ -249,7 +256,7 @@ def _assistants(session: Session, words: Sequence[str]) -> None:
     """List the saved assistants; or show one and ask whether it may be used."""
     folders = assistant_folders(session.notebook_dir)
     if not words:
-        rows = [(listed.name, shown(listed.path), listed.summary) for listed in list_assistants(folders)]
+        rows = [(name, shown(path), summary_of(name, folders)) for name, path in list_assistants(folders).items()]
         remark = f"There are no saved assistants. They are TOML files in {shown(folders[0])} or {shown(folders[1])}."
         publish(overview(("assistant", "file", "instructions"), rows, [] if rows else [remark]))
         return

@@ -126,7 +126,7 @@ class Hooks:
         if target == "conversation":
             return [name for name in self.session.conversations.by_name if name]
         if target == "assistant":
-            return [assistant.name for assistant in list_assistants(assistant_folders(Path(self._directory)))]
+            return [*list_assistants(assistant_folders(Path(self._directory)))]
         return {"effort": EFFORTS, "memory": MEMORIES, "tools": ("web_search", "file_search:")}.get(target, ())
 
     # What IPython's decorator `context_matcher` sets. Ours comes before its own matchers, and keeps them out.

@@ -13,6 +13,7 @@ from ipython_assistant.workspace.assistants import (
     is_confirmed,
     list_assistants,
     load_assistant,
+    summary_of,
 )
 
 WHOLE = '''
@@ -49,7 +50,7 @@ def test_every_key_is_read_or_left_out_and_a_windows_editor_may_have_saved_it(be
         sha256=hashlib.sha256(WHOLE.encode()).hexdigest(),
     )  # fmt: skip
     (beside / "plain.toml").write_bytes(b"\xef\xbb\xbf# nothing yet\r\n")
-    assert replace(load_assistant("plain", folders), sha256="") == SavedAssistant("plain", beside / "plain.toml")
+    assert replace(load_assistant("plain", folders), sha256="") == SavedAssistant("plain", beside / "plain.toml", "")
 
 
 def test_one_beside_the_notebook_comes_before_one_of_the_users_configuration(beside, folders, tmp_path):
@@ -61,8 +62,8 @@ def test_one_beside_the_notebook_comes_before_one_of_the_users_configuration(bes
     assert load_assistant("both", folders).instructions == "The project's."
     assert load_assistant("mine", folders).path == own / "mine.toml"
     assert [is_confirmed(load_assistant(name, folders)) for name in ("both", "mine")] == [False, True]
-    listed = [(one.name, one.summary) for one in list_assistants(folders)]
-    assert listed == [("both", "The project's."), ("mine", "Only here.")]
+    assert list_assistants(folders) == {"both": beside / "both.toml", "mine": own / "mine.toml"}
+    assert [summary_of(name, folders) for name in ("both", "mine")] == ["The project's.", "Only here."]
 
 
 def test_one_that_is_not_there_names_the_nearest_and_the_folders(beside, folders):
@@ -76,7 +77,7 @@ def test_one_that_is_not_there_names_the_nearest_and_the_folders(beside, folders
 @pytest.mark.parametrize(
     ("written", "said", "cure"),
     [
-        ('instruction = "x"', "has an unknown key 'instruction'", "Did you mean instructions?"),
+        ('instruction = "x"', "has an unknown key 'instruction'", "Keys: instructions, "),
         ('temperature = 1', "has an unknown key 'temperature'", "instructions, model, inputs, tools, effort"),
         ("model = 5", "has a wrong model", "model is text"),
         ('inputs = "a.csv"', "has a wrong inputs", "inputs is a list of texts"),
@@ -97,8 +98,7 @@ def test_a_damaged_one_is_an_error_that_names_file_key_and_what_is_allowed(besid
     assert said in caught.value.message
     assert cure in caught.value.hint
     assert len(caught.value._render_traceback_()) == 2
-    [listed] = list_assistants(folders)
-    assert (listed.name, listed.summary) == ("damaged", caught.value.message)
+    assert summary_of("damaged", folders) == caught.value.message
 
 
 @pytest.mark.parametrize("name", ["../secret", "a/b", "a\\b", "/etc/passwd", "C:x", "..", ".hidden", "", " ", "a\0b"])
@@ -112,11 +112,11 @@ def test_a_name_is_never_a_way_to_another_folder(beside, folders, name):
 def test_what_is_no_ordinary_file_is_not_opened(beside, folders):
     os.mkfifo(beside / "pipe.toml")
     (beside / "folder.toml").mkdir()
-    assert list_assistants(folders) == ()
+    assert list_assistants(folders) == {}
     with pytest.raises(ConfigError, match="There is no assistant"):
         load_assistant("pipe", folders)
 
 
 def test_nothing_in_a_file_reaches_the_terminal_as_a_command(beside, folders):
     (beside / "loud.toml").write_text(r'instructions = "\u001b]0;owned\u0007Hello"')
-    assert list_assistants(folders)[0].summary == "]0;owned Hello"
+    assert summary_of("loud", folders) == "]0;owned Hello"

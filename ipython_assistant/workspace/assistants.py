@@ -6,9 +6,9 @@
     tools = ["web_search"]
     effort = "low"
 
-Every key may be left out. What stands here is less than what the cell says, and more than what the notebook is set to.
-An assistant beside the notebook may have come with it: its inputs have to be below the notebook's directory, and it is
-asked only once its content was confirmed on this machine.
+What stands here is less than what the cell says, and more than what the notebook is set to. An assistant beside the
+notebook may have come with it: its inputs have to be below the notebook's directory, and it is asked only once its
+content was confirmed on this machine.
 """
 
 from __future__ import annotations
@@ -31,38 +31,35 @@ if TYPE_CHECKING:
 
 FOLDER = "assistants"
 CONFIRMED = "confirmed_assistants.txt"
+_LISTS = ("inputs", "tools")
 _KINDS = {
     "instructions": "text",
     "model": "text",
-    "inputs": "a list of texts",
-    "tools": "a list of texts",
+    **dict.fromkeys(_LISTS, "a list of texts"),
     "effort": f"one of {', '.join(EFFORTS)}",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class SavedAssistant:
-    """An assistant as it was saved; empty where its file says nothing.
+    """An assistant as it was saved; empty where its file, of which `sha256` is the hash, says nothing.
 
-    `tools` are written as after `--tool`, `inputs` as after `-i`; `sha256` is the hash of the file. `is_own` says that
-    it is from the user's own configuration, `reason` what is wrong with the file, where it is only listed.
+    `tools` are written as after `--tool`, `inputs` as after `-i`.
     """
 
     name: str
     path: Path
+    sha256: str
     instructions: str = ""
     model: str = ""
     inputs: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
     effort: str = ""
-    sha256: str = ""
-    is_own: bool = False
-    reason: str = ""
 
     @property
-    def summary(self) -> str:
-        """The first line of its instructions; or what is wrong with its file."""
-        return self.reason or on_one_line(next(iter(self.instructions.strip().splitlines()), ""))
+    def is_own(self) -> bool:
+        """Whether it is from the user's own configuration."""
+        return self.path.parent.resolve() == (_configuration() / FOLDER).resolve()
 
 
 def assistant_folders(notebook_dir: Path) -> tuple[Path, ...]:
@@ -99,45 +96,20 @@ def check_inputs(assistant: SavedAssistant, folder: Path, working_dir: Path, var
                 raise ConfigError(said, "Copy the file into the directory, or name it yourself: -i PATH.")
 
 
+def list_assistants(folders: Sequence[Path]) -> dict[str, Path]:
+    """Every assistant's file by its name, from the first folder that has it. Folders that are not there are empty."""
+    # A pipe, which would be waited for, is no file.
+    found = [path for folder in reversed(folders) for path in sorted(folder.glob("[!.]*.toml")) if path.is_file()]
+    return {path.stem: path for path in found if path.stem.isprintable()}
+
+
 def load_assistant(name: str, folders: Sequence[Path]) -> SavedAssistant:
     """Read the assistant of that name. Raises `ConfigError` where there is none, or its file is damaged."""
-    found = {path.stem: path for path in _files(folders)}
-    if name not in found:
-        cure = f"{did_you_mean(name, found)}Looked in: {', '.join(map(shown, folders))}."
+    known = list_assistants(folders)  # a name only ever chooses among these
+    if name not in known:
+        cure = f"{did_you_mean(name, known)}Looked in: {', '.join(map(shown, folders))}."
         raise ConfigError(f"There is no assistant {name!r}.", cure)
-    return _read(found[name])
-
-
-def list_assistants(folders: Sequence[Path]) -> tuple[SavedAssistant, ...]:
-    """Every assistant by name, from the first folder that has it. Folders that are not there are empty."""
-    found = []
-    for path in _files(folders):
-        try:
-            found.append(_read(path))
-        except ConfigError as error:
-            found.append(SavedAssistant(path.stem, path, reason=error.message))
-    return tuple(found)
-
-
-def shown(path: Path) -> str:
-    """A path as a notebook may show it: from the working directory or from the home directory, where it is below."""
-    for base, prefix in ((Path.cwd(), ""), (Path.home(), "~/")):
-        if path.is_relative_to(base):
-            return prefix + path.relative_to(base).as_posix()
-    return str(path)
-
-
-def _files(folders: Sequence[Path]) -> list[Path]:
-    """Their files. A name only ever chooses among these; a pipe, which would be waited for, is none of them."""
-    found: dict[str, Path] = {}
-    for folder in folders:
-        for path in sorted(folder.glob("[!.]*.toml")):
-            if path.is_file() and path.stem.isprintable():
-                found.setdefault(path.stem, path)
-    return list(found.values())
-
-
-def _read(path: Path) -> SavedAssistant:
+    path = known[name]
     try:
         content = path.read_bytes()
         # An editor on Windows may begin a file with a mark that TOML does not know.
@@ -147,19 +119,32 @@ def _read(path: Path) -> SavedAssistant:
         raise ConfigError(said, 'Save it as UTF-8; a line is: instructions = "..."') from error
     for key, value in written.items():
         if key not in _KINDS:
-            cure = f"{did_you_mean(key, _KINDS)}Keys: {', '.join(_KINDS)}."
-            raise ConfigError(f"{shown(path)} has an unknown key {on_one_line(key)!r}.", cure)
-        is_list = isinstance(value, list) and all(isinstance(item, str) and item.strip() for item in value)
-        kinds = {"inputs": is_list, "tools": is_list, "effort": value in EFFORTS}
-        if not kinds.get(key, isinstance(value, str)):
+            raise ConfigError(f"{shown(path)} has an unknown key {on_one_line(key)!r}.", f"Keys: {', '.join(_KINDS)}.")
+        texts = value if key in _LISTS and isinstance(value, list) else [value] if key not in _LISTS else [None]
+        if not all(isinstance(text, str) for text in texts) or (key == "effort" and value not in EFFORTS):
             raise ConfigError(f"{shown(path)} has a wrong {key}.", f"{key} is {_KINDS[key]}.")
     try:
         parse_tools(written.get("tools", ()))
     except ValueError as error:
         raise ConfigError(f"{shown(path)} has a wrong tool: {error.args[0].rstrip('.')}.", error.args[1]) from error
     fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in written.items()}
-    is_own = path.parent.resolve() == (_configuration() / FOLDER).resolve()
-    return SavedAssistant(path.stem, path, **fields, sha256=hashlib.sha256(content).hexdigest(), is_own=is_own)
+    return SavedAssistant(name, path, hashlib.sha256(content).hexdigest(), **fields)
+
+
+def summary_of(name: str, folders: Sequence[Path]) -> str:
+    """The first line of an assistant's instructions; or what is wrong with its file."""
+    try:
+        return on_one_line(load_assistant(name, folders).instructions.strip().partition("\n")[0])
+    except ConfigError as error:
+        return error.message
+
+
+def shown(path: Path) -> str:
+    """A path as a notebook may show it: from the working directory or from the home directory, where it is below."""
+    for base, prefix in ((Path.cwd(), ""), (Path.home(), "~/")):
+        if path.is_relative_to(base):
+            return prefix + path.relative_to(base).as_posix()
+    return str(path)
 
 
 def _configuration() -> Path:
