@@ -6,6 +6,7 @@ Pillow, which matplotlib brings, reads the size in pixels from the header; it is
 
 from __future__ import annotations
 
+import codecs
 import io
 import struct
 import warnings
@@ -19,14 +20,12 @@ if TYPE_CHECKING:
 
 SMALL_BYTES = 300_000
 """A picture up to this size is shown as it is; an SVG, which has no thumbnail, up to three times it."""
+LARGEST_THUMBNAIL = 60_000
+"""In bytes: with base64's third on top, three of them are less than one small picture."""
 MOST_LINES = 12
 LONGEST_LINE = 200
 # Longest side in pixels and JPEG quality; the first with which the thumbnail fits.
 _STEPS = ((800, 80), (640, 60), (480, 40), (320, 40))
-_SHARE = 420
-"""A thumbnail has this part of the picture's size: with base64's third on top, less than 1/300 of it."""
-_ROOM_BYTES, _ROOM_PIXELS = 90_000, 2_500_000
-"""A thumbnail of a picture of so many pixels may have so many bytes in any case; of a larger one, fewer."""
 _FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/gif": "GIF", "image/webp": "WEBP"}
 _SAMPLE_BYTES = 16 << 10
 _BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -58,14 +57,13 @@ def read_picture(path: Path, media_type: str) -> Preview | None:
         return Preview(path.read_bytes(), media_type, whole=True) if size <= 3 * SMALL_BYTES else None
     if media_type not in _FORMATS:
         return None
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, ImageOps
 
     with path.open("rb") as file, warnings.catch_warnings():
         # From `Image.MAX_IMAGE_PIXELS` on, Pillow takes it for a decompression bomb.
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             picture: Image.Image = Image.open(file, formats=[_FORMATS[media_type]])
-            area = picture.width * picture.height
             if size <= SMALL_BYTES:
                 file.seek(0)
                 return Preview(file.read(), media_type, whole=True)
@@ -74,16 +72,20 @@ def read_picture(path: Path, media_type: str) -> Preview | None:
             picture.draft("RGB", largest)
             picture.thumbnail(largest, reducing_gap=2.0)
             small = _on_white(ImageOps.exif_transpose(picture))
-        except (UnidentifiedImageError, Image.DecompressionBombWarning, Image.DecompressionBombError):
+        except (Image.DecompressionBombWarning, Image.DecompressionBombError):
             return None
         except (OSError, SyntaxError, ValueError, struct.error):
-            return None  # Pillow's words for a picture that is broken or cut
-    room = max(size / _SHARE, _ROOM_BYTES * min(1, _ROOM_PIXELS / area))
+            return None  # Pillow's words for a picture that is broken, cut, or none at all
     for side, quality in _STEPS:
-        kind, content = _encoded(small, side, quality)
-        if len(content) <= room:
+        small.thumbnail((side, side))
+        png, jpeg = io.BytesIO(), io.BytesIO()
+        small.save(jpeg, "JPEG", quality=quality, optimize=True)
+        small.save(png, "PNG")
+        # A chart is smaller as the one, a photograph as the other.
+        kind, shortest = min(("image/jpeg", jpeg), ("image/png", png), key=lambda encoded: encoded[1].tell())
+        if shortest.tell() <= LARGEST_THUMBNAIL:
             break
-    return Preview(content, kind, whole=False)
+    return Preview(shortest.getvalue(), kind, whole=False)
 
 
 def read_text_head(path: Path) -> TextHead | None:
@@ -98,12 +100,10 @@ def read_text_head(path: Path) -> TextHead | None:
     if not _CONTROLS.isdisjoint(start) and encoding != "utf-16":
         return None
     try:
-        text = start.decode(encoding)
-    except UnicodeDecodeError as error:
-        # The last character may be cut; anything else is not text.
-        if not more or error.end < len(start) - 4 or error.reason not in {"unexpected end of data", "truncated data"}:
-            return None
-        text = start[: error.start].decode(encoding)
+        # The last character may be cut; anything else that is none is not text.
+        text = codecs.getincrementaldecoder(encoding)().decode(start, final=not more)
+    except UnicodeDecodeError:
+        return None
     if not text.strip():
         return None
     lines = text.replace("\r\n", "\n").rstrip("\n").split("\n")
@@ -131,13 +131,3 @@ def _on_white(picture: Image) -> Image:
     ground = Image.new("RGB", colours.size, "white")
     ground.paste(colours, mask=colours.getchannel("A"))
     return ground
-
-
-def _encoded(picture: Image, side: int, quality: int) -> tuple[str, bytes]:
-    """As PNG or as JPEG, whichever is shorter: a chart is smaller as the one, a photograph as the other."""
-    small = picture.copy()
-    small.thumbnail((side, side))
-    png, jpeg = io.BytesIO(), io.BytesIO()
-    small.save(jpeg, "JPEG", quality=quality, optimize=True)
-    small.save(png, "PNG")
-    return min(("image/jpeg", jpeg.getvalue()), ("image/png", png.getvalue()), key=lambda encoded: len(encoded[1]))
