@@ -170,13 +170,14 @@ class Question:
             raise ConfigError(says, f"{cure}\n\n{self.in_full()}")
         if not self.large and not self.is_local and size > most:
             says = f"{size_in_words(size)} would be sent to {self.settings.service}; without asking it is at most"
-            listed = [f"  {item.name}: {_measure(item)}" for item in self.inputs]
+            listed = [f"  {item.name}: {size_in_words(item.size)}" for item in self.inputs]
             cure = "\n".join(["Send less, or allow it with --yes.", *listed])
             raise InputError(f"{says} {size_in_words(most)}.", cure)
 
     def sending(self) -> str:
         """The inputs that are being sent, in words for the line below the cell."""
-        return f"sending {first_words(', '.join(f'{item.name} ({_measure(item)})' for item in self.inputs), 120)}"
+        named = ", ".join(f"{item.name} ({size_in_words(item.size)})" for item in self.inputs)
+        return f"sending {first_words(named, 120)}"
 
     def in_full(self) -> str:
         """Everything that would be sent, for a person to read. Nothing is asked for it, so a container has no name."""
@@ -199,7 +200,7 @@ class Question:
             ("tools", ", ".join(map(tool_in_words, request["tools"])) or "none"),
             ("effort", settings.effort or ""),
             ("inputs", f"{len(self.inputs)}, {size_in_words(sum(item.size for item in self.inputs))}"),
-            *((" ", f"{item.name}: {_measure(item)}, from {item.source}") for item in self.inputs),
+            *((" ", f"{item.name}: {size_in_words(item.size)}, from {item.source}") for item in self.inputs),
             ("seen", seen if self.seen else ""),
             ("not seen", self.unseen),
         ]
@@ -230,10 +231,3 @@ def _seen_part(item: Input) -> Json:
     if kind.startswith("image/"):
         return {"type": "input_image", "image_url": address}
     return {"type": "input_file", "filename": item.name, "file_data": address}
-
-
-def _measure(item: Input) -> str:
-    if item.rows is None or item.columns is None:
-        return size_in_words(item.size)
-    about = "about " if item.estimated else ""
-    return f"{size_in_words(item.size)}, {about}{item.rows:,} rows × {item.columns:,} columns"

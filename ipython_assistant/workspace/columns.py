@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from ipython_assistant.core.wording import first_words, on_one_line
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -57,7 +59,6 @@ _OVER_12: dict[Kind, re.Pattern[str]] = {
     "month first": re.compile(r"^[ \t]*(\d{1,2}[/.-](?:1[3-9]|2\d|3[01])[/.-][^\n]*)", re.MULTILINE),
 }
 _WORDS_FOR_TRUE = frozenset({"true", "yes", "y"})
-_LONGEST_SHOWN = 30
 _KEPT = "so the column was kept as text"
 
 
@@ -144,47 +145,43 @@ class ColumnCells:
         sign = self.decimal or decimal
         kind, said = self._kind(sign, unsure=unsure and not self.decimal)
         if kind in {"integer", "number", "amount"} and (marks := self._gaps.intersection(_MARKS)):
-            said = [*said, f"read as missing: {_listed(marks)}"]
-        note = f"{name}: {'; '.join(said)}." if said else ""
+            said += f"{'; ' if said else ''}read as missing: {_listed(marks)}"
+        note = f"{name}: {said}." if said else ""
         return CsvColumn(name, kind, sign, not self._gaps.isdisjoint(missing_in(kind)), note)
 
-    def _kind(self, sign: str, *, unsure: bool) -> tuple[Kind, list[str]]:
+    def _kind(self, sign: str, *, unsure: bool) -> tuple[Kind, str]:
         """What it holds, and what is to be said of that."""
         if not self._first:
-            return "empty" if self._gaps <= set(NO_VALUE) else "text", []
+            return "empty" if self._gaps <= set(NO_VALUE) else "text", ""
         if "integer" in self._fits:
-            return "integer", []
+            return "integer", ""
         if self._fits & _NUMBERS:
             example = self._unplain or self._first
             if unsure:
-                return "unclear number", [f"“{_short(example)}” has a decimal sign or thousands, {_KEPT}"]
+                return "unclear number", f"“{_short(example)}” has a decimal sign or thousands, {_KEPT}"
             if "plain" in self._fits and sign == ".":
-                return "number", []
-            return "amount", [f"{_short(example)} was read as {_number(example, sign)}"]
+                return "number", ""
+            return "amount", f"{_short(example)} was read as {_number(example, sign)}"
         if "iso" in self._fits:
-            return "iso date", []
+            return "iso date", ""
         if "day" in self._fits:
             return self._date_kind()
         true = {cell for cell in self._truths if cell.casefold() in _WORDS_FOR_TRUE}
-        false = self._truths - true
-        if "truth" not in self._fits:
-            return "text", []
-        if {cell.casefold() for cell in self._truths} <= {"true", "false"}:
-            return "truth", []
+        if {cell.casefold() for cell in self._truths} <= {"true", "false"} and "truth" in self._fits:
+            return "truth", ""
         # Yes and No alone are words, a third spelling makes them truth values.
-        is_truth = len(self._truths) > 2  # noqa: PLR2004
-        said = [f"read as True: {_listed(true)}", f"read as False: {_listed(false)}"]
-        return ("truth", said) if is_truth else ("text", [])
+        if "truth" not in self._fits or len(self._truths) <= 2:  # noqa: PLR2004
+            return "text", ""
+        return "truth", f"read as True: {_listed(true)}; read as False: {_listed(self._truths - true)}"
 
-    def _date_kind(self) -> tuple[Kind, list[str]]:
+    def _date_kind(self) -> tuple[Kind, str]:
         if len(self._over_12) > 1:
-            return "unclear date", [f"{' and '.join(self._over_12.values())} cannot both be dates of one form, {_KEPT}"]
+            return "unclear date", f"{' and '.join(self._over_12.values())} cannot both be dates, {_KEPT}"
         has_points = "." in self._first
         for order, cell in self._over_12.items():
-            return order, [] if has_points else [f"dates were read {order}, because {cell} occurs"]
-        if has_points:
-            return "day first", []
-        return "unclear date", [f"{self._first} can be day/month or month/day, {_KEPT}"]
+            return order, "" if has_points else f"dates were read {order}, because {cell} occurs"
+        said = f"{self._first} can be day/month or month/day, {_KEPT}"
+        return ("day first", "") if has_points else ("unclear date", said)
 
 
 def typed(cells: Any, column: CsvColumn) -> Any:
@@ -222,5 +219,4 @@ def _listed(cells: Iterable[str]) -> str:
 
 
 def _short(cell: str) -> str:
-    plain = "".join(char if char.isprintable() else " " for char in cell.strip())
-    return plain if len(plain) <= _LONGEST_SHOWN else f"{plain[:_LONGEST_SHOWN]}…"
+    return first_words(on_one_line(cell), 30)

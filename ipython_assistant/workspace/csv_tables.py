@@ -14,10 +14,10 @@ import zlib
 from collections import Counter
 from dataclasses import dataclass
 from itertools import chain, islice, repeat, zip_longest
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ipython_assistant.core.wording import counted, on_one_line
-from ipython_assistant.workspace.columns import ColumnCells, CsvColumn, missing_in
+from ipython_assistant.workspace.columns import ColumnCells, CsvColumn
 from ipython_assistant.workspace.excerpts import marked_encoding
 
 if TYPE_CHECKING:
@@ -81,25 +81,6 @@ class CsvTable:
     row_count: int
     estimated: bool
     notes: tuple[str, ...]
-
-    def pandas_arguments(self) -> dict[str, Any]:
-        """Those with which `pandas.read_csv` reads these rows: plain numbers as such, and the rest as text."""
-        return {
-            "sep": self.separator,
-            "encoding": self.encoding,
-            # The header is passed over and its names given: pandas refuses rows that are longer than a header it reads.
-            "header": None,
-            "skiprows": self.above + 1 + self.tags,
-            "nrows": self.row_count,
-            "names": [column.name for column in self.columns],
-            "usecols": range(len(self.columns)),
-            "index_col": False,
-            "dtype": {it.name: str for it in self.columns if it.kind not in {"integer", "number", "empty"}},
-            "keep_default_na": False,
-            "na_values": {column.name: missing_in(column.kind) for column in self.columns},
-            # Read column by column, not in pieces: a column then has one type, whatever the file's size.
-            "low_memory": False,
-        }
 
     def hint(self) -> str:
         """The arguments of `pandas.read_csv` that differ from its defaults, as code; empty where it needs none."""

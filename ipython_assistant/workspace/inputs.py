@@ -10,7 +10,6 @@ import difflib
 import glob
 import hashlib
 import os
-import time
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path, PurePath
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
 
 MOST_FILES = 2_000
 """The most files that are looked at for a similar name."""
-COARSEST_CLOCK_NS = 2 * 10**9
-"""The coarsest time of writing that a disk keeps: that of FAT."""
 _LONGEST_PATH = 1_000
 _MOST_LISTED = 5
 _PIECE_BYTES = 1 << 20
@@ -51,15 +48,10 @@ class FileHashes(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A file to upload, by its name in the container; its size is in bytes.
+    """A file to upload, by its name in the container, with the line that the model is told of it; its size is in bytes.
 
-    Attributes:
-        description: What the model is told of it, on one line.
-        logical: The hash of what it says, in hexadecimal: of a table that of its CSV, of a file see `FileHashes`.
-        source: The variable or path it is made of, as the user wrote it (of a glob, the file that matched).
-        rows: How many rows its table has, if it is one table; `estimated`, whether about that many.
-        dtypes: The columns' names and pandas dtypes, where it was a DataFrame: what `-o` restores them by.
-        fingerprint: Of a file of the user's: while it is the same, the file need not be read again.
+    `source` is the variable or path it is made of, as the user wrote it (of a glob, the file that matched), `logical`
+    as in `FileHashes`, and `dtypes` are those of the columns of a DataFrame, by name.
     """
 
     name: str
@@ -69,11 +61,7 @@ class Input:
     description: str
     logical: str = ""
     source: str = ""
-    rows: int | None = None
-    columns: int | None = None
-    estimated: bool = False
     dtypes: tuple[tuple[str, Any], ...] = ()
-    fingerprint: tuple[int, ...] = ()
 
 
 class _Around(NamedTuple):
@@ -102,8 +90,8 @@ def gather(
     A variable of the user's `namespace` comes before a file. Text that names a file that is there, a path, or a list of
     paths stands for those files; for other variables see `content_of`: `scratch` makes a directory for theirs. A path
     is relative to `working_dir`. A glob stands for the files it matches, `book.xlsx#Sheet` for one sheet of a
-    workbook, which is sent as a table. What has not changed since the cells whose inputs are `known` is neither read
-    nor kept again. Raises `InputError` where nothing has that name (the nearest are listed), or it cannot be sent.
+    workbook, which is sent as a table. A variable that says the same as an input that is `known` stays in that file.
+    Raises `InputError` where nothing has that name (the nearest are listed), or it cannot be sent.
     """
     around = _Around(namespace, working_dir, scratch, tuple(known))
     seen: dict[str, Input] = {}
@@ -132,15 +120,15 @@ def _inputs_of(name: str, around: _Around) -> list[Input]:
         if missing := next((one for one in paths if not _is_file(around.path(one))), None):
             what = f"The variable {name} names {missing!r}, and there is no such file"
             raise _not_there(what, missing, (), around)
-        return [_of_path(around.path(one), name, around, name) for one in paths]
+        return [_of_path(around.path(one), name, name) for one in paths]
     if _is_file(path):
-        return [_of_path(path, name, around)]
+        return [_of_path(path, name)]
     if book and _is_file(around.path(book)):
         return [_of_sheet(around.path(book), sheet, name, around)]
     if glob.has_magic(name):
         found = glob.glob(os.path.expanduser(name), root_dir=around.working_dir, recursive=True)  # noqa: PTH111, PTH207
         if files := sorted(one for one in found if _is_file(around.working_dir / one)):
-            return [_of_path(around.working_dir / one, one, around) for one in files]
+            return [_of_path(around.working_dir / one, one) for one in files]
         raise _not_there(f"No file matches {name}", name, (), around)
     if os.path.isdir(path):  # noqa: PTH112 as `_is_file`
         cure = f"Name the files in it, or all of a kind: -i '{name.rstrip('/')}/*.csv'."
@@ -153,11 +141,7 @@ def _inputs_of(name: str, around: _Around) -> list[Input]:
 _SENT = (dict, list, tuple, str, PurePath)
 
 
-def _of_path(path: Path, source: str, around: _Around, named_by: str = "") -> Input:
-    now = _fingerprint(path)
-    for known in around.known:
-        if (known.path, known.source, known.fingerprint) == (path, source, now):
-            return known
+def _of_path(path: Path, source: str, named_by: str = "") -> Input:
     kind, hashes, reason = media_type(path.name), read_hashes(path), ""
     heads: Mapping[str, TableHead] = {}
     if may_be_table(path, kind):
@@ -165,17 +149,11 @@ def _of_path(path: Path, source: str, around: _Around, named_by: str = "") -> In
             heads = read_heads(path, kind)
         except NotATable as error:
             reason = str(error)
-    # The next one to write may do so within the same tick of the disk's clock: https://git-scm.com/docs/racy-git
-    is_settled = _fingerprint(path) == now and now[0] + COARSEST_CLOCK_NS < time.time_ns()
     # A reserved name of Windows is one in the container too, and was one where it comes from.
     safe = safe_name(path.name)
     name = path.name if safe == f"_{path.name}" and path.name[0].isalnum() else safe
     description = file_in_words(kind, named_by, heads, reason)
-    item = Input(name, path, hashes.size, hashes.sha256, description, hashes.logical, source)
-    if len(heads) == 1:
-        (table,) = heads.values()
-        item = replace(item, rows=table.row_count, columns=len(table.columns), estimated=table.estimated)
-    return replace(item, fingerprint=now) if is_settled else item
+    return Input(name, path, hashes.size, hashes.sha256, description, hashes.logical, source)
 
 
 def _of_sheet(path: Path, sheet: str, source: str, around: _Around) -> Input:
@@ -199,10 +177,7 @@ def _written(name: str, value: Any, around: _Around) -> Input:
             path = known.path
             break
     item = Input(path.name, path, hashes.size, hashes.sha256, made.description, hashes.logical, name)
-    if table is None:
-        return item
-    rows, columns = table.shape
-    return replace(item, logical=hashes.sha256, rows=rows, columns=columns, dtypes=dtypes_of(table))
+    return item if table is None else replace(item, logical=hashes.sha256, dtypes=dtypes_of(table))
 
 
 def read_hashes(path: Path) -> FileHashes:
@@ -220,12 +195,6 @@ def read_hashes(path: Path) -> FileHashes:
                 piece = text.read(_PIECE_BYTES)
             logical = digest.hexdigest()
     return FileHashes(size, exact, logical)
-
-
-def _fingerprint(path: Path) -> tuple[int, ...]:
-    """Times, size and place of a file (of a link, of what it leads to): another file or content has another one."""
-    there = path.stat()
-    return (there.st_mtime_ns, there.st_ctime_ns, there.st_size, there.st_ino, there.st_dev)
 
 
 def _is_file(path: Path) -> bool:

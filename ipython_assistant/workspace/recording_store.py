@@ -104,7 +104,12 @@ class RecordingStore:
 
     def summaries(self) -> tuple[list[tuple[str, Recording]], list[DamagedFile]]:
         """Every recording but for its turn, by time, and the files that cannot be read as one. Each is read once."""
-        self._summaries = {name: self._summary(name) for name in self.names()}
+        known, self._summaries = self._summaries, {}
+        for name in self.names():
+            try:
+                self._summaries[name] = known.get(name) or _without_its_turn(self.read(name))
+            except (OSError, ValueError) as error:
+                self._summaries[name] = DamagedFile(name, reason_of(error))
         found = [(name, it) for name, it in self._summaries.items() if isinstance(it, Recording)]
         damaged = [it for it in self._summaries.values() if isinstance(it, DamagedFile)]
         return sorted(found, key=lambda pair: (pair[1].began, pair[1].number, pair[1].ended)), damaged
@@ -117,29 +122,22 @@ class RecordingStore:
     def write(self, recording: Recording) -> str:
         """Keep a recording, in place of an earlier one of the same turn; gives its file's name."""
         key = recording.key or sha256_of([recording.notebook, recording.cell])
-        stem, number, replaced = f"{slug(recording.prompt or recording.cell)}-{key[:16]}", 1, None
-        for name in self.with_key(key):
-            number = max(number, _number_of(name) + 1)
+        stem, known = f"{slug(recording.prompt or recording.cell)}-{key[:16]}", self.with_key(key)
+        name, number = "", max(map(_number_of, known), default=0)
+        for other in known:
             with contextlib.suppress(OSError, ValueError):
-                replaced = name if _turn_of(self.read(name)) == _turn_of(recording) else replaced
-        content, turns = recording_text(recording).encode(), self.made()
-        while True:
-            name = replaced or (f"{stem}.json" if number == 1 else f"{stem}-{number}.json")
-            try:
-                write_file(turns / name, content, over=replaced is not None)
-            except FileExistsError:
-                number += 1  # another kernel was faster
-            else:
-                self._summaries[name] = replace(_without_its_turn(recording), number=_number_of(name))
-                return name
-
-    def _summary(self, name: str) -> Recording | DamagedFile:
-        if name not in self._summaries:
-            try:
-                self._summaries[name] = _without_its_turn(self.read(name))
-            except (OSError, ValueError) as error:
-                self._summaries[name] = DamagedFile(name, reason_of(error))
-        return self._summaries[name]
+                name = other if _turn_of(self.read(other)) == _turn_of(recording) else name
+        turns, content = self.made(), recording_text(recording).encode()
+        if name:
+            write_file(turns / name, content)
+        while not name:
+            number += 1
+            new = f"{stem}.json" if number == 1 else f"{stem}-{number}.json"
+            with contextlib.suppress(FileExistsError):  # another kernel was faster
+                write_file(turns / new, content, over=False)
+                name = new
+        self._summaries[name] = replace(_without_its_turn(recording), number=_number_of(name))
+        return name
 
     # --- bodies -------------------------------------------------------------------------------------------------------
 

@@ -60,34 +60,33 @@ class Recordings:
 
         What is given is part of the recording too, so that a replay says the same.
         """
+        notes: list[str] = []
         with self._keeps:
             self.settle(recording)
+            files = [replace(file, ours=self.folder.wrote(file.name, file.sha256)) for file in recording.files]
             try:
-                return self._keep(recording)
+                if recording.is_replayed(with_missing=True):
+                    if not self.all():
+                        said = "Answers are recorded from now on, in"
+                        notes.append(f"{said} {self.where}; its README says what that holds.")
+                    for place, it in enumerate(files):
+                        if it.size <= self._max_bytes:
+                            kept = self.store.keep_body(it.sha256, it.size, self.folder.directory() / it.name)
+                            files[place] = replace(it, kept=kept)
+                    if large := ", ".join(file.name for file in files if file.size > self._max_bytes):
+                        limit = f"{self._max_bytes / 1e6:g} MB"
+                        notes.append(f"Over {limit}, so not in the recording: {large}. A replay needs the saved file.")
+                noted = replace(recording, files=tuple(files), notes=(*recording.notes, *notes))
+                whole = replace(noted, notebook=self.folder.notebook)
+                self.store.write(whole.redacted(self.folder.secrets.redactor()))
             except OSError as error:
                 return (f"This answer could not be recorded: {disk_reason(error)}.",)
+        return tuple(notes)
 
     def settle(self, recording: Recording, cell: str = "") -> None:
         """Let the cell of a turn refer to the turn's files."""
         files = {file.name: file.sha256 for file in recording.files}
         self.folder.settle(cell or recording.cell, recording.key, recording.status, files)
-
-    def _keep(self, recording: Recording) -> tuple[str, ...]:
-        notes: list[str] = []
-        files = [replace(file, ours=self.folder.wrote(file.name, file.sha256)) for file in recording.files]
-        if recording.is_replayed(with_missing=True):
-            if not self.all():
-                notes.append(f"Answers are recorded from now on, in {self.where}; its README says what that holds.")
-            for place, it in enumerate(files):
-                if it.size <= self._max_bytes:
-                    kept = self.store.keep_body(it.sha256, it.size, self.folder.directory() / it.name)
-                    files[place] = replace(it, kept=kept)
-            if large := ", ".join(file.name for file in files if file.size > self._max_bytes):
-                limit = f"{self._max_bytes / 1e6:g} MB"
-                notes.append(f"Over {limit}, so not in the recording: {large}. A replay needs the saved file.")
-        whole = replace(recording, files=tuple(files), notes=(*recording.notes, *notes), notebook=self.folder.notebook)
-        self.store.write(whole.redacted(self.folder.secrets.redactor()))
-        return tuple(notes)
 
     # --- finding ------------------------------------------------------------------------------------------------------
 

@@ -49,7 +49,7 @@ WHOLE = ReadLimits(2_000_000_000, 2_000_000_000, 100_000_000)
 
 @dataclass(frozen=True, slots=True)
 class TableRows:
-    """Rows of a sheet or a file, all of one width; it `is_whole` if all were read; else their count may be `estimated`.
+    """Rows of a sheet or a file, all of one width; `estimated` says that there are more than could be counted.
 
     `notes` say how it was read, in sentences; `dtypes` are what the file says that its columns hold.
     """
@@ -57,7 +57,6 @@ class TableRows:
     names: Sequence[str]
     rows: Sequence[Sequence[Any]]
     row_count: int
-    is_whole: bool = True
     estimated: bool = False
     sheets: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -87,36 +86,34 @@ def workbook_rows(path: Path, limits: ReadLimits, sheet: str = "") -> TableRows:
                     rows.append(row)
             if rows:
                 break
-    is_whole = cells <= limits.cells
+    is_cut = cells > limits.cells
     texts = [[value_text(cell) or "" for cell in row] for row in rows]
     place = header_place(texts[:SAMPLE_RECORDS])
-    below = notes_below(texts[place + 1 :], len(texts[place])) if is_whole else 0
+    below = notes_below(texts[place + 1 :], len(texts[place])) if not is_cut else 0
     body = rows[place + 1 : len(rows) - below]
     width = max(map(len, rows[place : len(rows) - below]))
     names = distinct_names([*texts[place], *[""] * (width - len(texts[place]))])
     padded = [[*row, *[None] * (width - len(row))] for row in body]
     notes = [f"There are {len(sheets)} sheets ({', '.join(sheets)}); this is {name}."] if len(sheets) > 1 else []
     notes += notes_around(texts[:place], below)
-    count = len(body) if is_whole else max(claimed - place - 1, len(body))
-    return TableRows(names, padded, count, is_whole, not is_whole, tuple(sheets), tuple(notes))
+    count = max(claimed - place - 1, len(body)) if is_cut else len(body)
+    return TableRows(names, padded, count, is_cut, tuple(sheets), tuple(notes))
 
 
 def parquet_rows(path: Path, rows: int) -> TableRows:
     """The first rows of a Parquet file below its columns' names, without lists and structs. Raises `NotATable`."""
     with _parquet_file(path) as file:
-        about, notes = file.metadata, []
+        about = file.metadata
         # A list of millions can be a few bytes in the file, so only columns with one value a row are looked at.
         flat = [column.name for column in file.schema if column.path == column.name and not column.max_repetition_level]
-        if nested := [name for name in file.schema_arrow.names if name not in flat]:
-            notes.append(f"Columns of lists and structs are not shown: {', '.join(nested)}.")
+        nested = ", ".join(name for name in file.schema_arrow.names if name not in flat)
+        notes = (f"Columns of lists and structs are not shown: {nested}.",) if nested else ()
         size = about.row_group(0).total_byte_size if about.num_row_groups else 0
-        if size > LOOK.unpacked_bytes:
-            notes.append(f"Its first rows unpack to {size // 1_000_000:,} MB, which is too much to look at.")
         batches = file.iter_batches(rows or 1, row_groups=[0], columns=flat) if 0 < size <= LOOK.unpacked_bytes else ()
         first = next(iter(batches), None)
         cells = zip(*(column.to_pylist()[:rows] for column in first.columns), strict=True) if first is not None else ()
         dtypes = tuple(str(file.schema_arrow.field(name).type) for name in flat)
-        return TableRows(flat, [*cells], about.num_rows, is_whole=False, notes=tuple(notes), dtypes=dtypes)
+        return TableRows(flat, [*cells], about.num_rows, notes=notes, dtypes=dtypes)
 
 
 def parquet_frame(path: Path) -> Any:
@@ -165,10 +162,7 @@ def value_text(value: Any) -> str | None:
 
 @contextmanager
 def _workbook(path: Path, limits: ReadLimits) -> Iterator[Any]:
-    try:
-        openpyxl = import_module("openpyxl")
-    except ImportError as error:
-        raise NotATable("needs openpyxl, which is not installed: `%pip install openpyxl`") from error
+    openpyxl = _installed("openpyxl")
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
@@ -184,15 +178,19 @@ def _workbook(path: Path, limits: ReadLimits) -> Iterator[Any]:
 
 @contextmanager
 def _parquet_file(path: Path) -> Iterator[Any]:
+    arrow = _installed("pyarrow")
     try:
-        arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
-    except ImportError as error:
-        raise NotATable("needs pyarrow, which is not installed: `%pip install pyarrow`") from error
-    try:
-        with parquet.ParquetFile(path) as file:
+        with import_module("pyarrow.parquet").ParquetFile(path) as file:
             yield file
     except (arrow.ArrowException, OSError, ValueError) as error:
         if isinstance(error, NotATable | FileNotFoundError):
             raise
         # Arrow's own reading errors are OSErrors too.
         raise NotATable(f"is not a Parquet file that can be read ({on_one_line(error)[:100]})") from error
+
+
+def _installed(package: str) -> Any:
+    try:
+        return import_module(package)
+    except ImportError as error:
+        raise NotATable(f"needs {package}, which is not installed: `%pip install {package}`") from error

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ipython_assistant.core.artifacts import TABLE_TYPES, WORKBOOK_TYPES, TableHead
 from ipython_assistant.core.naming import folded, stem_of
 from ipython_assistant.core.wording import counted, disk_reason, first_words
-from ipython_assistant.workspace.columns import CsvColumn, typed
+from ipython_assistant.workspace.columns import CsvColumn, missing_in, typed
 from ipython_assistant.workspace.csv_tables import NotATable, opened, read_csv_table
 from ipython_assistant.workspace.sheets import (
     LOOK,
@@ -123,7 +123,7 @@ def read_table(path: Path, media_type: str, dtypes: Mapping[str, Any] | None = N
     if kind == "parquet":
         return TableFrame(parquet_frame(path))
     read = _rows(path, kind, WHOLE, 0, sheet)
-    if not read.is_whole:
+    if read.estimated:
         raise NotATable(f"holds over {WHOLE.cells:,} cells")
     frame = pd.DataFrame(read.rows, columns=list(read.names)).infer_objects()
     return TableFrame(_with_its_index(frame), read.notes)
@@ -165,14 +165,28 @@ def _csv_frame(path: Path, media_type: str, dtypes: Mapping[str, Any]) -> TableF
 
     table = read_csv_table(path, media_type, rows=0, whole=True)
     words = {name for name, dtype in dtypes.items() if _holds_words(dtype)}
-    columns = tuple(CsvColumn(column.name, "text") if column.name in words else column for column in table.columns)
-    table = replace(table, columns=columns)
+    columns = [CsvColumn(column.name, "text") if column.name in words else column for column in table.columns]
+    arguments: dict[str, Any] = {
+        # The header is passed over and its names given: pandas refuses rows that are longer than a header it reads.
+        "header": None,
+        "skiprows": table.above + 1 + table.tags,
+        "nrows": table.row_count,
+        "names": [column.name for column in columns],
+        "usecols": range(len(columns)),
+        "index_col": False,
+        # Plain numbers are read as such, and the rest as text.
+        "dtype": {it.name: str for it in columns if it.kind not in {"integer", "number", "empty"}},
+        "keep_default_na": False,
+        "na_values": {column.name: missing_in(column.kind) for column in columns},
+        # Read column by column, not in pieces: a column then has one type, whatever the file's size.
+        "low_memory": False,
+    }
     # From 3.1 on pandas reads numbers to their last digit unasked, and warns where it is asked.
-    version = tuple(int(part) for part in pd.__version__.split(".")[:2])
-    exactly: dict[str, Any] = {"float_precision": "round_trip"} if version < (3, 1) else {}
+    if tuple(int(part) for part in pd.__version__.split(".")[:2]) < (3, 1):
+        arguments["float_precision"] = "round_trip"
     try:
         with opened(path) as file:
-            frame = pd.read_csv(file, **table.pandas_arguments(), **exactly)
+            frame = pd.read_csv(file, sep=table.separator, encoding=table.encoding, **arguments)
     except pd.errors.ParserError as error:
         raise NotATable("has a cell whose quotation mark is never closed") from error
     notes, new = [*table.notes], {}
