@@ -18,7 +18,7 @@ import shutil
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from importlib.machinery import all_suffixes
 from pathlib import Path
@@ -56,16 +56,14 @@ class Incoming:
     file_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestEntry:
+class ManifestEntry(NamedTuple):
     """A file that this package wrote: what it held then, and the cells that it was written for.
 
-    Each cell has the key of its question; None instead, where it has answered otherwise since, so that its present turn
-    does not refer to the file any more.
+    Each cell has the key of its question; None instead, where its present turn does not refer to the file any more.
     """
 
     sha256: str
-    cells: dict[str, str | None] = field(default_factory=dict)
+    cells: dict[str, str | None]
 
     @property
     def is_left_over(self) -> bool:
@@ -78,7 +76,7 @@ Manifest = dict[str, ManifestEntry]
 
 
 class _Settled(NamedTuple):
-    """A turn: its cell, the key of its question, its status and its files by name and hash."""
+    """A turn, with its files by name and hash."""
 
     cell: str
     key: str
@@ -95,13 +93,10 @@ class _Owner(NamedTuple):
 
 
 class Folder:
-    """The folder where one notebook's files are saved, and what this kernel has put there.
+    """The folder `save_dir`, where one notebook's files are saved, and what this kernel has put there.
 
-    Args:
-        notebook_dir: What links are relative to.
-        save_dir: The folder itself, absolute; made when the first file comes. On the way to it no link below the
-            notebook's directory is followed, since it may have come with the notebook; nor is any in it.
-        environ: The environment, with the notebook's name and with secrets, which must not get into a recording.
+    It is made when the first file comes. No link below `notebook_dir` is followed on the way, since it may have come
+    with the notebook. `environ` has the notebook's name, and secrets, which must not get into a recording.
     """
 
     def __init__(
@@ -127,8 +122,6 @@ class Folder:
             self._recorded_before = frozenset(self.store.names())
         self._saved: dict[str, str] = {}
         """The name of each file saved, and the turn for which that was."""
-        self._owner: tuple[_Owner, Manifest] | None = None
-        """The present one, and the manifest that it found."""
         self._swept = False
         self._one_at_a_time = threading.RLock()
         """Several questions may be asked at once."""
@@ -178,22 +171,17 @@ class Folder:
         with contextlib.suppress(OSError, RecursionError):
             shutil.rmtree(self.directory() / staging.name)
 
-    # --- saving -------------------------------------------------------------------------------------------------------
-
     def save(self, incoming: Incoming, cell: str, *, turn: str, key: str = "") -> Artifact | FailedArtifact:
-        """Give a staged file its name.
+        """Give a staged file its name; `cell` owns it, `turn` tells its turn from all others, `key` is the question's.
 
         The same name with the same bytes is one file. The cell's own file is replaced if it is unchanged since.
         Anything else in the way stays, and the new file is `name-2.csv`; so is the second file of one name in one turn.
-        `cell` owns the file; `turn` tells the turn from all others; `key` is that of its question.
         """
         try:
             with self._one_at_a_time:
                 self.directory()
                 owner = _Owner(_cell_in_manifest(self._cells_of, cell, key), key, turn)
-                if self._owner is None or self._owner[0] != owner:
-                    self._owner = owner, self.manifest()
-                name, note = self._place(incoming, *self._owner)
+                name, note = self._place(incoming, owner)
                 self._saved[name] = turn
         except OSError as error:
             reason = f"It could not be saved: {disk_reason(error)}."
@@ -224,14 +212,14 @@ class Folder:
         manifest: Manifest = {}
         own = {(turn.cell, turn.key) for turn in self._settled}
         with contextlib.suppress(OSError):
-            recordings = [one for name, one in self.store.summaries()[0] if names is None or name in names]
-            for one in sorted(recordings, key=lambda it: it.ended):
-                notebook = one.notebook or (self._cells_of if (one.cell, one.key) in own else "")
-                files = {file.name: file.sha256 for file in one.files if file.ours}
-                _refer(manifest, notebook, _Settled(one.cell, one.key, one.status, files), files)
+            for name, one in sorted(self.store.summaries()[0], key=lambda pair: pair[1].ended):
+                if names is None or name in names:
+                    notebook = one.notebook or (self._cells_of if (one.cell, one.key) in own else "")
+                    files = {file.name: file.sha256 for file in one.files if file.ours}
+                    _refer(manifest, notebook, _Settled(one.cell, one.key, one.status, files), files)
         return manifest
 
-    def _place(self, incoming: Incoming, owner: _Owner, manifest: Manifest) -> tuple[str, str]:
+    def _place(self, incoming: Incoming, owner: _Owner) -> tuple[str, str]:
         """Put a file in place; gives the name it got, and a note on that name."""
         names, notes = numbered(safe_name(incoming.own_name)), []
         # An empty entry of the path that `import` looks into is the working directory.
@@ -243,7 +231,7 @@ class Folder:
                 place_file(incoming.staged, self.path / name, over=False)
                 self._mine[name], done = incoming.sha256, True
             except FileExistsError:
-                done = self._same_or_replaced(name, incoming, self._own_hash(name, owner, manifest), notes)
+                done = self._same_or_replaced(name, incoming, self._own_hash(name, owner), notes)
             if done:
                 return name, "".join(f"{note}, so the new file is {name}." for note in notes[:1])
         raise AssertionError("unreachable: there is always another number")  # pragma: no cover
@@ -272,9 +260,9 @@ class Folder:
             return False
         return True
 
-    def _own_hash(self, name: str, owner: _Owner, manifest: Manifest) -> str | None:
+    def _own_hash(self, name: str, owner: _Owner) -> str | None:
         """The hash of a file that is the cell's own and may be replaced; None for any other."""
-        entry = manifest.get(name)
+        entry = self.manifest().get(name)
         if entry is None or self._saved.get(name) == owner.turn or self._mine.get(name) != entry.sha256:
             return None
         mine = {cell for cell, key in entry.cells.items() if cell == owner.cell or key == owner.key != ""}

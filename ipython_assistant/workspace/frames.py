@@ -98,9 +98,6 @@ def content_of(name: str, value: Any) -> VariableFile:
     )
 
 
-# --- tables -----------------------------------------------------------------------------------------------------------
-
-
 def table_of(value: Any, name: str) -> Any:
     """One of the kinds of `kind_of_frame` as a pandas DataFrame that is like a table in a file: all is in its columns.
 
@@ -171,9 +168,6 @@ def _of_table(value: Any, name: str, kind: str) -> VariableFile:
     table = table_of(value, name)
     described = f"{kind} {name}, {table_in_words(table)}"
     return VariableFile("csv", described, lambda path: table.to_csv(path, **form), table)
-
-
-# --- other values -----------------------------------------------------------------------------------------------------
 
 
 def _of_container(name: str, value: Any) -> VariableFile:

@@ -89,8 +89,6 @@ class RecordingStore:
                 write_file(turns / name, text.encode())
         return real_directory(turns / below, self._within, make=True)
 
-    # --- recordings ---------------------------------------------------------------------------------------------------
-
     def names(self) -> list[str]:
         """The files of the recordings."""
         with contextlib.suppress(FileNotFoundError):
@@ -138,8 +136,6 @@ class RecordingStore:
                 name = new
         self._summaries[name] = replace(_without_its_turn(recording), number=_number_of(name))
         return name
-
-    # --- bodies -------------------------------------------------------------------------------------------------------
 
     def keep_body(self, sha256: str, size: int, source: Path) -> bool:
         """Keep the bytes of a file; says whether they are there now, in full."""

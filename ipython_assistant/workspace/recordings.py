@@ -53,8 +53,6 @@ class Recordings:
             return frozenset(recording.service for recording in self.all())
         return frozenset()
 
-    # --- keeping ------------------------------------------------------------------------------------------------------
-
     def keep(self, recording: Recording) -> tuple[str, ...]:
         """Keep a turn, and its files if it came to its end; gives notes for the reader.
 
@@ -88,8 +86,6 @@ class Recordings:
         files = {file.name: file.sha256 for file in recording.files}
         self.folder.settle(cell or recording.cell, recording.key, recording.status, files)
 
-    # --- finding ------------------------------------------------------------------------------------------------------
-
     def find(self, key: str, services: Container[str] | None = None, *, with_missing: bool = False) -> Recording | None:
         """The recording a question is answered from, by the key of its turn, or None.
 
@@ -121,8 +117,6 @@ class Recordings:
             f"The recording in {self.folder.href(name)} is not replayed: {reason_of(error)}.",
             "Bring it back (from version control, for one), or ask anew: %%assistant --fresh.",
         )
-
-    # --- replaying ----------------------------------------------------------------------------------------------------
 
     def restore(self, recording: Recording, cell: str) -> TurnFiles:
         """Put the files of a recording where they were, under the recorded names; what is there unchanged stays.

@@ -225,9 +225,6 @@ def _dtype(values: Sequence[Any]) -> str:
     return "datetime64" if kinds == {datetime} else "str" if kinds <= {str} else "object"
 
 
-# --- tables that were asked for by name -------------------------------------------------------------------------------
-
-
 def named_frame(
     artifacts: Iterable[Artifact], name: str, dtypes: Mapping[str, Any] | None = None
 ) -> TableFrame | NoFrame:
