@@ -32,10 +32,10 @@ from ipython_assistant.turn_sources import Arrival, RecordingSource, ServiceSour
 from ipython_assistant.who_answers import recorded_answer
 from ipython_assistant.workspace.assistants import assistant_folders, check_inputs, load_assistant
 from ipython_assistant.workspace.folder import check_folder
-from ipython_assistant.workspace.tables import NoFrame, named_frame
+from ipython_assistant.workspace.tables import named_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
     from ipython_assistant.answer import Answer
@@ -155,7 +155,7 @@ def run_turn(
         if answer is not None:
             session.remember(answer, source)
         raise interrupted(answer) from None
-    found = {name: table for name, table in tables.items() if not isinstance(table, NoFrame)}
+    found = {name: table for name, table in tables.items() if not isinstance(table, str)}
     if found:
         read_how = (f"{name}: {note}" for name, table in found.items() for note in table.notes)
         frames = {name: table.frame for name, table in found.items()}
@@ -166,7 +166,7 @@ def run_turn(
     # The answer is complete. Ctrl-C now only stops the wait for a container to be deleted.
     with contextlib.suppress(KeyboardInterrupt):
         source.release()
-    absent = [table for table in tables.values() if isinstance(table, NoFrame)]
+    absent = {name: reason for name, reason in tables.items() if isinstance(reason, str)}
     error = arrival.error or arrival.files_error or _error_of(answer, source, absent)
     if error is not None:
         error.answer = answer
@@ -218,7 +218,7 @@ def _show(source: TurnSource, answer: Answer, front: FrontEnd) -> None:
         publish(bundle)
 
 
-def _error_of(answer: Answer, source: TurnSource, absent: Sequence[NoFrame]) -> AssistantError | None:
+def _error_of(answer: Answer, source: TurnSource, absent: Mapping[str, str]) -> AssistantError | None:
     """The error of a turn that came to its end, or None; `absent` are tables that `-o` asked for and did not get."""
     turn, settings = answer.turn, source.question.settings
     if (item := turn.unanswered) is not None:
@@ -237,12 +237,13 @@ def _error_of(answer: Answer, source: TurnSource, absent: Sequence[NoFrame]) -> 
         return errors.CodeFailed(f"The code raised {last_line}", cure)
     lost = [f"  {file.name}: {file.reason}" for file in answer.failed]
     if absent:
-        why, cure = absent[0].reason, "Say in the question which table is to be saved under that name, then ask again."
+        why = next(iter(absent.values()))
+        cure = "Say in the question which table is to be saved under that name, then ask again."
         if answer.status == "refused":
             cure = "The answer says why it was refused."
         elif lost:
             why, cure = f"{answer.failed[0].name} could not be saved.", FETCH_AGAIN
-        says = f"The answer brought no table {', '.join(table.name for table in absent)}: {why}"
+        says = f"The answer brought no table {', '.join(absent)}: {why}"
         return errors.TableMissing(says, "\n".join([cure, *lost]))
     if lost and settings.traits.on_missing_file == "raise":
         says = f"{counted(len(lost), 'file')} of the answer could not be saved."

@@ -258,7 +258,7 @@ def test_a_workbook_is_described_by_sheet_and_a_sheet_can_be_named(tmp_path):
     (whole,) = look(tmp_path, "book.xlsx")
     (cases,) = look(tmp_path, "book.xlsx#Cases")
     told = "2 rows × 2 columns: code (str), n (int64)"
-    assert whole.description == f"Excel file, with 2 tables: Cases, {told}; Targets, 1 row × 1 column: t (float64)"
+    assert whole.description == f"XLSX file, with 2 tables: Cases, {told}; Targets, 1 row × 1 column: t (float64)"
     assert (cases.name, cases.source) == ("book-Cases.csv", "book.xlsx#Cases")
     assert cases.path.read_text() == "code,n\n007,1\n12,2\n"
     assert cases.description == f"sheet Cases of book.xlsx, {told}"

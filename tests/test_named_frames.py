@@ -8,7 +8,7 @@ from pandas.testing import assert_frame_equal
 from ipython_assistant.core.artifacts import Artifact
 from ipython_assistant.core.naming import media_type
 from ipython_assistant.workspace.inputs import gather
-from ipython_assistant.workspace.tables import NoFrame, named_frame, restored
+from ipython_assistant.workspace.tables import named_frame, restored
 
 
 def saved(folder, name, content="a,b\n1,2\n", own_name=""):
@@ -42,7 +42,7 @@ def test_the_table_that_suits_the_name_best_is_a_frame(tmp_path, name, files):
     ([("t.csv", b"")], "t.csv is empty."),
 ])  # fmt: skip
 def test_where_it_did_not_come_the_reason_says_what_did(tmp_path, files, reason):
-    assert named_frame([saved(tmp_path, *file) for file in files], "t") == NoFrame("t", reason)
+    assert named_frame([saved(tmp_path, *file) for file in files], "t") == reason
 
 
 # --- dtypes -----------------------------------------------------------------------------------------------------------

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ipython_assistant.core.artifacts import WORKBOOK_TYPES
 from ipython_assistant.core.wording import counted
 from ipython_assistant.errors import InputError
 from ipython_assistant.workspace.csv_tables import distinct_names
@@ -28,15 +26,6 @@ if TYPE_CHECKING:
 MOST_COLUMNS = 40
 """The most columns that the model is told by name; the others are counted."""
 LONGEST_NAME = 80
-_KINDS = {
-    "text/csv": "CSV",
-    "text/tab-separated-values": "TSV",
-    "application/json": "JSON",
-    "application/geo+json": "GeoJSON",
-    "application/x-ndjson": "JSON lines",
-    "application/vnd.apache.parquet": "Parquet",
-    **dict.fromkeys(WORKBOOK_TYPES, "Excel"),
-}
 _NEEDS_QUOTES = re.compile(r"^\s|\s$|[,;:\"()]|^$")
 _FRAMES = {
     ("pandas", "DataFrame"), ("pandas", "Series"), ("geopandas", "GeoDataFrame"),
@@ -44,12 +33,8 @@ _FRAMES = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class VariableFile:
-    """The file a variable is sent as: its suffix without a point, what the model is told of it, and what writes it.
-
-    `table` is the pandas DataFrame that it holds, if it holds one.
-    """
+class VariableFile(NamedTuple):
+    """The file a variable is sent as: what the model is told of it, what writes it, and its DataFrame if it is one."""
 
     suffix: str
     description: str
@@ -77,8 +62,8 @@ def content_of(name: str, value: Any) -> VariableFile:
     if kind == "GeoDataFrame":
         # GeoJSON knows one coordinate system: https://datatracker.ietf.org/doc/html/rfc7946#section-4.
         system, frame = ("its own coordinates", value) if value.crs is None else ("WGS 84", value.to_crs(4326))
-        columns = columns_in_words([*map(str, value.columns)], [*map(str, value.dtypes)])
-        described = f"GeoDataFrame {name} as GeoJSON in {system}, {table_size_in_words(*value.shape)}: {columns}"
+        columns = _columns_in_words(len(value), [*map(str, value.columns)], value.dtypes)
+        described = f"GeoDataFrame {name} as GeoJSON in {system}, {columns}"
         written = frame.to_json(default=str, drop_id=True)
         return VariableFile("geojson", described, lambda path: _write_text(path, written))
     if kind:
@@ -141,9 +126,7 @@ def dtypes_of(table: Any) -> tuple[tuple[str, Any], ...]:
 
 def table_in_words(table: Any) -> str:
     """A table's size and its columns with their dtypes, never its contents; one line."""
-    size = table_size_in_words(*table.shape)
-    names, dtypes = [*table.columns], [str(dtype) for _, dtype in dtypes_of(table)]
-    return f"{size}: {columns_in_words(names, dtypes)}" if names else size
+    return _columns_in_words(len(table), [*table.columns], [dtype for _, dtype in dtypes_of(table)])
 
 
 def frame_of_records(columns: Any) -> Any:
@@ -214,42 +197,31 @@ def _json_value(value: Any) -> Any:
     raise TypeError(f"it holds a {type(value).__name__}")
 
 
-# --- what the model is told ------------------------------------------------------------------------------------------
-
-
-def file_in_words(media_type: str, named_by: str, heads: Mapping[str, TableHead], reason: str = "") -> str:
+def file_in_words(suffix: str, named_by: str, heads: Mapping[str, TableHead], reason: str = "") -> str:
     """A file of the user's on one line: its kind, the variable that names it, its tables or why it has no table."""
-    kind = _KINDS.get(media_type, "packed CSV")
-    named = f", named by the variable {named_by}" if named_by else ""
+    named = f" file{f', named by the variable {named_by}' if named_by else ''}"
     if not heads:
-        return f"a file{named}" + (f", not read as a table: it {reason}" if reason else "")
+        return f"a{named}" + (f", not read as a table: it {reason}" if reason else "")
     if len(heads) == 1:
-        return f"{kind} file{named}, {head_in_words(*heads.values())}"
-    sheets = "; ".join(f"{_quoted(name)}, {head_in_words(head)}" for name, head in heads.items())
-    return f"{kind} file{named}, with {len(heads)} tables: {sheets}"
+        return f"{suffix.upper()}{named}, {_head_in_words(*heads.values())}"
+    sheets = "; ".join(f"{_quoted(name)}, {_head_in_words(head)}" for name, head in heads.items())
+    return f"{suffix.upper()}{named}, with {len(heads)} tables: {sheets}"
 
 
-def head_in_words(head: TableHead) -> str:
+def _head_in_words(head: TableHead) -> str:
     """A table's size and columns, and what pandas needs to read it, on one line."""
-    size = table_size_in_words(head.row_count, len(head.columns), estimated=head.estimated)
-    words = f"{size}: {columns_in_words(head.columns, head.dtypes)}"
+    words = _columns_in_words(head.row_count, head.columns, head.dtypes, "about " if head.estimated else "")
     if head.read_with:
         words += f". Read it with pandas.read_csv(path, {head.read_with})"
     return ". ".join((words, *(note.rstrip(".") for note in head.told)))
 
 
-def table_size_in_words(rows: int, columns: int, *, estimated: bool = False) -> str:
-    """The size of a table: `about 22,000,000 rows × 3 columns`."""
-    return f"{'about ' if estimated else ''}{counted(rows, 'row')} × {counted(columns, 'column')}"
-
-
-def columns_in_words(names: Sequence[str], dtypes: Sequence[str] = ()) -> str:
-    """The columns with their dtypes, if known; of a wide table the first, and how many more there are."""
-    shown = [_quoted(name) for name in names[:MOST_COLUMNS]]
-    if dtypes:
-        shown = [f"{name} ({dtype})" for name, dtype in zip(shown, dtypes, strict=False)]
-    more = len(names) - MOST_COLUMNS
-    return f"{', '.join(shown)}{f' and {more:,} more' if more > 0 else ''}"
+def _columns_in_words(rows: int, names: Sequence[str], dtypes: Iterable[Any], about: str = "") -> str:
+    """The size of a table and its columns with their dtypes; of a wide one the first, and how many more there are."""
+    size = f"{about}{counted(rows, 'row')} × {counted(len(names), 'column')}"
+    shown = [f"{_quoted(name)} ({dtype})" for name, dtype in zip(names[:MOST_COLUMNS], dtypes, strict=False)]
+    more = f" and {len(names) - MOST_COLUMNS:,} more" if len(names) > MOST_COLUMNS else ""
+    return f"{size}: {', '.join(shown)}{more}" if names else size
 
 
 def _quoted(name: str) -> str:

@@ -152,7 +152,7 @@ def _of_path(path: Path, source: str, named_by: str = "") -> Input:
     # A reserved name of Windows is one in the container too, and was one where it comes from.
     safe = safe_name(path.name)
     name = path.name if safe == f"_{path.name}" and path.name[0].isalnum() else safe
-    description = file_in_words(kind, named_by, heads, reason)
+    description = file_in_words(path.name.rpartition(".")[2], named_by, heads, reason)
     return Input(name, path, hashes.size, hashes.sha256, description, hashes.logical, source)
 
 

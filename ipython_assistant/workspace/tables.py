@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ipython_assistant.core.artifacts import TABLE_TYPES, WORKBOOK_TYPES, TableHead
 from ipython_assistant.core.naming import folded, stem_of
@@ -49,20 +49,11 @@ _PREFERRED = ("parquet", "csv", "tsv", "xlsx", "jsonl", "ndjson", "json")
 """Where one name has several formats: first those that keep most of a table's types, then those most often written."""
 
 
-@dataclass(frozen=True, slots=True)
-class TableFrame:
+class TableFrame(NamedTuple):
     """A table as a pandas DataFrame, and sentences on how it was read."""
 
     frame: Any
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class NoFrame:
-    """A table that did not come: `reason` is a sentence that says what came instead."""
-
-    name: str
-    reason: str
 
 
 def may_be_table(path: Path, media_type: str) -> bool:
@@ -79,7 +70,7 @@ def read_head(path: Path, media_type: str, rows: int = 10, sheet: str = "") -> T
     if kind != "csv":
         read = _rows(path, kind, LOOK, rows, sheet)
         cells = tuple(tuple(map(value_text, row)) for row in read.rows[:rows])
-        dtypes = read.dtypes or tuple(map(_dtype, zip(*read.rows, strict=True)))
+        dtypes = read.dtypes or tuple(map(_dtype, zip(*read.rows, strict=True))) or ("object",) * len(read.names)
         size = read.row_count, read.estimated
         return TableHead(tuple(read.names), cells, *size, read.notes, dtypes, read.notes, sheets=read.sheets)
     table = read_csv_table(path, media_type, rows)
@@ -225,13 +216,12 @@ def _dtype(values: Sequence[Any]) -> str:
     return "datetime64" if kinds == {datetime} else "str" if kinds <= {str} else "object"
 
 
-def named_frame(
-    artifacts: Iterable[Artifact], name: str, dtypes: Mapping[str, Any] | None = None
-) -> TableFrame | NoFrame:
+def named_frame(artifacts: Iterable[Artifact], name: str, dtypes: Mapping[str, Any] | None = None) -> TableFrame | str:
     """The table among the files of an answer whose stem is `name`, with the inputs' `dtypes`; see `restored`.
 
     The model's own name for a file counts, then the one it was saved under; case only if nothing else matches. Of
-    several formats the first is taken that can be read, Parquet before CSV.
+    several formats the first is taken that can be read, Parquet before CSV. Where there is none, gives a sentence that
+    says what came instead.
     """
     files, reasons = list(artifacts), list[str]()
     order = {suffix: place for place, suffix in enumerate(_PREFERRED)}
@@ -244,15 +234,13 @@ def named_frame(
     for artifact in sorted(found, key=lambda it: order.get(it.name.rpartition(".")[2].lower(), len(order))):
         try:
             table = read_table(artifact.path, artifact.media_type, dtypes)
-            return replace(table, frame=restored(table.frame, dtypes or {}))
+            return TableFrame(restored(table.frame, dtypes or {}), table.notes)
         except NotATable as reason:
             reasons.append(f"{artifact.own_name} {reason}")
         except OSError as error:
             reasons.append(f"{artifact.own_name} cannot be read: {disk_reason(error)}")
-    if reasons:
-        return NoFrame(name, f"{'; '.join(reasons)}.")
-    named = first_words(", ".join(it.own_name or it.name for it in files), 200)
-    return NoFrame(name, f"the answer came with {named or 'no file'}.")
+    named = first_words(", ".join(it.own_name or it.name for it in files), 200) or "no file"
+    return f"{'; '.join(reasons) or f'the answer came with {named}'}."
 
 
 def restored(frame: Any, dtypes: Mapping[str, Any]) -> Any:
