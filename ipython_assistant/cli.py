@@ -32,7 +32,6 @@ NOTEBOOK = "01_first_cell.ipynb"
 NOTEBOOKS = Path(__file__).parent / "demo_notebooks"
 if not NOTEBOOKS.is_dir():  # a checkout, in an editable install
     NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
-CELL_TIMEOUT_S = 120
 WRITERS = {
     ".csv": lambda frame, path: frame.to_csv(path, index=False),
     ".xlsx": lambda frame, path: frame.to_excel(path, index=False),
@@ -163,7 +162,7 @@ def _demo(options: argparse.Namespace) -> int:
     environment |= {f"IPYTHON_ASSISTANT_{name}": value for name, value in ours.items()}
     if options.headless:
         try:
-            run_notebook(directory / NOTEBOOK, environment, CELL_TIMEOUT_S, save=True)
+            run_notebook(directory / NOTEBOOK, environment, timeout_s=120, save=True)
         except RunError as error:
             print(error)
             return 1

@@ -209,23 +209,19 @@ def _new(session: Session, _words: Sequence[str]) -> None:
     print("The next question begins the conversation anew.")
 
 
-def _threads(session: Session) -> list[tuple[str, list[tuple[str, PlacedTurn]]]]:
-    """The turns of each conversation, each with its cell."""
-    return [(name or "notebook", turns) for name, turns in session.conversations.by_name.items()]
-
-
 def _history(session: Session, _words: Sequence[str]) -> None:
-    rows = [
-        (where, cell, turn.prompt, ", ".join(file.name for file in turn.artifacts), turn.status, _used(session, turn))
-        for where, turns in (*_threads(session), ("none", session.conversations.outside))
-        for cell, turn in turns
-    ]
+    rows = []
+    for name, turns in (*session.conversations.by_name.items(), ("none", session.conversations.outside)):
+        for cell, turn in turns:
+            files = ", ".join(file.name for file in turn.artifacts)
+            rows.append((name or "notebook", cell, turn.prompt, files, turn.status, _used(session, turn)))
     header = ("conversation", "cell", "question", "files", "status", "cost")
     publish(overview(header, rows, [] if rows else ["Nothing was asked yet."]))
 
 
 def _conversations(session: Session, _words: Sequence[str]) -> None:
-    rows = [(name, len(turns), turns[-1][1].prompt) for name, turns in _threads(session)]
+    told = session.conversations.by_name.items()
+    rows = [(name or "notebook", len(turns), turns[-1][1].prompt) for name, turns in told]
     remarks = [] if rows else ["There are no conversations yet."]
     publish(overview(("conversation", "turns", "last question"), rows, remarks, (1,)))
 

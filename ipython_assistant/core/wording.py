@@ -46,7 +46,8 @@ def size_in_words(size: int) -> str:
     """
     if size < 10_000:  # noqa: PLR2004 the docstring says it
         return counted(size, "byte")
-    thousands = min((len(str(size)) - 1) // 3, 4)
+    rounded = round(size, 4 - len(str(size)))  # 999,960 is 1.0 MB
+    thousands = min((len(str(rounded)) - 1) // 3, 4)
     return f"{size / 1000**thousands:.1f} {('kB', 'MB', 'GB', 'TB')[thousands - 1]}"
 
 

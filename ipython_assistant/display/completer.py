@@ -1,8 +1,7 @@
 """What Tab offers in an `%%assistant` cell: options and what may follow them on the first line, variables in `{}`.
 
-Everywhere else in such a cell Python's names mean nothing, so nothing is offered. `match` is the body of an IPython
-matcher, version 2 (https://ipython.readthedocs.io/en/stable/api/generated/IPython.core.completer.html). Nothing here
-asks a service or imports pandas.
+Elsewhere in such a cell Python's names mean nothing, so nothing is offered. `match` is the body of an IPython matcher,
+version 2 (https://ipython.readthedocs.io/en/stable/api/generated/IPython.core.completer.html).
 """
 
 from __future__ import annotations

@@ -52,18 +52,6 @@ def formulas(parser: MarkdownIt) -> None:
     parser.add_render_rule("formula", _rendered)
 
 
-def is_formula(tex: str) -> bool:
-    """Whether it is TeX that may be set: known commands alone, braces and environments closed."""
-    if not tex.strip() or len(tex) > LONGEST or not _TEX.fullmatch(tex):
-        return False
-    depth = 0
-    for brace in re.findall(r"\\.|[{}]", tex, re.DOTALL):
-        depth += {"{": 1, "}": -1}.get(brace, 0)
-        if not 0 <= depth <= DEEPEST:
-            return False
-    return depth == 0 and tex.count("\\begin{") == tex.count("\\end{")
-
-
 def _formula(state: StateInline, silent: bool) -> bool:  # noqa: FBT001 the signature is markdown-it's
     start = state.pos
     opener = state.src[start : start + 2]
@@ -71,7 +59,14 @@ def _formula(state: StateInline, silent: bool) -> bool:  # noqa: FBT001 the sign
     stop = state.src.find(closer, start + 2, min(state.posMax, start + LONGEST)) if closer else -1
     tex = state.src[start + 2 : stop]
     # With another opener in it, it would be looked at again and again.
-    if stop < 0 or (opener != closer and opener in tex) or not (_MEANT.search(tex) and is_formula(tex)):
+    if stop < 0 or (opener != closer and opener in tex) or not (_MEANT.search(tex) and _TEX.fullmatch(tex)):
+        return False
+    depth = 0
+    for brace in re.findall(r"\\.|[{}]", tex, re.DOTALL):
+        depth += {"{": 1, "}": -1}.get(brace, 0)
+        if not 0 <= depth <= DEEPEST:
+            return False
+    if depth or tex.count("\\begin{") != tex.count("\\end{"):
         return False
     if not silent:
         ends = ("\\(", "\\)") if opener == "\\(" else ("\\[", "\\]")
