@@ -16,8 +16,6 @@ from ipython_assistant.options import option_targets
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    Values = Callable[[str], Sequence[str]]
-
 _MAGIC = re.compile(r"\s*%%assistant(?!\S)")
 _OPEN_BRACE = re.compile(r"\{((?:[^\W\d]\w*)?)$")
 _WORD = re.compile(r"""(?:[^\s"']|"[^"]*(?:"|$)|'[^']*(?:'|$))+""")
@@ -30,7 +28,7 @@ class _Nothing(list[Any]):
         return 1
 
 
-def match(context: Any, shell: Any, values: Values) -> dict[str, Any]:
+def match(context: Any, shell: Any, values: Callable[[str], Sequence[str]]) -> dict[str, Any]:
     """An answer to IPython's `CompletionContext`; in a cell of ours it is the only one.
 
     `values` gives what may follow an option, by the field of `Options` that the option sets.
@@ -76,7 +74,7 @@ def _is_a_frame(value: object) -> bool:
     return kind.__name__ == "DataFrame" and kind.__module__.partition(".")[0] == "pandas"
 
 
-def _on_first_line(before: str, shell: Any, values: Values) -> tuple[str, list[str]]:
+def _on_first_line(before: str, shell: Any, values: Callable[[str], Sequence[str]]) -> tuple[str, list[str]]:
     """The word at the cursor, and what may stand in its place."""
     words, targets = list(_WORD.finditer(before)), option_targets()
     typed = words.pop()[0] if words and words[-1].end() == len(before) else ""

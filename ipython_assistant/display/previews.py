@@ -35,7 +35,6 @@ OUTSIDE = (
     "These files are outside the notebook's folder, where a link in the notebook may not reach them."
     " The download buttons bring them."
 )
-Shown = Literal["whole", "smaller", "not"]
 
 _SVG = "image/svg+xml"
 _IS_SVG = re.compile(rb"(?=.*<svg\b)(?!.*<!ENTITY)", re.DOTALL)  # entities could become gigabytes in the page
@@ -95,7 +94,7 @@ def picture(artifact: Artifact, content: bytes, media_type: str = "", descriptio
     return Bundle({media_type: shown, "text/plain": alt}, {media_type: {"alt": alt}, KEY: about})
 
 
-def caption(artifact: Artifact, shown: Shown) -> Bundle:
+def caption(artifact: Artifact, shown: Literal["whole", "smaller", "not"]) -> Bundle:
     """The line at a picture: its name, and a link to the whole where that is not what is shown."""
     name, too = one_line(artifact.name), " is not shown here; it is too large, damaged, or more than a picture: "
     words = {"whole": "", "smaller": " is shown smaller than it is: ", "not": too}[shown]

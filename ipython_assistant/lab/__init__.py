@@ -14,7 +14,6 @@ from typing import Any
 ANNOUNCEMENT = "IPYTHON_ASSISTANT_LAB"
 """The environment variable that tells a kernel: the server that started it has this extension."""
 PROMISE = "1"
-"""Its value: which promise it is."""
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
 
