@@ -121,6 +121,7 @@ TOWNS = "town,year,cases\nA,2020,3\nB,2021,5\nC,2022,9\nD,2023,\n"
     (COVERAGE, "cases per country, highest first", 2, 2), (TOWNS, "Rows where cases are over 4", 2, 3),
     (COVERAGE, "rows where country is Chad and cases is over 4 and year is 2024", 1, 4),
     (TOWNS, "Rows with no cases recorded", 1, 3), (TOWNS, "Rows from 2020 to 2022", 3, 3),
+    (TOWNS, "Rows in 2020, 2021 and 2022", 3, 3),
     (TOWNS, "Only town and cases, for rows where cases are between 3 and 5", 2, 2),
     (TOWNS, "Town with the highest cases", 1, 3),
 ])  # fmt: skip
@@ -157,6 +158,11 @@ def test_two_sentences_are_two_answers_and_conditions_stay_with_their_own(covera
     assert len(given.result) == data["District "].str.strip().nunique()
 
 
+def test_a_second_column_makes_the_lines_or_colours_of_a_chart(coverage):
+    for chart in ("Plot mean coverage by year per disease", "Stacked bar chart of rows per year, split by disease"):
+        assert "per **Year**, one for each **Disease**" in ask(chart, coverage).said
+
+
 PRETENDED = [
     # words that are not understood
     "Forecast coverage for 2030", "Why is coverage low in Drevanta?", "Translate the table to French",
@@ -176,7 +182,7 @@ PRETENDED = [
     # places that make no form
     "Compare LF vs Oncho", "Mean coverage LF vs Oncho", "top 10", "the lowest", "Plot", "Plot the table",
     "mean", "Plot coverage", "per district", "coverage by district by", "LF", "2020", "5",
-    "Rows where coverage is over",
+    "Rows where coverage is over", "Rows with disease",
     "Rows where coverage is low", "Mean district per year", "Sum of disease", "Scatter coverage",
     "Correlation of district and disease", "Total coverage per district", "Mean coverage per month",
     "Coverage over 65 per month", "Mean coverage in 1850 per day", "Highest coverage, which year was that?",

@@ -107,11 +107,9 @@ class Interpreter(Protocol):
 
     async def probe(self, code: str) -> str:
         """Run code without showing it and return what it printed; names it binds do not stay. Raises `RuntimeError`."""
-        ...
 
     async def content(self, name: str, most_bytes: int) -> bytes:
         """What is in a file of the question; nothing where that is more, or the file is gone."""
-        ...
 
 
 class Model(Protocol):

@@ -171,7 +171,8 @@ class _Form:
         self.names: dict[str, list[str]] = {"head": [], "against": [], "where": []}
         """The columns that stand in these places."""
         self.keys: list[Key] = []
-        self.filters: list[RowFilter] = []
+        self.chosen: dict[tuple[str, str], list[str | float]] = {}
+        """The rows that count: column and comparison → values."""
         self.measures: list[Measure] = []
         self.aggregates: list[str] = []
         self.order, self.limit = "", 0
@@ -199,8 +200,7 @@ class _Form:
                 self._term(token)
         dated = {key.column for key in self.keys if key.unit}  # `per week of onset` names the column, and its weeks
         self.keys = [key for key in self.keys if key.unit or key.column not in dated]
-        chosen = {one.column for one in self.filters}
-        if idle := [name for name in self.names["where"] if name not in chosen]:
+        if idle := [name for name in self.names["where"] if name not in {each for each, _ in self.chosen}]:
             raise PlanError(f"**{idle[0]}** is compared with nothing.")
         if tokens and isinstance(tokens[-1][1], str) and tokens[-1][1] not in {"of", "in", "for", "from", "at"}:
             raise PlanError(f"Nothing follows “{tokens[-1][1]}”.")
@@ -211,10 +211,11 @@ class _Form:
     def _choose_rows(self) -> None:
         """The rows that count, and how many of a list: each value, period and number is said of one column."""
         said, columns = self.said, self.table.columns
-        if self.output != "missing":
-            self.filters += [RowFilter(name, op) for name, op in english.missing_tests(said, columns).items()]
-        answers = [(column.name, english.wanted_answer(said, column)) for column in columns]
-        self.filters += [RowFilter(name, "is", (answer,)) for name, answer in answers if answer]
+        self.chosen = {(name, op): [] for name, op in english.missing_tests(said, columns).items()}
+        self.chosen = {} if self.output == "missing" else self.chosen
+        for column in columns:
+            if answer := english.wanted_answer(said, column):
+                self.chosen[column.name, "is"] = [answer]
         bound, counts = english.bound_numbers(said, columns), english.counts_in(said)
         for one in said.of("value", "period", "number"):
             excluded = english.is_excluded(said, one.start)
@@ -227,7 +228,7 @@ class _Form:
             elif one.kind == "period":
                 self._period(one, op)
             elif len(bound.get(one, ())) == 1:
-                self._add(bound[one][0], op, one.numbers[0])
+                self.chosen.setdefault((bound[one][0], op), []).append(one.numbers[0])
             elif one.numbers[0] in counts and one not in bound:
                 self.limit = self.limit or int(one.numbers[0])
             else:
@@ -241,10 +242,10 @@ class _Form:
             raise PlanError(f"“{one.text}” is in several columns: name the one that is meant.")
         name, values = columns[0], one.values[one.columns.index(columns[0])]
         if self.columns[name].kind != "yes/no":
-            self._add(name, "not in" if excluded else "in", one.text)
-        elif all(name != other.column for other in self.filters):
+            self.chosen.setdefault((name, "not in" if excluded else "in"), []).append(one.text)
+        elif all(name != other for other, _ in self.chosen):
             yes = any(value.lower() in {"yes", "y", "true"} for value in values)
-            self.filters.append(RowFilter(name, "is", ("yes" if yes != excluded else "no",)))
+            self.chosen[name, "is"] = ["yes" if yes != excluded else "no"]
 
     def _period(self, one: Mention, op: str) -> None:
         column = self._time(one.text, "date", "year")
@@ -253,16 +254,8 @@ class _Form:
         if len(self.said.periods) > 1 and re.search(r"\bfrom\b.*\b(?:to|until|till|through)\b", self.text):
             op = "between"
         dated = column.kind == "date"
-        self._add(column.name, _DATE_OPS.get(op, op) if dated else op, one.values[0][0] if dated else one.numbers[0])
-
-    def _add(self, name: str, op: str, value: str | float) -> None:
-        """One more condition, or one more value of one that is there."""
-        for at, each in enumerate(self.filters):
-            if each.column == name and each.op == op and op in {"in", "not in", "==", "between"}:
-                values = tuple(dict.fromkeys((*each.values, value)))
-                self.filters[at] = replace(each, op="in" if op == "==" else op, values=values)
-                return
-        self.filters.append(RowFilter(name, op, (value,)))
+        key = column.name, _DATE_OPS.get(op, op) if dated else op
+        self.chosen.setdefault(key, []).append(one.values[0][0] if dated else one.numbers[0])
 
     # ---- words that give the sentence its form
 
@@ -322,7 +315,14 @@ class _Form:
     # ---- the whole
 
     def _whole(self) -> Plan:
-        base, columns = Plan(self.output, filters=tuple(self.filters)), list(dict.fromkeys(self.names["head"]))
+        filters: list[RowFilter] = []
+        for (name, op), values in self.chosen.items():
+            if op in {"in", "not in", "==", "between"}:  # any of these, or the two ends
+                each = tuple(dict.fromkeys(values))
+                filters.append(RowFilter(name, "in" if op == "==" and len(each) > 1 else op, each))
+            else:
+                filters += [RowFilter(name, op, (value,)) for value in values] or [RowFilter(name, op)]
+        base, columns = Plan(self.output, filters=tuple(filters)), list(dict.fromkeys(self.names["head"]))
         every = tuple(dict.fromkeys([*columns, *self.names["against"], *(key.column for key in self.keys)]))
         if self.output in {"distinct", "correlation"}:
             return replace(base, columns=every)
@@ -356,7 +356,9 @@ class _Form:
         if base.output == "line" and "line" not in self.said.terms and not in_time:
             base = replace(base, output="bar")
         plan = replace(base, measures=tuple(measures), limit=self.limit)
-        if measures:
+        if self.drawn and len(keys) > 1:
+            plan = replace(plan, keys=(keys[0],), across=keys[1])
+        elif measures:
             plan = replace(plan, keys=tuple(keys))
         elif re.search(r"\bcolumns?\b|\bonly\b|\bjust\b", self.text):
             plan = replace(plan, columns=tuple(dict.fromkeys([*(key.column for key in self.keys), *columns])))

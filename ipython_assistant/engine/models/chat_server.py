@@ -38,10 +38,7 @@ CONTEXTS: Final = (8_192, 16_384, 32_768, 65_536, 131_072)
 CHARACTERS_PER_TOKEN, PICTURE_TOKENS = 3, 1_500
 """On the safe side for English, code and JSON, and for most models."""
 
-_TOO_LONG: Final = re.compile(
-    r"context (length|window|size)|n_ctx|maximum context|too many tokens|prompt is too long|from the initial prompt",
-    re.I,
-)
+_TOO_LONG: Final = re.compile(r"context (length|window|size)|n_ctx|too many tokens|too long|the initial prompt", re.I)
 _NO_MODEL: Final = re.compile(r"model.{0,80}(not found|not exist|unknown|not loaded)|no such model", re.IGNORECASE)
 _CHECK_ADDRESS: Final = "Check the address: most end in /v1, as in http://localhost:8080/v1."
 _CURES: Final = {404: _CHECK_ADDRESS, 429: "Wait a little, then run it again."}
@@ -216,7 +213,7 @@ class ChatServer:
         try:
             kind = answer.headers.get("content-type", "")
             if "text/html" in kind:
-                raise self._web_page()
+                raise await self._refusal(None, "<html>")
             if "application/json" in kind:
                 whole = json.loads(await answer.aread())
                 yield whole if isinstance(whole, dict) else {"error": whole}
@@ -259,7 +256,8 @@ class ChatServer:
     async def _refusal(self, status: int | None, said: str) -> ModelFailed:
         """The error for what the server refused."""
         if said.startswith("<"):
-            return self._web_page()
+            cure = f"{_CHECK_ADDRESS} Something else may be listening there."
+            return self._error("answered with a web page", cure)
         if status in {401, 403}:
             cure = f"Check {self._key_name or 'its key'} where Jupyter is started."
             return self._error("did not accept the key", cure)
@@ -276,9 +274,6 @@ class ChatServer:
         happened = f"{f'answered {status}' if status else 'gave up'}: {said or 'no reason given'}"
         cure = _CURES.get(status or 0, "Look at its log, or choose another model with -m.")
         return (_Unable if status in _UNABLE else ModelFailed)(f"{self._said_by} {happened}.", cure)
-
-    def _web_page(self) -> ModelFailed:
-        return self._error("answered with a web page", f"{_CHECK_ADDRESS} Something else may be listening there.")
 
     def _error(self, happened: str, cure: str) -> ModelFailed:
         return ModelFailed(f"{self._said_by} {happened}.", cure)

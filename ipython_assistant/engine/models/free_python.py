@@ -13,6 +13,7 @@ import keyword
 import mimetypes
 import re
 from contextlib import aclosing
+from importlib import resources
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models import EndEarly, Refuse, Run, Say
@@ -39,26 +40,9 @@ PICTURES: Final = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 MOST_PICTURE_BYTES: Final = 32_000_000
 """Of all pictures of a question."""
 
-_RULES: Final = """\
-You are a data analyst with a Python session. To run code, write it in one block between ```python and ``` and end your
-message there: the code is run, and you are told what it did. Never write what you think it will print.
-
-- The tables below are loaded already as pandas DataFrames under the names in backquotes, with the right types: use
-  them, and do not read their files again. Files are in the working directory. There is no network.
-- Calculate everything; never guess or make up a number or a file's contents.
-- Save each table and chart that was asked for under exactly the name that was asked for, else a short telling name.
-- Write tables with `df.to_csv("name.csv", index=False)`; call `.reset_index()` first after groupby or pivot.
-  Select several columns with a list: `df.groupby("a")[["b", "c"]]`.
-- Save charts with `plt.savefig("name.png", bbox_inches="tight")`, then `plt.close()`. Label the axes.
-"""
-_SEES: Final = """\
-- Print what you need to know for the answer. Variables and files of earlier code are still there.
-- In the end answer in a few sentences without code, from what was printed, and link each file you made as
-  [name](sandbox:/mnt/data/name). Say how you treated missing or unclear values."""
-_BLIND: Final = """\
-- You will not see what your code prints, nor any value of a table: the user does. Write one block that does all of
-  it, and print, with a few words, each number that the question asks for."""
-
+_RULES, _SEES, _BLIND = re.split(
+    r"\n\n----\n", resources.files(__package__).joinpath("python_prompt.txt").read_text(encoding="utf-8").strip()
+)
 _ASKED_FILE: Final = re.compile(
     r"(?<![\w/.-])[\w-]+\.(?:csv|tsv|xlsx|jsonl?|parquet|txt|md|html?|png|svg|pdf|jpe?g|webp)\b", re.IGNORECASE
 )
@@ -167,7 +151,7 @@ class FreePython:
         ask, told, paths = self._ask, self._told, {table.path for table in self._tables.values()}
         others = dict.fromkeys(f"- {told.file(name)}" for name in ask.files if name not in paths)
         tables = [f"- {told.table(table, name)}" for name, table in self._tables.items()]
-        system = [_RULES + (_SEES if told.everything else _BLIND)]
+        system = [f"{_RULES}\n{_SEES if told.everything else _BLIND}"]
         system += ["\n".join(["Tables:", *tables])] if tables else []
         system += ["\n".join(["Other files:", *others])] if others else []
         written: list[Json] = [{"role": "system", "content": "\n\n".join(filter(None, [*system, ask.instructions]))}]

@@ -56,10 +56,9 @@ class Runtimes:
                 raise ModelFailed("The program that runs models is not installed.", cure)
             needed, free = path.stat().st_size * OVERHEAD + CONTEXT_BYTES, psutil.virtual_memory().available
             if needed > free:
-                sizes = f"{path.name} needs about {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free."
-                raise ModelFailed(
-                    sizes, "Close other programs, or choose a smaller model: ipython-assistant model list."
-                )
+                happened = f"{path.name} needs about {needed / 1e9:.1f} GB of memory; {free / 1e9:.1f} GB are free."
+                cure = "Close other programs, or choose a smaller model: ipython-assistant model list."
+                raise ModelFailed(happened, cure)
             self._running[path] = await self._started(path)
             return self._running[path][1]
 

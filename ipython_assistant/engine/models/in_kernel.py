@@ -356,8 +356,8 @@ def _described(column: dict[str, Any], data: Any, words: frozenset[str]) -> None
     cells, known = data[name], data[name].dropna()
     column |= {"distinct": int(known.nunique()), "missing": int(cells.isna().sum()), "low": "", "high": ""}
     column["unique"] = len(data) > FEW and column["distinct"] == len(data)
-    column |= {"values": [], "whole": False, "boolean": bool(pd.api.types.is_bool_dtype(cells.dtype))}
-    if column["kind"] in {"text", "yes/no"} and not column["boolean"]:
+    column |= {"values": [], "whole": False}
+    if column["kind"] in {"text", "yes/no"} and not pd.api.types.is_bool_dtype(cells.dtype):
         texts = [str(one) for one in known.unique()]
         column["values"] = sorted(t for t in texts if len(texts) <= MAX_VALUES or t.casefold() in words)
     elif len(known) and numeric:
@@ -368,8 +368,7 @@ def _described(column: dict[str, Any], data: Any, words: frozenset[str]) -> None
 
 def _as_text(frame: Any) -> Any:
     """Cells of a sheet as they would be written."""
-    text = frame.astype(object).where(frame.notna(), "").map(str)
-    return text.apply(lambda column: column.str.removesuffix(" 00:00:00"))
+    return frame.astype(object).where(frame.notna(), "").map(str).replace(" 00:00:00$", "", regex=True)
 
 
 def _py(value: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 import textwrap
 import unicodedata
@@ -20,6 +21,7 @@ _UNSAFE_IN_URL: Final = re.compile(r"[\s()<>\[\]\\\"'`%]")
 _UNSAFE_IN_LABEL: Final = re.compile(r"([\\\[\]`*<>])")
 _PYTHON: Final = frozenset({"python", "py", "python3", "ipython"})
 """First words after an opening fence that mean Python."""
+_DOES: Final = re.compile(r"[=(]|\bimport\b")
 _BLOCK: Final = re.compile(
     r"^[ \t]*(`{3,})[ \t]*([^\s`]*)(?:[ \t][^`\n]*)?\n(.*?)(?:^[ \t]*\1`*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL
 )
@@ -38,7 +40,10 @@ def split(text: str) -> tuple[str, str]:
     A fence that names nothing counts where Python is in it. What comes behind is a guess at what the code will do.
     """
     for start, language, code in _blocks(text):
-        if language in _PYTHON or (not language and _is_python(code)):
+        with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+            # Without a language it is Python where it calls or assigns; a table or a list of names does not.
+            if language not in _PYTHON and (language or not _DOES.search(ast.unparse(ast.parse(code)))):
+                continue
             return text[:start].strip(), code.strip("\n") + "\n"
     return text.strip(), ""
 
@@ -47,15 +52,6 @@ def _blocks(text: str) -> Iterator[tuple[int, str, str]]:
     """Where each fenced block begins, its language, and what is in it; one that is never closed goes on to the end."""
     for block in _BLOCK.finditer(text.replace("\r\n", "\n")):
         yield block.start(), block[2].lower(), textwrap.dedent(block[3]) if block[0][0] in " \t" else block[3]
-
-
-def _is_python(code: str) -> bool:
-    """Whether this is Python that does something: it calls or assigns; a table or a list of names does not."""
-    try:
-        tree = ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return any(isinstance(node, ast.Call | ast.Assign | ast.Import | ast.ImportFrom) for node in ast.walk(tree))
 
 
 def clean_line(text: str) -> str:

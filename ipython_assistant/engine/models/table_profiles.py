@@ -26,15 +26,12 @@ _CODES: Final = re.compile("id|code|number|no|nr|key|identifier|uuid|fips|postco
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table.
+    """One column of a table; `kind` is `number`, `year`, `date`, `yes/no`, `text` or `empty`.
 
     Attributes:
-        kind: `number`, `year`, `date`, `yes/no`, `text` or `empty`.
         before: Code that goes before the cells to give them their type, such as `pd.to_datetime(`; `after` behind them.
-        values: Its different texts, sorted; of more than 200 only those that the question names.
+        values: Its different texts, sorted; of more than 200 only those that the question names. None for booleans.
         low: The smallest number or the first date, year first; `high` the largest or last.
-        missing: How many cells are blank or a word for a missing one; `distinct` how many different values there are.
-        boolean: Its cells are true and false, not texts such as `Yes`.
         grain: How fine its dates are: `time`, `day`, `week`, `month` or `quarter`.
         doubt: Why it was kept as text though it looks like numbers or dates.
         notes: How its cells were read, where that is not obvious; each continues `In NAME, `.
@@ -51,7 +48,6 @@ class Column:
     missing: int = 0
     unique: bool = False
     whole: bool = False
-    boolean: bool = False
     grain: str = ""
     doubt: str = ""
     notes: tuple[str, ...] = ()

@@ -134,7 +134,7 @@ def _number(cells: str, op: str, values: Sequence[Any]) -> str:
 
 
 def _yes_no(cells: str, column: Column, *, wanted: bool) -> str:
-    if column.boolean:
+    if not column.values:  # they are true and false
         return f"{cells}.eq({wanted})"
     words = ["yes", "y", "true"] if wanted else ["no", "n", "false"]
     used = {value.lower() for value in column.values}
