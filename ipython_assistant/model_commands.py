@@ -1,4 +1,4 @@
-"""`ipython-assistant model get | list`: model files that the embedded engine runs by itself.
+"""`ipython-assistant model get | list | rm`: model files that the embedded engine runs by itself.
 
 A file is fetched from huggingface.co (or the hub that HF_ENDPOINT names) by its own library, which resumes what was
 interrupted; it counts only if its SHA-256 is the one that the hub states.
@@ -29,7 +29,7 @@ INSTALL = "python -m pip install xllamacpp huggingface_hub"
 
 def add_model_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `model` to the command line; each verb sets `run`, which takes the options and gives the exit code."""
-    model = commands.add_parser("model", help="fetch or list models that run on this machine without a server")
+    model = commands.add_parser("model", help="fetch, list or remove models that run on this machine without a server")
     verbs = model.add_subparsers(required=True, metavar="COMMAND")
     get = verbs.add_parser("get", help="fetch a model: one of the list, or OWNER/REPOSITORY/FILE.gguf of the hub")
     get.add_argument("name", nargs="?", default="", help="which (default: the first of the list)")
@@ -37,6 +37,9 @@ def add_model_commands(commands: argparse._SubParsersAction[argparse.ArgumentPar
     get.set_defaults(run=_get)
     listing = verbs.add_parser("list", help="list the models that are here, and those that can be fetched by name")
     listing.set_defaults(run=_list)
+    remove = verbs.add_parser("rm", help="remove a fetched model")
+    remove.add_argument("name")
+    remove.set_defaults(run=_remove)
 
 
 def recommended_models() -> Mapping[str, Mapping[str, Any]]:
@@ -50,10 +53,20 @@ def _list(_options: argparse.Namespace) -> int:
     lines = [f"  -m {GGUF}{name:<24} {path.stat().st_size / 1e9:.1f} GB" for name, path in here.items()]
     known = recommended_models().items()
     fetched = [f"  {name:<28} {row['gigabytes']:.1f} GB, {row['about']}" for name, row in known]
-    print(f"In {models_folder(os.environ)} (delete there what you no longer need):")
+    print(f"In {models_folder(os.environ)}:")
     print("\n".join(lines or ["  nothing yet"]))
     print("To fetch with `ipython-assistant model get NAME`:")
     print("\n".join([*fetched, "Any other GGUF file works by its path: -m PATH.gguf"]))
+    return 0
+
+
+def _remove(options: argparse.Namespace) -> int:
+    """Remove a fetched model. Raises `ConfigError`."""
+    name, here = options.name.removeprefix(GGUF), fetched_models(os.environ)
+    if name not in here:
+        raise ConfigError(f"There is no fetched model {name}.", "See: ipython-assistant model list")
+    here[name].unlink()
+    print(f"Removed {name}.")
     return 0
 
 

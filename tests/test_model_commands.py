@@ -1,4 +1,4 @@
-"""`ipython-assistant model`: fetching from a scripted hub on loopback, and listing."""
+"""`ipython-assistant model`: fetching from a scripted hub on loopback, listing and removing."""
 
 import hashlib
 import json
@@ -86,12 +86,15 @@ def test_size_and_licence_are_shown_before_anything_is_fetched(hub, monkeypatch,
     assert (hub.ranges, fetched_models(os.environ)) == ([], {})
 
 
-def test_after_a_yes_the_file_is_fetched_once_and_listed(hub, monkeypatch, capsys):
+def test_after_a_yes_the_file_is_fetched_once_listed_and_removed(hub, monkeypatch, capsys):
     monkeypatch.setattr("builtins.input", lambda _: "y")
     assert get() == get() == main(["model", "list"]) == 0
     assert len(hub.ranges) == 1
     assert "-m gguf/some-model" in capsys.readouterr().out
     assert fetched_models(os.environ)["some-model"].read_bytes() == CONTENT
+    assert main(["model", "rm", "some-model"]) == 0
+    assert fetched_models(os.environ) == {}
+    assert main(["model", "rm", "some-model"]) == 1
 
 
 def test_a_download_that_broke_off_goes_on_where_it_stopped(hub, monkeypatch):

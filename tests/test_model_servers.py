@@ -76,6 +76,7 @@ def test_ollama_is_looked_for_where_its_variable_says_and_llama_server_asked_by_
     ([LocalModel("qwen3.5:4b", 4), LocalModel("qwen3.5:9b", 9)], "qwen3.5:9b"),
     ([LocalModel("qwen3.5:4b", 4, loaded=True), LocalModel("qwen3.5:9b", 9)], "qwen3.5:4b"),
     ([LocalModel("qwen2.5:0.5b", 0.5, loaded=True), LocalModel("qwen3.5:4b", 4)], "qwen3.5:4b"),
+    ([LocalModel("tinystories:8b", 8), LocalModel("qwen2.5-coder:7b", 7)], "qwen2.5-coder:7b"),
     ([LocalModel("llama3.1:405b", 405), LocalModel("qwen3.5:4b", 4)], "qwen3.5:4b"),
     ([LocalModel("qwen2.5:0.5b", 0.5)], "qwen2.5:0.5b"),
     ([LocalModel("something")], "something"),

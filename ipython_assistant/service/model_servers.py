@@ -35,6 +35,12 @@ SERVERS = ("ollama", "lmstudio", "llamacpp", "vllm")
 _SIZE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s*[bB]\b|[-:_](\d+(?:\.\d+)?)b\b")
 _NO_CHAT = re.compile(r"embed|rerank|whisper|tts|guard|moderation|clip|ocr|bge-|nomic|-cloud$|:cloud$", re.IGNORECASE)
 
+_FAMILIES = re.compile(
+    r"coder|codestral|devstral|qwen-?[3-9]|qwen2\.5|gemma-?[3-9]|llama-?[3-9]|mistral|ministral|gpt-oss|phi-?[4-9]|granite"
+    r"|deepseek|glm|instruct",
+    re.IGNORECASE,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class LocalModel:
@@ -96,13 +102,14 @@ def best_model(servers: Iterable[LocalServer]) -> LocalModel | None:
     """The model that suits best; None where no server has one that can chat.
 
     It is not for embeddings, speech or the like, and does not run in a cloud; then, in this order: it has between 1.4
-    and 40 billion parameters, or does not tell; it is in memory already; it is the largest; it comes first.
+    and 40 billion parameters, or does not tell; it is in memory already; it is of a family that is known for code or
+    instructions; it is the largest; it comes first.
     """
 
-    def suits(model: LocalModel) -> tuple[bool, bool, float]:
+    def suits(model: LocalModel) -> tuple[bool, bool, bool, float]:
         size = model.billions
         fits = size is None or SMALLEST <= size <= LARGEST
-        return fits, model.loaded, (size or 0.0) * (1 if fits else -1)
+        return fits, model.loaded, bool(_FAMILIES.search(model.name)), (size or 0.0) * (1 if fits else -1)
 
     models = [model for server in servers for model in server.models if not _NO_CHAT.search(model.name)]
     return max(models, key=suits, default=None)
