@@ -83,7 +83,7 @@ BY_HAND = {
     "sum": lambda v: sum(v) if v else None, "mean": lambda v: statistics.fmean(v) if v else None,
     "median": lambda v: statistics.median(v) if v else None, "min": lambda v: min(v, default=None),
     "max": lambda v: max(v, default=None), "std": lambda v: statistics.stdev(v) if len(v) > 1 else None, "count": len,
-    "count distinct": lambda v: len(set(v)), "p50": lambda v: statistics.median(v) if v else None,
+    "count distinct": lambda v: len(set(v)),
 }  # fmt: skip
 
 
@@ -99,12 +99,10 @@ def test_an_aggregate_of_groups(tmp_path, rows, aggregate, keys):
 
 
 @each_example
-@given(ROWS, st.sampled_from(["percent of total", "difference", "percent change", "running total", "rolling mean"]))
+@given(ROWS, st.sampled_from(["percent of total", "difference", "percent change", "running total"]))
 def test_what_follows_over_time(tmp_path, rows, then):
     frame = frame_of(rows).assign(month=lambda f: f["day"].str[:7])
-    plan = Plan(
-        "table", keys=(Key("day", "month"),), measures=(Measure("sum", "w"),), then=then, window=2, file="r.csv"
-    )
+    plan = Plan("table", keys=(Key("day", "month"),), measures=(Measure("sum", "w"),), then=then, file="r.csv")
     result = carried_out(tmp_path, plan, t=frame.drop(columns="month"))
     sums = [sum(row["w"] for row in rows) for rows in groups_of(frame, "month").values()]
     before = [None, *sums[:-1]]
@@ -113,7 +111,6 @@ def test_what_follows_over_time(tmp_path, rows, then):
         "difference": [None if b is None else one - b for b, one in zip(before, sums, strict=True)],
         "percent change": [None if b is None else 100 * (one / b - 1) for b, one in zip(before, sums, strict=True)],
         "running total": list(itertools.accumulate(sums)),
-        "rolling mean": [None if b is None else (one + b) / 2 for b, one in zip(before, sums, strict=True)],
     }[then]
     assert list(result["month"]) == [month for (month,) in groups_of(frame, "month")]
     assert all(itertools.starmap(close, zip(result.iloc[:, -1], expected, strict=True)))
@@ -132,17 +129,16 @@ def test_running_totals_are_kept_within_the_other_key(tmp_path, rows):
 
 
 @each_example
-@given(ROWS, st.sampled_from(["ratio", "weighted mean"]), st.sampled_from([1, 1000]))
-def test_ratios_and_weighted_means_take_rows_that_have_both(tmp_path, rows, aggregate, per):
+@given(ROWS, st.sampled_from([1, 1000]))
+def test_ratios_take_rows_that_have_both(tmp_path, rows, per):
     frame = frame_of(rows)
-    plan = Plan("table", keys=(Key("g"),), measures=(Measure(aggregate, "n", "w", per),))
+    plan = Plan("table", keys=(Key("g"),), measures=(Measure("ratio", "n", "w", per),))
     result = carried_out(tmp_path, plan, t=frame).set_index("g").iloc[:, 0]
     for (group,), part in groups_of(frame, "g").items():
         both = [row for row in part if not pd.isna(row["n"])]
         if both:
-            below = sum(row["w"] for row in both)
-            top = sum(row["n"] for row in both) * per if aggregate == "ratio" else sum(r["n"] * r["w"] for r in both)
-            assert close(result[group], top / below)
+            top, below = (sum(row[name] for row in both) for name in ("n", "w"))
+            assert close(result[group], per * top / below)
 
 
 @each_example
@@ -194,11 +190,9 @@ def test_either_of_two_conditions_is_enough(tmp_path):
 @pytest.mark.parametrize(("new", "expected"), [
     (NewColumn("c", "a", "+", "b"), [5.0, 2.0, 9.0]), (NewColumn("c", "a", "-", "b"), [-3.0, 2.0, -3.0]),
     (NewColumn("c", "a", "*", "2"), [2.0, 4.0, 6.0]), (NewColumn("c", "a", "/", "b"), [0.25, None, 0.5]),
-    (NewColumn("c", "end", "days since", "start"), [1.0, 366.0, -1.0]),
 ])  # fmt: skip
 def test_columns_are_calculated_and_nothing_is_divided_by_nothing(tmp_path, new, expected):
-    dates = {"start": ["2023-12-31", "2024-01-01", "2024-03-02"], "end": ["2024-01-01", "2025-01-01", "2024-03-01"]}
-    frame = pd.DataFrame({"a": [1, 2, 3], "b": [4, 0, 6], **dates})
+    frame = pd.DataFrame({"a": [1, 2, 3], "b": [4, 0, 6]})
     result = carried_out(tmp_path, Plan("table", new_columns=(new,)), t=frame)
     assert all(itertools.starmap(close, zip(result["c"], expected, strict=True)))
 
@@ -411,7 +405,7 @@ READ_AS = [
     (Plan("table", filters=(RowFilter("age", ">", (65,)), RowFilter("sex", "not in", ("F",)))), "the rows with all their columns, rows where **age** is over 65 and **sex** is not “F”"),
     (Plan("table", keys=(Key("d", "month"),), measures=(Measure("ratio", "rows", "people", 1000),), limit=3), "number of rows per 1,000 **people** per month of **d**, all rows, the first 3"),
     (Plan("line", keys=(Key("y"),), across=Key("g"), measures=(Measure("max", "n"),)), "line chart of largest **n** per **y**, one for each **g**, all rows"),
-    (Plan("table", new_columns=(NewColumn("d", "a", "days since", "b"),), order=Order("d", True), limit=5), "the rows with all their columns, all rows, where **d** is the days from **b** to **a**, the 5 largest by **d**"),
+    (Plan("table", new_columns=(NewColumn("d", "a", "*", "b"),), order=Order("d", True), limit=5), "the rows with all their columns, all rows, where **d** is **a** × **b**, the 5 largest by **d**"),
 ]  # fmt: skip
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _OVER_TIME: Final = english.words("line plot running rolling change latest earliest high low head")
 """Terms that may be about time though no column of time is named."""
-_COMPARING: Final = english.words("days between high low maximum minimum") | {*english.COMPARES, "by age"}
+_COMPARING: Final = english.words("high low maximum minimum") | {*english.COMPARES, "by age"}
 """Terms that compare with a number or a date."""
 _LEFT_OUT: Final = {"number": "use the number", "period": "use the date", "term": "heed"}
 
@@ -72,9 +72,8 @@ class _Checker:
         """Columns that are not named and have to be meant: the age of `patients over 65`."""
         self.ops = Counter(one.op for one in plan.all_filters)
         self.has = self._facts()
-        ratios = self.has["takes"] & {"ratio", "percent that fit"}
-        self.calculates = bool(ratios or plan.new_columns)
-        self.result_names = english.result_names(mentions) if self.calculates else ()
+        calculates = plan.new_columns or self.has["takes"] & {"ratio", "percent that fit"}
+        self.result_names = english.result_names(mentions) if calculates else ()
 
     def _facts(self) -> dict[str, set[str]]:
         """What the plan does, in the words of `english.NEEDS`."""
@@ -83,9 +82,8 @@ class _Checker:
         for one in plan.measures:
             column = self.columns.get(one.column)
             adds_up = one.aggregate == "sum" and column is not None and column.whole and not column.rate
-            kinds = {"rows": one.column == ROWS, "percentile": one.percentile > 0, "sum of whole numbers": adds_up}
-            takes |= {kind for kind, holds in kinds.items() if holds}
-        divides = bool(takes & {"ratio", "percent that fit", "weighted mean"}) or "/" in new
+            takes |= {"rows"} if one.column == ROWS else {"sum of whole numbers"} if adds_up else set()
+        divides = bool(takes & {"ratio", "percent that fit"}) or "/" in new
         divides = divides or any(word in names for word in ("%", "percent", "pct", "rate"))
         order = "" if plan.order is None else "down" if plan.order.descending else "up"
         either = plan.either or not self.ops or any(len(each.values) > 1 for each in plan.all_filters)
@@ -101,12 +99,12 @@ class _Checker:
         units |= {"year"} if len(years) == 1 else set()
         values: list[object] = [value for each in plan.all_filters for value in each.values]
         values += [side for one in plan.new_columns for side in (one.name, one.left, one.right)]
-        values += [plan.limit, plan.window, *(measure.percentile or measure.per for measure in plan.measures)]
+        values += [plan.limit, *(measure.per for measure in plan.measures)]
         texts = set(map(str, values))
         return {
             "output": {plan.output}, "takes": takes, "then": {plan.then}, "new": new, "chooses": set(self.ops),
             "order": {order, f"{order} limited" if plan.limit else ""}, "name": set(re.findall(r"[a-z]+", names)),
-            "unit": units | set(UNITS if "days since" in new else ()), "value": texts,
+            "unit": units, "value": texts,
             "number": {f"{float(text):g}" for text in texts if is_number(text)},
             "is": {fact for fact, holds in facts.items() if holds},
         }  # fmt: skip
@@ -115,8 +113,8 @@ class _Checker:
 
     def done(self) -> Iterator[str]:
         """What the question names and the plan leaves out."""
-        heeded = {"column": self._has_column, "period": self._has_value, "string": self._has_value}
-        heeded |= {"number": self._has_value, "term": self._has_term}
+        heeded = {"column": self._has_column, "term": self._has_term}
+        heeded |= dict.fromkeys(("period", "string", "number"), self._has_value)
         for one in self.mentions.found:
             if one.kind == "value":
                 yield from self._value(one)
@@ -137,7 +135,7 @@ class _Checker:
         plan = self.plan
         if self.used & set(one.columns) or english.pooled_columns(self.mentions) & set(one.columns):
             return True
-        if any(english.is_grouped_by(self.mentions, name) for name in one.columns):
+        if english.grouped_columns(self.mentions) & set(one.columns):
             return plan.output == "table" and not plan.measures and not plan.columns
         if one.text.lower().endswith("s") and all(self.columns[name].unique for name in one.columns):
             return True  # `districts with a hospital`: each row is one
@@ -147,22 +145,19 @@ class _Checker:
         return lists_rows or plan.output in {"describe", "missing", "duplicates", "without duplicates"}
 
     def _value(self, one: Mention) -> Iterator[str]:
-        filters = [each for each in self.plan.all_filters if self._holds(each, one)]
-        if filters:
+        filters = []
+        for each in self.plan.all_filters:
+            values = {one.text, *one.values[one.columns.index(each.column)]} if each.column in one.columns else set()
+            if values and (each.op == "is" or values & set(map(str, each.values))):
+                filters.append(each)
+        if not filters:
+            yield f"I did not use {quoted(one.text)}."
+        elif all(each.op != "is" for each in filters):
             negated = all(each.op in NEGATED for each in filters)
-            answered = any(each.op == "is" for each in filters)
-            if negated != english.is_excluded(self.mentions, one.start) and not answered:
+            if negated != english.is_excluded(self.mentions, one.start):
                 yield f"I am not sure whether {quoted(one.text)} is wanted or left out."
-            return
-        yield f"I did not use {quoted(one.text)}."
-
-    @staticmethod
-    def _holds(each: RowFilter, one: Mention) -> bool:
-        values = set(one.values[one.columns.index(each.column)]) if each.column in one.columns else set()
-        return bool(values) and (each.op == "is" or bool({one.text, *values} & set(map(str, each.values))))
 
     def _has_value(self, one: Mention) -> bool:
-        """Whether the plan has a number, a date or a text."""
         plan, text = self.plan, one.text.lower()
         if one.kind == "number" and text in {"one", "two"}:
             return text == "one" or 2 in (len(plan.measures), len(plan.all_keys), len(plan.tables))  # noqa: PLR2004
@@ -170,33 +165,22 @@ class _Checker:
         return wanted in self.has["value"] or any(f"{number:g}" in self.has["number"] for number in one.numbers)
 
     def _has_term(self, one: Mention) -> bool:
-        """Whether the plan has what a term asks for."""
-        term, text = one.term, one.text.lower()
+        term, terms = one.term, self.mentions.terms
         if term in english.COMPARES:
-            return self._compares(one, *english.COMPARES[term]) or (term == "since" and bool(self.plan.then))
+            wanted = {*english.COMPARES[term], *({"between"} if {"between", "since", "until"} & terms else ())}
+            made = sum(self.ops[op] for op in wanted) >= sum(other.term == term for other in self.mentions.found)
+            left_out = english.is_excluded(self.mentions, one.start)  # what is compared is not turned round
+            return (made and not left_out) or (term == "since" and bool(self.plan.then))
         if term == "not":
-            return self._leaves_out()
+            groups = [self.columns[key.column].kind for key in self.plan.all_keys if key.column in self.columns]
+            out = [each.op in {*NEGATED, "is missing"} or each.values == ("no",) for each in self.plan.all_filters]
+            return any(out) or "yes/no" in groups  # `with and without`: both are groups
         if term == "per number":
             return any(measure.per in one.numbers for measure in self.plan.measures)
-        if text in {"line", "one line"} and not self.plan.drawn:
+        if one.text.lower() in {"line", "one line"} and not self.plan.drawn:
             return True
         needs = english.NEEDS.get(term, [("unit", {term})] if term in UNITS else None)
         return needs is None or any(self.has[what] & several for what, several in needs)
-
-    def _compares(self, one: Mention, *ops: str) -> bool:
-        """Whether as many comparisons are made as the term asks for; those that are left out are not turned round."""
-        if english.is_excluded(self.mentions, one.start):
-            return False
-        ranges = {"between"} if {"between", "since", "until"} & self.mentions.terms else set()
-        wanted = {*ops, *ranges}
-        return sum(self.ops[op] for op in wanted) >= sum(other.term == one.term for other in self.mentions.found)
-
-    def _leaves_out(self) -> bool:
-        """Whether a negation is heeded."""
-        answers = [self.columns[key.column].kind for key in self.plan.all_keys if key.column in self.columns]
-        if "yes/no" in answers:  # `with and without`: both are groups
-            return True
-        return any(each.op in {*NEGATED, "is missing"} or each.values == ("no",) for each in self.plan.all_filters)
 
     # ---- what is done is said
 
@@ -253,8 +237,7 @@ class _Checker:
         measured = {measure.column for measure in self.plan.measures}
         for one in self.mentions.of("column", "glue"):
             taken = [name for name in one.columns if name in (self.used if one.kind == "column" else measured)]
-            elsewhere = any(other is not one and other.columns == tuple(taken) for other in self.mentions.found)
-            if len(one.columns) > 1 and len(taken) == 1 and not elsewhere:
+            if len(one.columns) > 1 and len(taken) == 1:
                 others = [bold(name) for name in one.columns if name != taken[0]]
                 yield f"I took {quoted(one.text)} as {bold(taken[0])}, not as {listed(others, 'or')}."
         for name, figure in self.implied.items():

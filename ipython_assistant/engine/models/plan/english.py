@@ -62,8 +62,6 @@ PATTERNS: Final = {name: _pattern("|".join(several)) for name, several in _FOUND
 
 COMPARED_BY: Final = {term: ops[0] for term, ops in COMPARES.items() if term.startswith("comparison")}
 """What each term of comparison is in a plan."""
-MAX_LISTED: Final = 1000
-"""The largest number that may be so many rows, bars or groups."""
 _ARTICLES: Final = words("a an the word words text letters digits")
 _SIGNS: Final[dict[str, str]] = _FOUND["signs"]
 
@@ -97,35 +95,31 @@ def compares_both(mentions: Mentions) -> bool:
     return "not" in mentions.terms and PATTERNS["with and without"].search(mentions.text) is not None
 
 
-def is_grouped_by(mentions: Mentions, key: str) -> bool:
-    """Whether a column stands after `per`, `by` or `each`."""
-    return any(PATTERNS["per"].search(mentions.before(one)) for one in mentions.of("column") if key in one.columns)
+def grouped_columns(mentions: Mentions) -> set[str]:
+    """Columns that stand after `per`, `by` or `each`."""
+    return {name for one in mentions.behind("per") for name in one.columns}
 
 
 def pooled_columns(mentions: Mentions) -> set[str]:
     """Columns that make no groups: `all the stations summed`, `the mean over the districts`, `merged on the code`."""
-    return {
-        one.columns[0]
-        for one in mentions.of("column")
-        if PATTERNS["over all"].search(mentions.before(one))
-        or PATTERNS["pooled"].match(mentions.after(one))
-        or ("join" in mentions.terms and PATTERNS["joined on"].search(mentions.before(one)))
-    }
+    pooled = [one for one in mentions.of("column") if PATTERNS["pooled"].match(mentions.text[one.end :])]
+    joined_on = mentions.behind("joined on") if "join" in mentions.terms else []
+    return {one.columns[0] for one in (*mentions.behind("over all"), *pooled, *joined_on)}
 
 
 def columns_set_apart(mentions: Mentions) -> list[str]:
     """Columns of which two values are set against each other: `M vs F`, `one for MMR and one for HPV`."""
-    several = [one.columns[0] for one in mentions.of("value") if PATTERNS["set apart"].search(mentions.before(one))]
+    several = [one.columns[0] for one in mentions.behind("set apart", "value")]
     return [name for name in several if len(mentions.values_of(name)) > 1]
 
 
 def wanted_answer(mentions: Mentions, column: Column) -> str:
     """Which of the two a yes-or-no column has to be; empty where it may also make groups, or is not named alone."""
     places = [one for one in mentions.of("column") if one.columns == (column.name,)]
-    free = compares_both(mentions) or is_grouped_by(mentions, column.name) or {"share", "rate"} & mentions.terms
+    free = compares_both(mentions) or column.name in grouped_columns(mentions) or {"share", "rate"} & mentions.terms
     if column.kind != "yes/no" or not places or free:
         return ""
-    said = PATTERNS["yes or no"].match(mentions.after(places[0]))
+    said = PATTERNS["yes or no"].match(mentions.text[places[0].end :])
     return said[1] if said else "no" if is_excluded(mentions, places[0].start) else "yes"
 
 
@@ -138,7 +132,7 @@ def text_tests(mentions: Mentions) -> dict[str, tuple[str, str]]:
         columns = [other.columns[0] for other in mentions.found[:at] if other.kind == "column"]
         texts = [other for other in mentions.found[at + 1 :] if other.text.lower() not in _ARTICLES][:1]
         if columns and texts and texts[0].kind in {"string", "value", "number", "unknown", "glue"}:
-            negated = is_excluded(mentions, one.start) or re.search(r"\b(?:not|n't|never) $", mentions.before(one))
+            negated = is_excluded(mentions, one.start)
             op = "starts with" if one.term == "starts" else "does not contain" if negated else "contains"
             found[columns[-1]] = (op, texts[0].text.strip("\"'“”`"))
     return found
@@ -148,37 +142,29 @@ def missing_tests(mentions: Mentions, columns: Sequence[Column]) -> dict[str, st
     """Columns whose cells have to be missing, or filled: `where the age is blank`, `without an income`."""
     answers = {column.name for column in columns if column.kind == "yes/no"}
     found: dict[str, str] = {}
-    following: Mention | None = None
-    for one in reversed([one for one in mentions.of("column") if len(one.columns) == 1]):
-        name, before, after = one.columns[0], mentions.before(one), mentions.after(one)
-        if name in answers or re.search(r"\bhow many (?:of the )?$", before):
+    for one in mentions.of("column"):
+        name, before, after = one.columns[0], mentions.text[: one.start], mentions.text[one.end :]
+        if len(one.columns) > 1 or name in answers or re.search(r"\bhow many (?:of the )?$", before):
             continue
         blank, absent = PATTERNS["blank"].match(after), PATTERNS["absent"].search(before)
-        joint = following and PATTERNS["joint"].match(mentions.text[one.end : following.start])
         if blank:
             found[name] = "is not missing" if blank[1] else "is missing"
-        elif joint and following and following.columns[0] in found:
-            found[name] = found[following.columns[0]]
         elif absent and not PATTERNS["compared"].match(after):
             twice = is_excluded(mentions, absent.start()) and not absent[0].startswith("nor")
             found[name] = "is not missing" if twice else "is missing"
-        following = one
     return found
 
 
 def aggregates_said(mentions: Mentions) -> list[str]:
     """The aggregates that the question names beyond doubt: `highest` may be an order as well."""
-    said: list[str] = [name for name in ("mean", "median", "std", "sum") if name in mentions.terms]
-    percents = [n for one in mentions.found if one.term == "percentile" for n in one.numbers if 0 < n < 100]  # noqa: PLR2004
-    quartiles = [25, 50, 75] if "percentile" in mentions.terms else []
-    said += [f"p{n:g}" for n in dict.fromkeys(percents or quartiles)]
-    return said + [name for name, term in (("max", "maximum"), ("min", "minimum")) if term in mentions.terms]
+    terms = {"mean": "mean", "median": "median", "std": "std", "sum": "sum", "max": "maximum", "min": "minimum"}
+    return [name for name, term in terms.items() if term in mentions.terms]
 
 
 def counts_in(mentions: Mentions) -> list[int]:
-    """Whole numbers that may be so many rows, groups or bars."""
+    """Whole numbers under a thousand, that may be so many rows, groups or bars."""
     numbers = [one.numbers[0] for one in mentions.of("number")]
-    return list(dict.fromkeys(int(one) for one in numbers if one == int(one) and 0 < one < MAX_LISTED))
+    return list(dict.fromkeys(int(one) for one in numbers if one in range(1, 1000)))
 
 
 def bound_numbers(mentions: Mentions, columns: Sequence[Column]) -> dict[Mention, tuple[str, ...]]:
@@ -230,9 +216,8 @@ def calculates(mentions: Mentions, columns: Sequence[Column]) -> bool:
     """Whether the question may ask for a calculated column."""
     names = [name for one in mentions.of("column") for name in one.columns]
     numbers = sum(column.numeric and column.name in names for column in columns)
-    days = "days between" in mentions.terms and sum(column.kind == "date" for column in columns) > 1
     figures = numbers + len(mentions.of("number"))
-    return days or (numbers > 1 and "minus" in mentions.terms) or bool(numbers and figures > 1 and signs_said(mentions))
+    return (numbers > 1 and "minus" in mentions.terms) or bool(numbers and figures > 1 and signs_said(mentions))
 
 
 def result_names(mentions: Mentions) -> tuple[str, ...]:
@@ -240,4 +225,4 @@ def result_names(mentions: Mentions) -> tuple[str, ...]:
     if not ("per number" in mentions.terms or signs_said(mentions)):
         return ()
     sign = PATTERNS["before a formula"]
-    return tuple(one.text for one in mentions.of("unknown") if sign.match(mentions.after(one)))
+    return tuple(one.text for one in mentions.of("unknown") if sign.match(mentions.text[one.end :]))

@@ -22,16 +22,8 @@ if TYPE_CHECKING:
 
     from ipython_assistant.engine.models.table_profiles import Column, TableProfile
 
-_BETWEEN: Final = r"[\s_.-]+"
-"""What may stand between the words of a column's name."""
-_TYPO: Final = 0.84
-"""How alike two words are that are taken for one, by `difflib`."""
-_QUOTED: Final = re.compile(r"""(?<!\w)(?:"([^"\n]+)"|“([^”\n]+)”|'([^'\n]+)'|`([^`\n]+)`)(?!\w)""")
-_FIGURE: Final = re.compile(r"(\d+(?:[, ]\d{3})*) ?(k\b|thousand|million)?")
-"""A number inside a term, such as `per 10k` and `90th percentile`."""
-_WORDED: Final = {"hundred": "100", "thousand": "1000", "million": "1000000"}
-_SHORT: Final = 4
-"""Letters of a word from which on a slip of the pen, or another ending, is forgiven."""
+_TYPO: Final = 0.84  # how alike two words are that are taken for one, by `difflib`
+_SHORT: Final = 4  # letters of a word from which on a slip of the pen, or another ending, is forgiven
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +57,13 @@ class Mentions:
         """The question in lower case without accents."""
         return plain(self.prompt)
 
-    def before(self, one: Mention) -> str:
-        """The text before a place."""
-        return self.text[: one.start]
-
-    def after(self, one: Mention) -> str:
-        """The text behind a place."""
-        return self.text[one.end :]
-
     def of(self, *kinds: str) -> tuple[Mention, ...]:
         """Those of some kinds."""
         return tuple(one for one in self.found if one.kind in kinds)
+
+    def behind(self, said: str, kind: str = "column") -> list[Mention]:
+        """Those of a kind that stand right behind what a pattern of `english` says."""
+        return [one for one in self.of(kind) if PATTERNS[said].search(self.text[: one.start])]
 
     @cached_property
     def terms(self) -> frozenset[str]:
@@ -173,10 +161,11 @@ class _Finder:
             for name in (column.name, " ".join(words_of(bare)), re.sub(r"\s*[(\[].*[)\]]\s*$", "", bare)):
                 if name.strip() and not (len(name.strip()) == 1 and len(bare) > 1):
                     spelled.setdefault(plain(name.strip()), {})[column.name] = None
+        between = r"[\s_.-]+"
         for name in sorted(spelled, key=len, reverse=True):
-            parts = [re.escape(part) for part in re.split(r"[\s_.-]+", name) if part]
+            parts = [re.escape(part) for part in re.split(between, name) if part]
             ending = "(?:e?s)?" if name[-1:].isalpha() and not name.endswith("s") else ""
-            pattern = rf"(?<!\w){_BETWEEN.join(parts)}{ending}(?!\w)" if parts else re.escape(name)
+            pattern = rf"(?<!\w){between.join(parts)}{ending}(?!\w)" if parts else re.escape(name)
             for match in self._all(pattern):
                 written = self.prompt[match.start() : match.end()]
                 small = written not in spelled[name] or (written.islower() and len(written) <= 3)  # noqa: PLR2004 in, to
@@ -204,7 +193,7 @@ class _Finder:
     def quoted(self) -> None:
         """Texts in quotation marks: a column, a value, or a text to look for."""
         names = {plain(one.name).strip(): one.name for one in self.columns}
-        for match in self._all(_QUOTED):
+        for match in self._all(PATTERNS["quoted"]):
             inner = next(filter(None, match.groups())).strip()
             if inner in names:
                 self._take(*match.span(), "column", columns=(names[inner],))
@@ -217,7 +206,7 @@ class _Finder:
         """Dates and numbers; before them the terms that hold a number."""
         for name in ("per number", "percent top", "percentile"):
             for match in self._all(rf"(?<!\w)(?:{english.TERMS[name]})(?!\w)"):
-                figures = _FIGURE.findall(match[0]) or [(_WORDED[word], "") for word in _WORDED if word in match[0]]
+                figures = PATTERNS["figure"].findall(match[0]) or [("1", one) for one in match[0].split()[1:]]
                 numbers = tuple(_number(digits, unit) for digits, unit in figures)
                 meant = self._vocabulary.meant_by(match[0])
                 self._take(*match.span(), "term", term=name, numbers=numbers, columns=meant)

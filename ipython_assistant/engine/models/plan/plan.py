@@ -16,18 +16,13 @@ TABLES: Final = ("table", "pivot", "describe", "missing", "duplicates", "without
 """Outputs that are a table."""
 CHARTS: Final = ("line", "bar", "stacked bar", "horizontal bar", "pie", "heatmap", "histogram", "box", "scatter")
 """Outputs that are a picture."""
-OF_COLUMNS: Final = frozenset(TABLES[2:])
-"""Outputs that say something about columns, without groups or measures."""
-OF_POINTS: Final = frozenset({"histogram", "box", "scatter"})
-"""Charts of the rows themselves."""
+OF_COLUMNS: Final = frozenset(TABLES[2:])  # what is said of columns, without groups or measures
+OF_POINTS: Final = frozenset({"histogram", "box", "scatter"})  # charts of the rows themselves
 UNITS: Final = ("year", "quarter", "month", "week", "weekday", "day", "hour")
-"""Stretches of time that dates fall in."""
 COMPARISONS: Final = ("<", "<=", ">", ">=")
 NEGATED: Final = frozenset({"not in", "!=", "does not contain", "is not missing"})
-ROWS: Final = "rows"
-"""Stands for the rows themselves where a column could stand."""
-AS_IT_IS: Final = "as it is"
-"""The aggregate that the question leaves open."""
+ROWS: Final = "rows"  # stands for the rows themselves where a column could stand
+AS_IT_IS: Final = "as it is"  # the aggregate that the question leaves open
 
 
 class PlanError(ValueError):
@@ -38,7 +33,7 @@ class PlanError(ValueError):
 class RowFilter:
     """Rows that count: `op` is `in`, `not in`, `==`, `<`, `between`, `contains`, `is missing`, ...; `since` for dates.
 
-    Values are texts, numbers, or periods such as `2024`, `2024-03` and `2024-03-01`; `latest` and `earliest`.
+    Values are texts, numbers, or periods such as `2024`, `2024-03` and `latest month`.
     """
 
     column: str
@@ -48,7 +43,7 @@ class RowFilter:
 
 @dataclass(frozen=True, slots=True)
 class NewColumn:
-    """A column calculated of two columns or numbers; `days since` counts the days from the right to the left date."""
+    """A column calculated of two columns or numbers."""
 
     name: str
     left: str
@@ -60,8 +55,8 @@ class NewColumn:
 class Measure:
     """What is calculated: an aggregate of a column, or the count of `rows`.
 
-    The aggregate is as pandas calls it, or `count distinct`, `p90` for a percentile, `weighted mean` with weights in
-    `by`, `ratio` (total over total, for `per` so many of what `by` counts), `percent that fit` the `part`, `as it is`.
+    The aggregate is as pandas calls it, or `count distinct`, `ratio` (total over total, for `per` so many of what `by`
+    counts), `percent that fit` the `part`, `as it is`.
     """
 
     aggregate: str
@@ -69,12 +64,6 @@ class Measure:
     by: str = ""
     per: float = 1
     part: tuple[RowFilter, ...] = ()
-
-    @property
-    def percentile(self) -> int:
-        """Which percentile it is; 0 where it is another aggregate."""
-        found = re.fullmatch(r"p([1-9]\d?)", self.aggregate)
-        return int(found[1]) if found else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +88,7 @@ class Plan:
 
     All filters must fit, or one of them where `either` is set. Keys make groups, or stand on the axis of a chart;
     `across` makes the columns of a pivot, or a chart's lines and colours. `then` is done with the numbers after that,
-    such as `running total`, or `rolling mean` of `window` rows. A `limit` of 0 keeps all; no `columns` are all of them.
+    such as `running total`. A `limit` of 0 keeps all; no `columns` are all of them.
     """
 
     output: str
@@ -112,7 +101,6 @@ class Plan:
     across: Key | None = None
     measures: tuple[Measure, ...] = ()
     then: str = ""
-    window: int = 0
     order: Order | None = None
     limit: int = 0
     columns: tuple[str, ...] = ()
@@ -184,7 +172,6 @@ def _plan(found: Mapping[str, Any], columns: frozenset[str]) -> Plan:
         across=across,
         measures=tuple(dict.fromkeys(points or map(_measure, found.get("measures", ())))),
         then=found.get("then", ""),
-        window=int(found.get("window", 0)),
         order=Order(sort["by"], sort["order"] == "descending") if sort else None,
         limit=int(found.get("limit", 0)),
         columns=tuple(dict.fromkeys(found.get("columns", ()))),

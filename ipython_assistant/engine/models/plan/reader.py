@@ -29,12 +29,9 @@ if TYPE_CHECKING:
 
     from ipython_assistant.engine.models import Ask, Interpreter
 
-MAX_TOKENS: Final = 600
-"""Of a plan; most have 50."""
-MAX_EARLIER: Final = 3
-"""Questions with their plans that a follow-up is told."""
-MAX_SHOWN: Final = 12
-"""Columns that are named where none stands out."""
+MAX_TOKENS: Final = 600  # of a plan; most have 50
+MAX_EARLIER: Final = 3  # questions with their plans that a follow-up is told
+MAX_SHOWN: Final = 12  # columns that are named where none stands out
 _WANTED: Final = re.compile(
     r"^The notebook goes on with [^\n]* under exactly this name, [^\n]*: (?P<names>[^\n:]+)$", re.M
 )
@@ -58,7 +55,7 @@ class Cannot:
 
 @dataclass(frozen=True, slots=True)
 class PlanQuestion:
-    """One part of a question: what it names, the tables it may be about, and the files it asks for.
+    """One part of a question, with the tables it may be about and the files it asks for.
 
     `context` is what it names together with the question that it follows; None where it stands alone.
     """
@@ -154,23 +151,20 @@ def messages(
     system, heading, *shots = told.strip().split("\n\n")
     said: list[dict[str, Any]] = [{"role": "system", "content": system}]
     pairs = [(asked, answered.replace("\n", "")) for asked, _, answered in (shot.partition("\n") for shot in shots)]
-    described = "Now other tables.\n" + "\n".join(_described(table, mentions) for table in tables)
+    described = "Now other tables."
+    for table in tables:
+        shown = [column for column in table.columns if column.name in mentions.columns or column.in_time]
+        parts = []
+        for column in shown or table.columns[:MAX_SHOWN]:
+            values = list(mentions.values_of(column.name))
+            parts.append(f"{column.name} ({column.kind}{': ' + ', '.join(values) if values else ''})")
+        described += f"\n{table.name}: {', '.join(parts)}"
     for several, first in ((pairs, heading), ([*earlier, (mentions.prompt.strip(), "")], described)):
         for at, (asked, answered) in enumerate(several):
             told = f"Question: {asked}" if at else f"{first}\nQuestion: {asked}"
             said.append({"role": "user", "content": told})
             said += [{"role": "assistant", "content": answered}] if answered else []
     return said
-
-
-def _described(table: TableProfile, mentions: Mentions) -> str:
-    """A table's name, and the columns that the question may mean with their kinds and the values it names."""
-    shown = [column for column in table.columns if column.name in mentions.columns or column.in_time]
-    parts = []
-    for column in shown or table.columns[:MAX_SHOWN]:
-        values = list(mentions.values_of(column.name))
-        parts.append(f"{column.name} ({column.kind}{': ' + ', '.join(values) if values else ''})")
-    return f"{table.name}: {', '.join(parts)}"
 
 
 def unreadable(tables: Sequence[TableProfile]) -> Refusal:

@@ -38,22 +38,17 @@ class RowsCode:
         self.tables = tables
         self.columns = columns_of(tables)
         self.new = {one.name for one in plan.new_columns}
-        self.names = {key: self._name_of(key) for key in plan.all_keys}
+        if unknown := [name for name in plan.used() if name not in self.columns and name not in self.new]:
+            raise PlanError(f"There is no column {unknown[0]}.")
+        self.names: dict[Key, str] = {}
         """The column that each key has in the result."""
-
-    def _name_of(self, key: Key) -> str:
-        wanted = key.unit or key.column
-        return wanted if wanted == key.column or wanted not in self.columns else f"{wanted} of {key.column}"
-
-    def column(self, name: str) -> Column:
-        """The column of that name. Raises `PlanError`."""
-        if name not in self.columns:
-            raise PlanError(f"There is no column {name}.")
-        return self.columns[name]
+        for key in plan.all_keys:
+            taken = key.unit in self.columns and key.unit != key.column
+            self.names[key] = f"{key.unit} of {key.column}" if taken else key.unit or key.column
 
     def numeric(self, name: str) -> bool:
         """Whether it can be calculated with."""
-        return name in self.new or self.column(name).numeric
+        return name in self.new or self.columns[name].numeric
 
     def loading(self) -> list[str]:
         """Reads the table, or both and puts them together, and makes the columns that are calculated."""
@@ -69,13 +64,9 @@ class RowsCode:
                 f'data = data.merge(other, {on}, how="left", validate="many_to_one", {suffix})',
             ]
         lines += [f"data[{py(one.name)}] = {self._calculated(one)}" for one in self.plan.new_columns]
-        for measure in self.plan.measures:
-            cells = f"data[{py(measure.column)}]"
-            if measure.aggregate == "weighted mean":
-                lines.append(f'data["weighted"] = {cells} * data[{py(measure.by)}]')
-            if measure.part:
-                fits = self._condition(measure.part[0])
-                lines.append(f'data["that fits"] = {fits if measure.column == ROWS else f"{cells}.where({fits}, 0)"}')
+        for measure in (one for one in self.plan.measures if one.part):
+            cells, fits = f"data[{py(measure.column)}]", self._condition(measure.part[0])
+            lines.append(f'data["that fits"] = {fits if measure.column == ROWS else f"{cells}.where({fits}, 0)"}')
         for key, name in self.names.items() if self.plan.measures else ():
             column = self.columns.get(key.column)
             if column and column.kind == "date" and (key.unit or column.grain not in {"day", "time"}):
@@ -86,10 +77,6 @@ class RowsCode:
     def _calculated(self, new: NewColumn) -> str:
         columns = [one for one in (new.left, new.right) if one in self.columns or not is_number(one)]
         left, right = (f"data[{py(one)}]" if one in columns else one for one in (new.left, new.right))
-        if new.op == "days since":
-            if {self.column(one).kind for one in columns} != {"date"}:
-                raise PlanError(f"{new.left} and {new.right} are not both dates.")
-            return f"({left} - {right}).dt.days"
         if bad := [one for one in columns if not self.numeric(one)]:
             raise PlanError(f"{bad[0]} holds no numbers.")
         if new.op == "/" and new.right in columns:
@@ -106,7 +93,7 @@ class RowsCode:
 
     def _condition(self, one: RowFilter) -> str:
         """The code that compares the cells of `data` as a filter does. Raises `PlanError` where it cannot be done."""
-        cells, column = f"data[{py(one.column)}]", None if one.column in self.new else self.column(one.column)
+        cells, column = f"data[{py(one.column)}]", self.columns.get(one.column)
         if one.op in {"is missing", "is not missing"}:
             return f"{cells}.{'isna' if one.op == 'is missing' else 'notna'}()"
         if not one.values:

@@ -99,10 +99,8 @@ class _Schema:
         if "or" in self.terms and len(self.filters) > 1:
             optional["filters_match"] = _enum(["any"])
         if self.new:
-            days = "days between" in self.terms
-            sides = [column.name for column in self.all if column.kind == "date"] if days else list(self.numeric)
-            sides += [] if days else [f"{one.numbers[0]:g}" for one in self.said.of("number")]
-            ops = ["days since"] if days else self.signs or ["-"]
+            sides = [*self.numeric, *(f"{one.numbers[0]:g}" for one in self.said.of("number"))]
+            ops = self.signs or ["-"]
             new = {"name": _enum([self.new]), "left": _enum(sides), "op": _enum(ops), "right": _enum(sides)}
             base["new_columns"] = _any_of([_object(new)], int(bool(self.signs)), 2)
         if output in OF_COLUMNS:
@@ -143,8 +141,6 @@ class _Schema:
         then = [one for term, several in english.THEN_TERMS.items() if term in self.terms for one in several]
         if then:
             optional["then"] = _enum(["percent change"] if {"change", "share"} <= self.terms else then)
-        if "rolling" in self.terms and self.counts:
-            optional["window"] = _enum(self.counts)
         order, asked = self._order()
         (base if asked else optional).update(order)
         if output == "table" and self.named and PATTERNS["some columns"].search(self.said.text):
@@ -161,9 +157,8 @@ class _Schema:
         timed = [column.name for column in self.all if column.in_time]
         in_time = any(key in timed or key.rpartition(" by ")[0] in timed for key in keys)
         keys += timed if {"line", "plot", "running", "rolling", "change"} & self.terms and not in_time else []
-        charted = bool(self.terms & {"plot", *english.CHART_TERMS})
         whole = [one.name for one in self.named if one.kind == "number" and one.whole]
-        keys += [name for name in whole if charted or english.is_grouped_by(self.said, name)]
+        keys += [name for name in whole if name in english.grouped_columns(self.said)]
         return list(dict.fromkeys(keys))
 
     def _measures(self) -> list[Json]:
@@ -173,17 +168,12 @@ class _Schema:
         left_open = not said
         said += [name for name, term in (("max", "high"), ("min", "low")) if term in terms and name not in said]
         said += [AS_IT_IS] if left_open else []
-        dates = [column.name for column in self.named if column.kind == "date"]
         found = [_measure(said, numbers)] if numbers else []
         if "count" in terms or left_open or not numbers:
             found.append(_measure(["count"], [ROWS]))
         if {"count distinct", "distinct"} & terms and self.named:
             found = [] if left_open and "count distinct" in terms else found
             found.append(_measure(["count distinct"], self.names))
-        if {"high", "low", "latest", "earliest"} & terms and dates:
-            found.append(_measure(["max", "min"], dates))
-        if "weighted" in terms and len(numbers) > 1:
-            found = [_measure(["weighted mean"], numbers, by=_enum(self.numeric))]
         per = next((one.numbers for one in self.said.found if one.term == "per number"), ()) if self.numeric else ()
         rates = ("rate" in terms and len(self.numeric) > 1 and not self.new) or ("/" in self.signs and self.numeric)
         if per or rates:
@@ -263,7 +253,6 @@ class _Schema:
             known = said and "not" not in self.terms  # without a negation `over` is nothing but `>`
             found.append(_filter(said if known else ["==", "!=", *COMPARISONS], numbers, 1, 1))
             found += [_filter(["between"], numbers, 2, 2)] if len(numbers) > 1 else []
-            found += [_filter(["in", "not in"], numbers, 2, len(numbers))] if len(numbers) > 1 and column.whole else []
         if "missing" in self.terms and not ({"count", "known only"} & self.terms or found or values):
             found.append(_filter(["is missing", "is not missing"], [""], 0, 0))
         return found

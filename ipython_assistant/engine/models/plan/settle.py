@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ipython_assistant.engine.models.plan import english
-from ipython_assistant.engine.models.plan.english import PATTERNS
 from ipython_assistant.engine.models.plan.mentions import plain
 from ipython_assistant.engine.models.plan.plan import AS_IT_IS, OF_POINTS, ROWS, UNITS, Key, Measure, PlanError
 from ipython_assistant.engine.models.plan.schema import PICTURES
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 def mended(plan: Plan, mentions: Mentions, tables: Sequence[TableProfile]) -> Plan:
     """A model's plan without slips that the question's own words put right: nothing is decided here that is open."""
     slips = _Slips(mentions, columns_of(tables))
-    for mend in (slips.keys, slips.filters, slips.measures, slips.days, slips.rows):
+    for mend in (slips.keys, slips.filters, slips.measures, slips.rows):
         plan = mend(plan)
     return plan
 
@@ -52,12 +51,11 @@ class _Slips:
         keys = list(map(self._grouped, plan.keys))
         across = self._grouped(plan.across) if plan.across else None
         if plan.measures and plan.output not in OF_POINTS:
-            named = [(one, self.columns[one.columns[0]]) for one in self.said.of("column")]
-            for one, column in named:
-                forgotten = column.kind in {"text", "yes/no", "year"} and column.name not in plan.used()
-                if forgotten and len(one.columns) == 1 and PATTERNS["per"].search(self.said.before(one)):
-                    keys.append(Key(column.name))
-            answers = [column.name for _, column in named if column.kind == "yes/no"]
+            named = [self.columns[one.columns[0]] for one in self.said.of("column")]
+            per = [self.columns[one.columns[0]] for one in self.said.behind("per") if len(one.columns) == 1]
+            forgotten = [one for one in per if one.kind in {"text", "yes/no", "year"} and one.name not in plan.used()]
+            keys += [Key(one.name) for one in forgotten]
+            answers = [one.name for one in named if one.kind == "yes/no"]
             keyed = {key.column for key in (*keys, across) if key}
             if answers and english.compares_both(self.said) and answers[0] not in keyed:
                 keys = [Key(answers[0]), *filter(self._in_time, keys)]
@@ -93,18 +91,9 @@ class _Slips:
         names = {one.column for one in measures}
         if said and simple and len(names) == 1 and names <= self.numeric:
             measures = [replace(measures[0], aggregate=how) for how in dict.fromkeys(every)]
-        then = next((english.THEN_TERMS[term][0] for term in ("running", "rolling") if term in self.terms), "")
-        then = plan.then or (then if measures and plan.keys else "")
+        running = "running" in self.terms and measures and plan.keys
+        then = plan.then or ("running total" if running else "")
         return replace(plan, measures=tuple(dict.fromkeys(measures)), then=then)
-
-    def days(self, plan: Plan) -> Plan:
-        """Days are counted from the earlier date to the later."""
-        new = list(plan.new_columns)
-        for at, one in enumerate(new):
-            if one.op == "days since":
-                right, left = sorted((one.left, one.right), key=lambda name: str(self.columns[name].low))
-                new[at] = replace(one, left=left, right=right)
-        return replace(plan, new_columns=tuple(new))
 
     def rows(self, plan: Plan) -> Plan:
         """The largest of one number are the largest rows; a number of no groups is that of each row."""
@@ -207,10 +196,7 @@ def _with_values(one: RowFilter, mentions: Mentions, columns: dict[str, Column])
     if column is None or one.op not in {"in", "not in", "==", "!="} or column.kind not in {"text", "yes/no"}:
         return one
     known = mentions.values_of(one.column)
-    values: list[str | float] = []
-    for value in one.values:
-        same = known.get(str(value)) or tuple(v for v in column.values if plain(v).strip() == plain(str(value)).strip())
-        values += same or (value,)
+    values = [name for value in one.values for name in known.get(str(value), (value,))]
     return replace(one, values=tuple(dict.fromkeys(values)), op={"==": "in", "!=": "not in"}.get(one.op, one.op))
 
 

@@ -6,7 +6,7 @@ Nothing here is a model's text: the words come from the plan, the figures from w
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.engine.models.plan.english import SAID
 from ipython_assistant.engine.models.plan.mentions import plain
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ipython_assistant.engine.models import Interpreter, RunOutcome
-    from ipython_assistant.engine.models.plan.plan import Key, Measure, NewColumn, Plan, RowFilter
+    from ipython_assistant.engine.models.plan.plan import Key, Measure, Plan, RowFilter
     from ipython_assistant.engine.models.table_profiles import TableProfile
 
 _AGGREGATES, _OPS, _THEN, _SIGNS = (SAID[name] for name in ("aggregates", "operators", "then", "signs"))
@@ -64,7 +64,9 @@ class _Phrases:
         parts = [self.what(), self.rows()]
         if plan.on:
             parts.append(f"joined where {self.name(plan.on[0])} is {self.name(plan.on[1])}")
-        parts += [f"where {self.name(new.name)} is {self._formula(new)}" for new in plan.new_columns]
+        for new in plan.new_columns:
+            left, right = (part if is_number(part) else self.name(part) for part in (new.left, new.right))
+            parts.append(f"where {self.name(new.name)} is {left} {_SIGNS.get(new.op, new.op)} {right}")
         by = f" by {self.name(plan.order.by)}" if plan.order and plan.order.by != "measure" else ""
         which = "largest" if plan.order and plan.order.descending else "smallest"
         if plan.order:
@@ -93,13 +95,10 @@ class _Phrases:
             return f"{columns} of the rows" if columns else "the rows with all their columns"
         kinds = {"heatmap": "heat map", "box": "box plot", "histogram": "histogram"}
         drawn = f"{kinds.get(plan.output, f'{plan.output} chart')} of " if plan.drawn else ""
-        what = f"{drawn}{self.measures()}"
+        what = f"{drawn}{listed(list(map(self._measure, plan.measures)))}"
         what += f" per {self.keys(plan.keys)}" if plan.keys else ""
         what += f", {'one' if plan.drawn else 'a column'} for each {across}" if across else ""
         return f"{what}, {_THEN[plan.then]}" if plan.then else what
-
-    def measures(self) -> str:
-        return listed(list(map(self._measure, self.plan.measures)))
 
     def _measure(self, measure: Measure) -> str:
         column = "rows" if measure.column == ROWS else self.name(measure.column)
@@ -108,14 +107,11 @@ class _Phrases:
                 per = f"{measure.per:,g} " if measure.per != 1 else ""
                 of = "number of rows" if measure.column == ROWS else f"sum of {column}"
                 return f"{of} per {per}{self.name(measure.by)}"
-            case "weighted mean":
-                return f"mean of {column} weighted by {self.name(measure.by)}"
             case "percent that fit":
                 return f"percent of {column} where {self._condition(measure.part[0])}"
             case "count" if measure.column == ROWS:
                 return "number of rows"
-        how = f"{measure.percentile}th percentile of" if measure.percentile else _AGGREGATES[measure.aggregate]
-        return f"{how} {column}".strip()
+        return f"{_AGGREGATES[measure.aggregate]} {column}".strip()
 
     def keys(self, keys: tuple[Key, ...]) -> str:
         return listed([f"{f'{key.unit} of ' if key.unit else ''}{self.name(key.column)}" for key in keys])
@@ -127,27 +123,16 @@ class _Phrases:
     def _condition(self, one: RowFilter) -> str:
         if one.op in {"is missing", "is not missing"}:
             return f"{self.name(one.column)} {one.op}"
-        values = [self.value(part) if isinstance(part, str) else self._figure(part) for part in one.values]
+        values = [self.value(part) if isinstance(part, str) else _figure(part) for part in one.values]
         said = f"{values[0]} to {values[-1]}" if one.op == "between" else listed(values, "or")
         return f"{self.name(one.column)} {_OPS.get(one.op, one.op)} {said}"
 
-    def _formula(self, new: NewColumn) -> str:
-        left, right = (part if is_number(part) else self.name(part) for part in (new.left, new.right))
-        days = new.op == "days since"
-        return f"the days from {right} to {left}" if days else f"{left} {_SIGNS.get(new.op, new.op)} {right}"
 
-    @staticmethod
-    def _figure(number: float) -> str:
-        """A number; one that may be a year has no comma."""
-        return f"{number:,.12g}" if abs(number) >= 10_000 else f"{number:.12g}"  # noqa: PLR2004 longer than years
+def _figure(number: float) -> str:
+    return f"{number:,.12g}" if abs(number) >= 10_000 else f"{number:.12g}"  # noqa: PLR2004 a year has no comma
 
 
 # ---- before and after the code runs
-
-HEAD_ROWS: Final = 5
-"""Rows of a table that are shown."""
-OVERVIEW_ROWS: Final = 40
-"""Columns that an overview shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +167,7 @@ async def closing(one: Program, outcome: RunOutcome, interpreter: Interpreter) -
     if outcome.error or one.plan.file not in outcome.files:
         stopped = f"stopped with {inline_code(clean_line(outcome.error))}" if outcome.error else "wrote no file"
         return f"The code {stopped}. Its log is shown with the code."
-    most = OVERVIEW_ROWS if one.plan.output in {"describe", "missing"} else HEAD_ROWS
+    most = 40 if one.plan.output in {"describe", "missing"} else 5  # rows that are shown
     needed = [key.column for key in one.plan.all_keys]
     needed += [name for measure in one.plan.measures for name in (measure.column, measure.by) if name not in {"", ROWS}]
     facts = await call(interpreter, "outcome", list(dict.fromkeys(needed)), most)
