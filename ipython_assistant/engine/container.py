@@ -7,7 +7,7 @@ import contextlib
 import logging
 import os
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.api import MAX_MINUTES, MEMORY_TIERS, ApiError, container_expired, shortened
@@ -142,33 +142,26 @@ class KernelContainer:
         return self._kernel
 
 
+@dataclass(eq=False)
 class ContainerPool:
     """All containers of the engine, `most` at once: the one that was used least recently is ended for a new one."""
 
-    def __init__(
-        self,
-        directory: Path,
-        sandbox: Sandbox,
-        limits: ContainerLimits,
-        environment: Mapping[str, str],
-        *,
-        mint: IdMint,
-        most: int,
-    ) -> None:
-        self._directory = directory
-        self._limits = limits
-        self._launch_with = (sandbox, environment, asyncio.Semaphore(max(2, os.cpu_count() or 2)))
-        self._most = most
-        self._mint = mint
-        self._containers: dict[str, KernelContainer] = {}
-        self._made = 0
-        self._closed = False
-        self._reserve: KernelContainer | None = None
+    directory: Path
+    sandbox: Sandbox
+    limits: ContainerLimits
+    environment: Mapping[str, str]
+    mint: IdMint
+    most: int
+    _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(max(2, os.cpu_count() or 2)))
+    _containers: dict[str, KernelContainer] = field(default_factory=dict)
+    _made: int = 0
+    _closed: bool = False
+    _reserve: KernelContainer | None = None
 
     def reserve(self) -> None:
         """Have a container ready for the next question; starting its process takes a second or two."""
         if self._reserve is None and not self._closed:
-            self._reserve = self._new(self._limits)
+            self._reserve = self._new(self.limits)
 
     async def create(self, name: str = "auto", *, minutes: int = MAX_MINUTES, memory: str = "") -> KernelContainer:
         """Make a container, kept for `minutes` without use, with a tier of memory such as `4g` where there is so much.
@@ -178,16 +171,16 @@ class ContainerPool:
         await self._make_room()
         if self._closed:
             raise ApiError(503, "The engine is being stopped.", code="server_shutdown")
-        asked = MEMORY_TIERS.get(memory, self._limits.memory_bytes)
-        if asked == self._limits.memory_bytes:
-            container, self._reserve = self._reserve or self._new(self._limits), None
+        asked = MEMORY_TIERS.get(memory, self.limits.memory_bytes)
+        if asked == self.limits.memory_bytes:
+            container, self._reserve = self._reserve or self._new(self.limits), None
             asyncio.get_running_loop().call_later(RESERVE_AFTER_S, self.reserve)
         else:
-            container = self._new(replace(self._limits, memory_bytes=min(asked, most_memory())))
+            container = self._new(replace(self.limits, memory_bytes=min(asked, most_memory())))
         container.name, container.minutes = name, minutes
         container.memory = memory if asked <= most_memory() else ""
         container.touch()
-        container.created_at = self._mint.now()
+        container.created_at = self.mint.now()
         self._containers[container.id] = container
         return container
 
@@ -231,16 +224,16 @@ class ContainerPool:
 
     async def _make_room(self) -> None:
         """End the container that was used least recently if there are too many; raises ApiError if all are at work."""
-        while len(there := [each for each in self._containers.values() if not each.expired]) >= self._most:
+        while len(there := [each for each in self._containers.values() if not each.expired]) >= self.most:
             idle = [container for container in there if not container.turn.locked()]
             if not idle:
-                message = f"All {self._most} containers of this engine are at work. Try again when one of them is free."
+                message = f"All {self.most} containers of this engine are at work. Try again when one of them is free."
                 raise ApiError(429, message, code="rate_limit_exceeded")
             await min(idle, key=lambda container: container.used_at).stop()
 
     def _new(self, limits: ContainerLimits) -> KernelContainer:
         self._made += 1
-        paths = ContainerPaths(self._directory / str(self._made))  # short: socket paths are limited
-        launcher = KernelLauncher(paths, limits, *self._launch_with)
+        paths = ContainerPaths(self.directory / str(self._made))  # short: socket paths are limited
+        launcher = KernelLauncher(paths, limits, self.sandbox, self.environment, self._gate)
         launcher.make_directories()
-        return KernelContainer(launcher, self._mint)
+        return KernelContainer(launcher, self.mint)

@@ -220,8 +220,8 @@ class Kernel:
         async with launcher.gate:
             self._jupyter = manager = launcher.manager()
             pid = await launcher.start(manager)
-            watched = (pid, launcher.paths.directory, launcher.limits)
-            self._monitor = LimitMonitor(*watched, interrupt=self._interrupt, kill=self._kill)
+            directory, limits = launcher.paths.directory, launcher.limits
+            self._monitor = LimitMonitor(pid, directory, limits, self._interrupt, self._kill)
             self._client = client = manager.client()
             client.start_channels(stdin=False, hb=False, control=False)
             try:

@@ -10,7 +10,7 @@ import contextlib
 import os
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -32,6 +32,8 @@ SAMPLING_SHARE: Final = 10
 """The files are sampled again after this many times the seconds that it took, at least."""
 INTERRUPT_GRACE_S: Final = 1.8
 """How long interrupted code may take to stop before its process is ended."""
+
+_TOO_LONG: Final = "it used more than {:g} s of processor time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,29 +71,21 @@ class _Usage:
     disk_bytes: int = 0
 
 
+@dataclass(eq=False)
 class LimitMonitor:
     """Watches one kernel, all of whose processes descend from `pid`, from its first code to its end."""
 
-    def __init__(
-        self,
-        pid: int,
-        directory: Path,
-        limits: ContainerLimits,
-        *,
-        interrupt: Callable[[], Awaitable[None]],
-        kill: Callable[[], Awaitable[None]],
-    ) -> None:
-        self.passed = ""
-        """The limit that the last code passed, in words."""
-        self._pid = pid
-        self._directory = directory
-        self._limits = limits
-        self._interrupt = interrupt
-        self._kill = kill
-        self._too_long = f"it used more than {limits.cpu_s:g} s of processor time"
-        self._before, self._used = _Usage(), _Usage()
-        self._files_due_s = 0.0
-        self._watching: asyncio.Task[None] | None = None
+    pid: int
+    directory: Path
+    limits: ContainerLimits
+    interrupt: Callable[[], Awaitable[None]]
+    kill: Callable[[], Awaitable[None]]
+    passed: str = ""
+    """The limit that the last code passed, in words."""
+    _before: _Usage = field(default_factory=_Usage)
+    _used: _Usage = field(default_factory=_Usage)
+    _files_due_s: float = 0.0
+    _watching: asyncio.Task[None] | None = None
 
     def watch(self, *, run: bool) -> None:
         """Watch a run that begins, and what it uses from here; or what it has left going on."""
@@ -112,43 +106,43 @@ class LimitMonitor:
         while not (passed := self._excess(await asyncio.to_thread(self._usage))):
             await asyncio.sleep(SAMPLE_EVERY_S if run else REST_EVERY_S)
         self.passed = passed
-        if passed == self._too_long:
-            await self._interrupt()
+        if passed == _TOO_LONG.format(self.limits.cpu_s):
+            await self.interrupt()
             await asyncio.sleep(INTERRUPT_GRACE_S)
-        await self._kill()
+        await self.kill()
 
     def _excess(self, used: _Usage) -> str:
         """The first limit that is passed, in words."""
-        limits, before = self._limits, self._before
+        limits, before = self.limits, self._before
         if used.threads > limits.processes:
             return f"it started more than {limits.processes:,} processes and threads"
         if used.memory_bytes > limits.memory_bytes:
             return f"its processes used more than {_in_words(limits.memory_bytes)} of memory"
         if used.cpu_s - before.cpu_s > limits.cpu_s:
-            return self._too_long
+            return _TOO_LONG.format(limits.cpu_s)
         if used.disk_bytes > max(limits.disk_bytes, before.disk_bytes):
             return f"its files took more than {_in_words(limits.disk_bytes)}"
-        if used.disk_bytes > KEPT_FREE_BYTES > shutil.disk_usage(self._directory).free:
+        if used.disk_bytes > KEPT_FREE_BYTES > shutil.disk_usage(self.directory).free:
             return "the disk was nearly full"
         return ""
 
     def _usage(self) -> _Usage:
-        most, found = self._limits.processes, list[psutil.Process]()
+        most, found = self.limits.processes, list[psutil.Process]()
         used = self._used = _Usage(disk_bytes=self._used.disk_bytes)
-        for place, pid in enumerate(_processes_of(self._pid, most)):
+        for place, pid in enumerate(_processes_of(self.pid, most)):
             # Counted again and again: to look at them all takes seconds while they double.
-            if place % COUNT_EVERY == 0 and (count := len(_processes_of(self._pid, most))) > most:
+            if place % COUNT_EVERY == 0 and (count := len(_processes_of(self.pid, most))) > most:
                 return _Usage(threads=count)
             with contextlib.suppress(psutil.Error):  # it may have just ended
                 found.append(process := psutil.Process(pid))
                 used.threads += process.num_threads()
                 used.memory_bytes += process.memory_info().rss
                 used.cpu_s += sum(process.cpu_times()[:4])  # with that of its children that have ended
-        if used.memory_bytes > self._limits.memory_bytes:
+        if used.memory_bytes > self.limits.memory_bytes:
             used.memory_bytes = sum(map(_proportional_memory, found))
         if time.monotonic() >= self._files_due_s:
             began_s = time.thread_time()
-            used.disk_bytes = _size_below(self._directory)
+            used.disk_bytes = _size_below(self.directory)
             self._files_due_s = time.monotonic() + SAMPLING_SHARE * (time.thread_time() - began_s)
         return used
 

@@ -174,12 +174,8 @@ def strongest(
         tried = []
     for kind in tried:
         sandbox = Sandbox(kind, "; ".join(reasons), confine.landlock_abi() if kind == "landlock" else 0)
-        if kind == "bubblewrap" and shutil.which("bwrap") is None:
-            reason: str | None = "bwrap is not installed"
-        elif kind == "landlock" and not sandbox.landlock:
-            reason = "the system does not offer it"
-        else:
-            reason = attempt(sandbox, directory / kind, limits=limits)
+        there = shutil.which("bwrap") if kind == "bubblewrap" else sandbox.landlock
+        reason = attempt(sandbox, directory / kind, limits=limits) if there else "it is not installed, or switched off"
         if reason is None:
             return sandbox
         reasons.append(f"{kind}: {reason}")

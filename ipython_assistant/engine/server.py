@@ -176,8 +176,8 @@ async def running_engine(
         from ipython_assistant.engine.responder import Responder, StoredResponses
 
         sandbox = await trial
-        launch_with = (sandbox, options.limits, os.environ if environment is None else environment)
-        containers = ContainerPool(directory / "c", *launch_with, mint=mint, most=options.containers)
+        inherited = os.environ if environment is None else environment
+        containers = ContainerPool(directory / "c", sandbox, options.limits, inherited, mint, options.containers)
         containers.reserve()
         retiring = asyncio.create_task(containers.keep_retiring())
         try:
@@ -234,10 +234,8 @@ def _private_directory() -> Iterator[Path]:
 
 def _welcome(engine: EngineAddress) -> str:
     """How to use an engine, for the person who started it."""
-    confined = f"confined by {engine.sandbox}" if engine.sandbox != "none" else "not confined: it can do what you can"
-    reason = f" ({engine.reason})" if engine.reason else ""
     return (
-        f"Models: {', '.join(engine.models)}. Code is {confined}{reason}.\n"
+        f"Code is confined by {engine.sandbox}. {engine.reason}\n"
         "For a notebook that is to use this engine:\n"
         f"  export OPENAI_BASE_URL={engine.url}\n"
         f"  export OPENAI_API_KEY={engine.token or '<your token>'}\n"

@@ -37,7 +37,7 @@ def place(tmp_path, monkeypatch):
     """Room for two containers with such processes."""
     processes, clock, directory = list[Process](), Clock(), tmp_path / "c"
     monkeypatch.setattr(container, "Kernel", lambda _: processes.append(Process()) or processes[-1])
-    containers = ContainerPool(directory, Sandbox("none"), default_limits(), {}, most=2, mint=IdMint(clock))
+    containers = ContainerPool(directory, Sandbox("none"), default_limits(), {}, IdMint(clock), 2)
     left = lambda: sorted(path.name for path in directory.iterdir())  # noqa: E731 - read as an attribute
     return SimpleNamespace(containers=containers, processes=processes, clock=clock, left=left)
 
