@@ -217,6 +217,7 @@ mpl.rcdefaults()
     assert "['cmss10', 'DejaVu Sans']\n" in printed
 
 
+@pytest.mark.slow
 def test_what_only_charts_need_is_loaded_while_a_container_waits_for_its_first_question(engine):
     code = "import sys; print('matplotlib.pyplot' in sys.modules, 'pandas' in sys.modules)"
     waiting, asked_at_once = (engine.client().containers.create(name="new").id for _ in range(2))
