@@ -129,7 +129,7 @@ def test_a_stop_while_the_engine_starts_is_an_interrupted_cell_and_no_engine_is_
     monkeypatch.setattr(Engine, "ready", stopped)
     with pytest.raises(errors.Interrupted):
         run(shell, python("1"))
-    assert [engine.running for engine in engines] == [False]
+    assert [engine.ended_within(0) for engine in engines] == [True]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="there are no process groups")
