@@ -35,7 +35,7 @@ from ipython_assistant.workspace.folder import check_folder
 from ipython_assistant.workspace.tables import named_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from typing import Any
 
     from ipython_assistant.answer import Answer
@@ -90,12 +90,11 @@ def answer_question(session: Session, question: Question, front: FrontEnd | None
 
     Raises an `AssistantError` after everything that could be is shown and saved; its `.answer` holds what arrived.
     """
-    with _without_secrets(question):
-        recording = recorded_answer(question, session.recordings(question.settings))
-        for hint in question.hints if front else ():
-            print(hint)  # noqa: T201 it belongs to the question, not to the answer
-        source = RecordingSource(session, question, recording) if recording else None
-        return run_turn(source or ServiceSource(session, question), front, **how)
+    recording = recorded_answer(question, session.recordings(question.settings))
+    for hint in question.hints if front else ():
+        print(hint)  # noqa: T201 it belongs to the question, not to the answer
+    source = RecordingSource(session, question, recording) if recording else None
+    return run_turn(source or ServiceSource(session, question), front, **how)
 
 
 def dry_run(session: Session, question: Question) -> str:
@@ -119,8 +118,7 @@ def retry(session: Session) -> Answer:
     """Fetch again what is missing of the last answer, while its container lives; then show it again."""
     if session.unfinished is None:
         raise OptionError("No file is missing that could be fetched again.", "%assistant show shows the last answer.")
-    with _without_secrets(session.unfinished.question):
-        return run_turn(session.unfinished, front_end(session.shell))
+    return run_turn(session.unfinished, front_end(session.shell))
 
 
 def run_turn(
@@ -155,6 +153,9 @@ def run_turn(
         if answer is not None:
             session.remember(answer, source)
         raise interrupted(answer) from None
+    except AssistantError as refusal:
+        redact_error(refusal, secrets_in(question.settings.tools))
+        raise
     found = {name: table for name, table in tables.items() if not isinstance(table, str)}
     if found:
         read_how = (f"{name}: {note}" for name, table in found.items() for note in table.notes)
@@ -169,8 +170,9 @@ def run_turn(
     absent = {name: reason for name, reason in tables.items() if isinstance(reason, str)}
     error = arrival.error or arrival.files_error or _error_of(answer, source, absent)
     if error is not None:
-        error.answer = answer
-        session.last_error = error
+        # A service may repeat the tokens in tools that it was sent.
+        redact_error(error, secrets_in(question.settings.tools))
+        error.answer, session.last_error = answer, error
         raise error
     return answer
 
@@ -249,13 +251,3 @@ def _error_of(answer: Answer, source: TurnSource, absent: Mapping[str, str]) -> 
         says = f"{counted(len(lost), 'file')} of the answer could not be saved."
         return errors.FilesMissing(says, "\n".join([FETCH_AGAIN, *lost]))
     return None
-
-
-@contextlib.contextmanager
-def _without_secrets(question: Question) -> Iterator[None]:
-    """Take tokens of tools out of errors: a service may repeat what it was sent."""
-    try:
-        yield
-    except AssistantError as error:
-        redact_error(error, secrets_in(question.settings.tools))
-        raise
