@@ -55,7 +55,7 @@ def test_a_short_secret_is_taken_out_as_a_whole_word_only():
 @pytest.mark.parametrize("node", ["north", "mean", "coverage-2024"])
 def test_a_word_of_the_answer_is_not_changed_for_the_name_of_the_machine(tmp_path, monkeypatch, node):
     monkeypatch.setattr("platform.node", lambda: node)
-    assert LocalSecrets(tmp_path, dict).redactor()(f"The {node} of all") == f"The {node} of all"
+    assert LocalSecrets(tmp_path, {}).redactor()(f"The {node} of all") == f"The {node} of all"
 
 
 @pytest.mark.parametrize("key", [
@@ -81,7 +81,7 @@ def test_what_only_resembles_a_key_stays(text):
 
 def test_a_key_is_taken_out_from_when_it_is_set_and_for_ever(tmp_path):
     environ: dict[str, str] = {}
-    local = LocalSecrets(tmp_path, lambda: environ)
+    local = LocalSecrets(tmp_path, environ)
     said = "first-0123456789 and second-0123456789"
     assert local.redactor()(said) == said
     environ["A_KEY"] = "first-0123456789"
