@@ -72,16 +72,13 @@ def test_a_figure_text_paths_and_globs_go_along_as_the_files_they_are(notebook, 
     assert sent["one.csv"] == COVERAGE.encode()
 
 
-def test_names_in_braces_are_filled_in_and_a_line_with_an_at_sign_sends_that_file(notebook, hosted, notebook_dir):
-    (notebook_dir / "coverage.csv").write_text(COVERAGE)
+def test_names_in_braces_are_filled_in_outside_of_fenced_blocks(notebook, hosted):
     notebook.names.update(district="B", years=[2020, 2021])
     hosted.will_say([wire.Message("Ok.")])
-    cell = "Plot {district} in {years[0]}. $x^{2}$ {distrct}\n```python\nprint({district})\n```"
-    ran = notebook.ask("A", f"{cell}\n@coverage.csv")
+    block = "```python\nprint({district})\n```"
+    ran = notebook.ask("A", f"Plot {{district}} in {{years[0]}}. $x^{{2}}$ {{distrct}}\n{block}")
     (message,) = hosted.questions()[0]["input"]
-    filled = "Plot B in 2020. $x^{2}$ {distrct}\n```python\nprint({district})\n```"
-    assert message["content"] == f"{filled}\ncoverage.csv"
-    assert uploads(hosted) == {"coverage.csv": COVERAGE.encode()}
+    assert message["content"] == f"Plot B in 2020. $x^{{2}}$ {{distrct}}\n{block}"
     assert "there is no variable distrct. Did you mean {district}?" in ran.printed
 
 
