@@ -73,11 +73,12 @@ def profile(paths: list[str], words: list[str]) -> list[dict[str, Any]]:
     found = []
     for path in paths:
         about = Path(path).stat() if Path(path).exists() else None
-        state = repr((path, about and (about.st_size, about.st_mtime_ns), words))
+        state = (about and (about.st_size, about.st_mtime_ns), words)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            kept[state] = kept.get(state) or _tables(path, frozenset(words))
-        found += kept[state]
+            if path not in kept or kept[path][0] != state:
+                kept[path] = (state, _tables(path, frozenset(words)))
+        found += kept[path][1]
     return found
 
 

@@ -41,9 +41,10 @@ def split(text: str) -> tuple[str, str]:
     """
     for start, language, code in _blocks(text):
         with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
-            # Without a language it is Python where it calls or assigns; a table or a list of names does not.
-            if language not in _PYTHON and (language or not _DOES.search(ast.unparse(ast.parse(code)))):
-                continue
+            if language not in _PYTHON:
+                ast.parse(code)
+                if language or not _DOES.search(code):  # Python calls or assigns; a table or a list of names does not
+                    continue
             return text[:start].strip(), code.strip("\n") + "\n"
     return text.strip(), ""
 
