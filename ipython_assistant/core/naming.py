@@ -105,4 +105,5 @@ def _shorten(name: str, longest: int) -> str:
     if len(name.encode()) <= longest:
         return name
     stem, suffix = _parted(name)
-    return f"{stem.encode()[: longest - len(suffix.encode())].decode(errors='ignore').rstrip('. ')}{suffix}"
+    cut = stem.encode()[: longest - len(suffix.encode())].decode(errors="ignore")
+    return f"{cut.rstrip('. ' + _JOINERS)}{suffix}"

@@ -1,4 +1,4 @@
-"""Parts of the JSON that is sent to `POST /responses`: instructions, past messages, what a container is to be like."""
+"""Parts of the JSON that is sent to `POST /responses`: instructions, tools, what a container is to be like."""
 
 from __future__ import annotations
 
