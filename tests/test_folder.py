@@ -57,8 +57,6 @@ def test_a_file_keeps_its_name_knows_where_it_is_and_can_be_read_by_whom_the_use
     assert names(tmp_path) == ["by district.csv"]
 
 
-# --- whose file is it -------------------------------------------------------------------------------------------------
-
 NOTEBOOKS = {"A": "analysis.ipynb", "A2": "analysis.ipynb", "copy": "analysis-Copy1.ipynb", "none": "", "none2": ""}
 # Each turn: the kernel (it starts with its first turn), the cell, what it saves as a.csv, and the name this gets.
 TURNS = {
@@ -117,14 +115,6 @@ def test_two_files_of_one_name_in_one_turn_are_both_kept_also_fetched_later(fold
     assert [(artifact.name, artifact.path.read_bytes()) for artifact in saved] == [("a.csv", b"1"), ("a-2.csv", b"2")]
     assert names(tmp_path) == ["a-2.csv", "a.csv"]
     assert [save(folder, "b.csv", content, turn="resp_1").name for content in (b"1", b"2")] == ["b.csv", "b-2.csv"]
-
-
-def test_whose_files_are_whose_is_known_from_the_recordings_alone(kernel, saved_dir):
-    run_cell(kernel(), {"a.csv": b"1"}, "cell-1")
-    run_cell(kernel(), {"a.csv": b"1", "b.csv": b"1"}, "cell-2", minute=1)
-    later = kernel()
-    assert run_cell(later, {"a.csv": b"2", "b.csv": b"2"}, "cell-2", minute=2)[0].name == "a-2.csv"
-    assert (saved_dir / "b.csv").read_bytes() == b"2"
 
 
 SAVE_MANY = """

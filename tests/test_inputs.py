@@ -70,7 +70,6 @@ def test_what_is_neither_table_nor_text_nor_json_is_refused(tmp_path, value):
         look(tmp_path, "x", x=value)
 
 
-# --- tables -----------------------------------------------------------------------------------------------------------
 def text_of(tmp_path, value):
     (item,) = look(tmp_path, "x", x=value)
     assert item.size == item.path.stat().st_size
@@ -166,7 +165,6 @@ def test_nothing_is_imported_to_look_at_a_variable(tmp_path, monkeypatch):
     assert text_of(tmp_path, FRAME)[0] == "x.csv"
 
 
-# --- what is no table -------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("value", "held"), [
     ({"a": 1, "b": {"c": [1, None]}}, {"a": 1, "b": {"c": [1, None]}}),
     ({"a": [1], "b": [1, 2]}, {"a": [1], "b": [1, 2]}),
@@ -210,7 +208,6 @@ def test_text_that_names_a_file_stands_for_it_and_the_description_says_so(tmp_pa
         assert item.description == "CSV file, named by the variable source, 1 row × 2 columns: a (int64), b (int64)"
 
 
-# --- files and globs --------------------------------------------------------------------------------------------------
 def test_a_glob_stands_for_its_files_in_order_without_hidden_ones(tmp_path):
     (tmp_path / "data" / "more").mkdir(parents=True)
     for name in ("b.csv", "a.csv", ".hidden.csv", "c.txt", "more/d.csv", "[1].csv"):

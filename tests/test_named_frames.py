@@ -45,7 +45,6 @@ def test_where_it_did_not_come_the_reason_says_what_did(tmp_path, files, reason)
     assert named_frame([saved(tmp_path, *file) for file in files], "t") == reason
 
 
-# --- dtypes -----------------------------------------------------------------------------------------------------------
 def everything(rows):
     count = np.arange(rows)
     frame = pd.DataFrame(

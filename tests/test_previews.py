@@ -33,7 +33,6 @@ def written(path, content):
     return path
 
 
-# --- pictures ---------------------------------------------------------------------------------------------------------
 KINDS = [
     ("PNG", "image/png", {}),
     ("JPEG", "image/jpeg", {}),
@@ -107,7 +106,6 @@ def test_what_is_no_whole_picture_is_left_to_the_card(tmp_path, type_, content):
     assert read_picture(written(tmp_path / "a", content), type_) is None
 
 
-# --- texts ------------------------------------------------------------------------------------------------------------
 def test_a_short_text_is_shown_whole(tmp_path):
     head = read_text_head(written(tmp_path / "a.txt", "Größe\r\n  two\n".encode()))
     assert (head.text, head.whole) == ("Größe\n  two", True)

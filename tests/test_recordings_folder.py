@@ -4,8 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,7 +52,6 @@ def aged(path):
     os.utime(path, ns=(path.stat().st_mtime_ns - 3600 * 10**9,) * 2)
 
 
-# --- kept and brought back --------------------------------------------------------------------------------------------
 def test_everything_comes_back_under_its_recorded_name_once_only_the_recordings_are_left(recordings, make_folder):
     save_all(recordings.folder, [("plot.png", b"somebody's")], "cell-0")
     record, _ = make_recording(recordings, ASKED, {"table.csv": TABLE, "plot.png": PICTURE})
@@ -128,7 +125,6 @@ def test_the_first_recording_in_a_folder_says_so_and_a_replay_says_it_too(record
     assert recordings.find(ASKED.sha256).notes == first
 
 
-# --- found ------------------------------------------------------------------------------------------------------------
 def test_the_better_recording_answers_and_the_other_stays_beside_it(recordings):
     whole, _ = make_recording(recordings, ASKED)
     make_recording(recordings, ASKED, minute=1, status="refused")
@@ -150,7 +146,6 @@ def test_the_better_recording_answers_and_the_other_stays_beside_it(recordings):
     assert recordings.find(ASKED.sha256).began == later.began
 
 
-# --- damaged ----------------------------------------------------------------------------------------------------------
 DAMAGE = {
     "edited": lambda path: path.write_text(path.read_text().replace("resp_0", "other")),
     "cut": lambda path: path.write_bytes(path.read_bytes()[:-20]),
@@ -188,26 +183,6 @@ def test_a_damaged_body_is_named_not_served_and_nothing_is_put_anywhere(how, rec
     assert saved(recordings) == {}
     make_recording(recordings, ASKED, {"a.csv": b"first\n", "table.csv": TABLE}, minute=1)
     assert recordings.restore(recordings.find(ASKED.sha256), "cell-1").failed == ()
-
-
-# --- several, and crashes ---------------------------------------------------------------------------------------------
-def test_two_kernels_that_record_into_one_folder_lose_nothing(make_folder):
-    each = [Recordings(make_folder()) for _ in range(2)]
-    together = threading.Barrier(2)
-
-    def record(number):
-        together.wait()
-        for turn in range(5):
-            files = {"same.csv": TABLE, f"{number}-{turn}.csv": b"%d,%d\n" % (number, turn)}
-            make_recording(each[number], TurnKey(f"{number}-{turn}"), files, cell=f"cell-{number}-{turn}", minute=turn)
-
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(record, range(2)))
-    later = Recordings(make_folder())
-    found = [later.find(TurnKey(f"{number}-{turn}").sha256) for number in range(2) for turn in range(5)]
-    assert all(found)
-    assert [file.kept for recording in found for file in recording.files] == [True] * 20
-    assert later.store.summaries()[1] == []
 
 
 RECORD_AND_DIE = """
@@ -257,7 +232,6 @@ def test_with_the_clock_set_back_a_fresh_answer_still_takes_the_place_of_the_old
     assert recordings.find(ASKED.sha256).files[0].sha256 == fresh.files[0].sha256
 
 
-# --- one bad record is named and passed over --------------------------------------------------------------------------
 def nested(depth):
     return json.loads("[" * depth + "]" * depth)
 

@@ -45,7 +45,6 @@ def shown(head):
     return head.columns, head.rows, head.row_count
 
 
-# --- the form of a CSV file -------------------------------------------------------------------------------------------
 def test_a_head_has_the_first_rows_and_the_true_size(path):
     head = head_of(path, "n,name\n" + "".join(f"{number},x{number}\n" for number in range(1234)), rows=2)
     assert shown(head) == (("n", "name"), (("0", "x0"), ("1", "x1")), 1234)
@@ -114,7 +113,6 @@ def test_a_file_that_is_no_table_says_why(tmp_path, name, content, reason):
         read_frame(path, media_type(name))
 
 
-# --- files as people have them ----------------------------------------------------------------------------------------
 def days(*days):
     return pd.to_datetime([*days])
 
@@ -229,7 +227,6 @@ def test_the_cells_that_the_csv_module_writes_are_those_of_the_head(tmp_path_fac
     assert len(read_frame(path, "text/csv")) == len(expected)
 
 
-# --- large ones -------------------------------------------------------------------------------------------------------
 def test_the_rows_of_a_very_large_file_are_estimated_by_its_lines(path, monkeypatch):
     monkeypatch.setattr(csv_tables, "EXACT_BYTES", 100_000)
     head = head_of(path, "id,name\n" + "".join(f'{number},"name{number}"\n' for number in range(50_000)))
@@ -279,7 +276,6 @@ def test_a_table_is_read_packed_or_as_text_whatever_its_name(tmp_path, name, con
     assert read_frame(path, media_type(name)).to_dict("list") == {"code": ["007"], "n": [1]}
 
 
-# --- JSON and GeoJSON -------------------------------------------------------------------------------------------------
 def test_large_json_is_not_looked_at_but_read_where_it_was_asked_for(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "LOOK", sheets.ReadLimits(10**8, 100_000, 10**6))
     path = tmp_path / "t.json"
@@ -310,7 +306,6 @@ def test_records_and_lines_of_json_and_properties_of_geojson_are_tables(tmp_path
     assert (frame.columns.tolist(), len(frame)) == ([*expected[0]], expected[2])
 
 
-# --- workbooks and Parquet --------------------------------------------------------------------------------------------
 def workbook(path, **rows_of_sheets):
     book = pytest.importorskip("openpyxl").Workbook()
     book.remove(book.active)

@@ -1,14 +1,8 @@
 """Saved assistants: `assistants/NAME.toml` beside the notebook, or in the user's own configuration.
 
-    instructions = \"\"\"Coverage is given in per cent. Name districts as the table does.\"\"\"
-    model = "gpt-5.6-terra"
-    inputs = ["data/coverage.csv"]
-    tools = ["web_search"]
-    effort = "low"
-
-What stands here is less than what the cell says, and more than what the notebook is set to. An assistant beside the
-notebook may have come with it: its inputs have to be below the notebook's directory, and it is asked only once its
-content was confirmed on this machine.
+A file has any of the keys below. They are less than what the cell says, and more than what the notebook is set to. An
+assistant beside the notebook may have come with it: its inputs have to be below the notebook's directory, and it is
+asked only once its content was confirmed on this machine.
 """
 
 from __future__ import annotations

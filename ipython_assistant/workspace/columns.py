@@ -20,12 +20,11 @@ Kind = Literal[
     "truth", "iso date", "day first", "month first", "unclear date",
 ]  # fmt: skip
 
+# What software writes for a missing value in any column; what is missing among numbers (as text NA is Namibia, and some
+# people are called None); and what statistical offices write, which is said where it is taken for missing.
 NO_VALUE = ("", "nan", "NaN", "-nan", "-NaN", "<NA>", "NaT", "#N/A", "#NA", "1.#QNAN", "-1.#QNAN", "1.#IND", "-1.#IND")
-"""What software writes for a missing value: missing in any column."""
 _WORDS = ("NA", "N/A", "n/a", "NULL", "null", "None")
-"""Missing among numbers; in a column of text NA is Namibia, and people are called None."""
 _MARKS = ("-", "–", "—", "..", "...", "…", ":")
-"""Missing in the tables of statistical offices, and said where they are taken for it."""
 _GAPS = frozenset((*NO_VALUE, *_WORDS, *_MARKS))
 
 # A longer whole number is an identifier: as a number it would lose its last digits.
@@ -138,10 +137,7 @@ class ColumnCells:
         return "." if fits and "comma" not in fits else ""
 
     def column(self, name: str, decimal: str, *, unsure: bool) -> CsvColumn:
-        """What it holds, where the table's other columns have this decimal sign.
-
-        It is `unsure` where no column proves a sign, and the separator speaks for decimal commas.
-        """
+        """What it holds; `decimal` is the other columns' sign, `unsure` that none proves it and commas are likely."""
         sign = self.decimal or decimal
         kind, said = self._kind(sign, unsure=unsure and not self.decimal)
         if kind in {"integer", "number", "amount"} and (marks := self._gaps.intersection(_MARKS)):

@@ -24,21 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-EXACT_BYTES = 32_000_000
-"""Up to this size the rows are counted; those of a larger table are estimated."""
+EXACT_BYTES = 32_000_000  # up to here the rows are counted; those of a larger table are estimated
 MOST_COLUMNS = 20_000
-LONGEST_LINE = 16_000_000
-"""In characters; also of a field, such as a polygon."""
-LARGEST_UNPACKED = 2_000_000_000
-"""In bytes; a larger table in a gzip file is not read."""
-SAMPLE_RECORDS = 100
-"""The number of records that decide on the separator and the header."""
-MOST_BELOW = 60
-"""The most records at the foot that may be notes."""
-_MOST_ABOVE = 30
+LONGEST_LINE = 16_000_000  # in characters; also of a field, such as a polygon
+LARGEST_UNPACKED = 2_000_000_000  # in bytes; a larger table in a gzip file is not read
+SAMPLE_RECORDS = 100  # so many decide on the separator and the header
+MOST_BELOW, _MOST_ABOVE = 60, 30  # the most records that may be notes
 _SAMPLE_BYTES = 1 << 16
-_BATCH = 500
-"""One long row makes a batch as wide as itself, so there are not too many rows in it."""
+_BATCH = 500  # one long row makes a batch as wide as itself, so there are not too many rows in it
 _TYPED_ROWS = 20_000
 _SHOWN = 3
 _TOTALS = frozenset({"total", "grand total", "sum", "all", "overall", "gesamt", "insgesamt", "summe", "ensemble"})
@@ -64,11 +57,10 @@ class NotATable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class CsvTable:
-    """A CSV file: how it is written, and what it holds.
+    """How a CSV file is written, and what it holds; it has one column for each cell of its longest row.
 
     `above` lines stand above its header, perhaps a row of HXL `tags` below that, and `below` lines of notes at the
-    foot. It has one column for each cell of its longest row. `rows` are the first ones as they stand there; the count
-    is about right where it is `estimated`. `notes` name no cell.
+    foot. `rows` are the first ones as they stand there. `notes` name no cell.
     """
 
     encoding: str
@@ -99,18 +91,19 @@ class CsvTable:
 
 
 def read_csv_table(path: Path, media_type: str, rows: int = 10, *, whole: bool = False) -> CsvTable:
-    """Find out how a CSV or TSV file is written, also within a gzip file.
+    """Find out how a CSV or TSV file is written, also within a gzip file, and keep its first `rows`.
 
-    Its first `rows` are kept. If `whole`, every row decides on its columns and all are counted; else the first
-    thousands decide. Raises `NotATable`, or `OSError` where it cannot be read at all.
+    If `whole`, every row decides on its columns and all are counted. Raises `NotATable` or `OSError`.
     """
     # One limit for the whole process, 131,072 by default: a polygon is longer. It is only ever raised.
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))
     try:
         with opened(path) as file:
             start = file.read(_SAMPLE_BYTES)
-        encoding = _encoding_of(start)
+        encoding = marked_encoding(start) or "utf-8"
         text = start.decode(encoding, "replace")
+        if not text.strip() or _MARKUP.match(text):
+            raise NotATable("holds a web page" if text.strip() else "is empty")
         separator, given = ("\t", 0) if media_type == "text/tab-separated-values" else _separator_of(text)
         try:
             return _scan(path, encoding, separator, given, rows, whole=whole)
@@ -136,19 +129,10 @@ def opened(path: Path) -> BinaryIO:
     return cast("BinaryIO", gzip.open(path)) if start.startswith(b"\x1f\x8b") else path.open("rb")
 
 
-def _encoding_of(start: bytes) -> str:
-    """The encoding by a file's first bytes: that of its mark, else UTF-8. Raises `NotATable`."""
-    if not start.strip():
-        raise NotATable("is empty")
-    if _MARKUP.match(start.decode("utf-8", "replace")):
-        raise NotATable("holds a web page")
-    return marked_encoding(start) or "utf-8"
-
-
 def _separator_of(text: str) -> tuple[str, int]:
-    """The separator, and how many lines only name it: one, if the first is `sep=;`, which Excel reads.
+    """The separator under which most lines have the same number of cells, and how many lines only name it.
 
-    Else it is the one under which most of the lines have the same number of cells, and more than one.
+    That is one, if the first is `sep=;`, which Excel reads.
     """
     lines = text.splitlines(keepends=True)
     if lines and (given := _SEPARATOR_LINE.fullmatch(lines[0])):
@@ -279,9 +263,6 @@ class _RowScan:
 def _some(items: Sequence[str]) -> str:
     more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
     return f"{', '.join(items[:_SHOWN])}{more}"
-
-
-# --- where a table begins and ends, in a text file or a workbook ----------------------------------------------------
 
 
 def header_place(records: Sequence[Sequence[str]]) -> int:

@@ -10,8 +10,7 @@ import codecs
 import io
 import struct
 import warnings
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 SMALL_BYTES = 300_000
 """A picture up to this size is shown as it is; an SVG, which has no thumbnail, up to three times it."""
 LARGEST_THUMBNAIL = 60_000
-"""In bytes: with base64's third on top, three of them are less than one small picture."""
 MOST_LINES = 12
 LONGEST_LINE = 200
 # Longest side in pixels and JPEG quality; the first with which the thumbnail fits.
@@ -29,12 +27,12 @@ _STEPS = ((800, 80), (640, 60), (480, 40), (320, 40))
 _FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/gif": "GIF", "image/webp": "WEBP"}
 _SAMPLE_BYTES = 16 << 10
 _BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_BROKEN = (OSError, SyntaxError, ValueError, struct.error)  # Pillow's words for a picture that is broken, cut or none
 # What a text file may hold beside what is seen.
 _CONTROLS = frozenset(range(0x20)) - frozenset(b"\t\n\r\f\x1b\b")
 
 
-@dataclass(frozen=True, slots=True)
-class Preview:
+class Preview(NamedTuple):
     """What is shown of a picture: its bytes, their media type, and whether they are the file's own."""
 
     content: bytes
@@ -42,8 +40,7 @@ class Preview:
     whole: bool
 
 
-@dataclass(frozen=True, slots=True)
-class TextHead:
+class TextHead(NamedTuple):
     """The first lines of a text; `whole` says that there is nothing more."""
 
     text: str
@@ -71,11 +68,12 @@ def read_picture(path: Path, media_type: str) -> Preview | None:
             # A JPEG is decoded at a half to an eighth of its size where that is enough.
             picture.draft("RGB", largest)
             picture.thumbnail(largest, reducing_gap=2.0)
-            small = _on_white(ImageOps.exif_transpose(picture))
-        except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+            colours = ImageOps.exif_transpose(picture).convert("RGBA")
+            # Without transparency: on a dark page the black axes of a chart would be lost.
+            white = Image.new("RGBA", colours.size, "white")
+            small = Image.alpha_composite(white, colours).convert("RGB")
+        except (Image.DecompressionBombWarning, Image.DecompressionBombError, *_BROKEN):
             return None
-        except (OSError, SyntaxError, ValueError, struct.error):
-            return None  # Pillow's words for a picture that is broken, cut, or none at all
     for side, quality in _STEPS:
         small.thumbnail((side, side))
         png, jpeg = io.BytesIO(), io.BytesIO()
@@ -119,15 +117,3 @@ def marked_encoding(start: bytes) -> str:
     ('utf-8-sig', '')
     """
     return next((encoding for mark, encoding in _BYTE_ORDER_MARKS.items() if start.startswith(mark)), "")
-
-
-def _on_white(picture: Image) -> Image:
-    """Without transparency: on a dark page the black axes of a chart would be lost."""
-    from PIL import Image
-
-    if "A" not in picture.getbands() and "transparency" not in picture.info:
-        return picture.convert("RGB")
-    colours = picture.convert("RGBA")
-    ground = Image.new("RGB", colours.size, "white")
-    ground.paste(colours, mask=colours.getchannel("A"))
-    return ground

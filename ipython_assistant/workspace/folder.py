@@ -1,10 +1,9 @@
 """Where files go: beside the notebook, under the model's own names, never over anything that is not ours.
 
-The recordings in the folder say of each file that this package wrote what it held and which cells it was written for. A
-cell's own file is one that was written for it, or for an earlier recording of the same question, and that no other
-cell's present turn refers to. It is replaced if it is unchanged since. Everything else that has the name stays as it
-is, and the new file is `name-2.csv`. Several kernels may work in one folder: a file that another one wrote since this
-one began is not ours, and a new name goes to the first who asks for it.
+The recordings in the folder say which files this package wrote, and for which cells. A cell's own file is one that was
+written for it, or for an earlier recording of the same question, and that no other cell's present turn refers to. It is
+replaced if it is unchanged since. Everything else stays as it is, and the new file is `name-2.csv`. A file that another
+kernel wrote since this one began is not ours, and a new name goes to the first who asks for it.
 """
 
 from __future__ import annotations
@@ -37,8 +36,7 @@ if TYPE_CHECKING:
 
     from ipython_assistant.core.recording import RecordedFile, Recording
 
-LEFT_OVER_AFTER_S = 24 * 3600.0
-"""A staging directory that nothing was written to for so long was left by a kernel that has ended."""
+LEFT_OVER_AFTER_S = 24 * 3600.0  # a staging directory so old was left by a kernel that has ended
 _STAGING = re.compile(r"\.staging-[0-9a-f]{12}")
 _IN_USE = {errno.EACCES, errno.EPERM, errno.EBUSY, errno.ETXTBSY}
 
@@ -84,14 +82,6 @@ class _Settled(NamedTuple):
     files: Mapping[str, str]
 
 
-class _Owner(NamedTuple):
-    """The turn for which files are saved: its cell, the key of its question and its id."""
-
-    cell: str
-    key: str
-    turn: str
-
-
 class Folder:
     """The folder `save_dir`, where one notebook's files are saved, and what this kernel has put there.
 
@@ -99,13 +89,7 @@ class Folder:
     with the notebook. `environ` has the notebook's name, and secrets, which must not get into a recording.
     """
 
-    def __init__(
-        self,
-        notebook_dir: Path,
-        save_dir: Path,
-        *,
-        environ: Mapping[str, str] = os.environ,
-    ) -> None:
+    def __init__(self, notebook_dir: Path, save_dir: Path, *, environ: Mapping[str, str] = os.environ) -> None:
         self.path = save_dir
         self.notebook_dir = notebook_dir
         # A server puts the notebook's path there. It is stale once the notebook is renamed, until the kernel restarts.
@@ -120,11 +104,9 @@ class Folder:
         self._recorded_before: frozenset[str] = frozenset()
         with contextlib.suppress(OSError):
             self._recorded_before = frozenset(self.store.names())
-        self._saved: dict[str, str] = {}
-        """The name of each file saved, and the turn for which that was."""
+        self._saved: dict[str, str] = {}  # the name of each file saved, and its turn
         self._swept = False
-        self._one_at_a_time = threading.RLock()
-        """Several questions may be asked at once."""
+        self._one_at_a_time = threading.RLock()  # several questions may be asked at once
 
     @cached_property
     def _mine(self) -> dict[str, str]:
@@ -174,14 +156,12 @@ class Folder:
     def save(self, incoming: Incoming, cell: str, *, turn: str, key: str = "") -> Artifact | FailedArtifact:
         """Give a staged file its name; `cell` owns it, `turn` tells its turn from all others, `key` is the question's.
 
-        The same name with the same bytes is one file. The cell's own file is replaced if it is unchanged since.
-        Anything else in the way stays, and the new file is `name-2.csv`; so is the second file of one name in one turn.
+        What stands at the top of this module decides; the second file of one name in one turn is `name-2.csv` too.
         """
         try:
             with self._one_at_a_time:
                 self.directory()
-                owner = _Owner(_cell_in_manifest(self._cells_of, cell, key), key, turn)
-                name, note = self._place(incoming, owner)
+                name, note = self._place(incoming, _cell_in_manifest(self._cells_of, cell, key), key, turn)
                 self._saved[name] = turn
         except OSError as error:
             reason = f"It could not be saved: {disk_reason(error)}."
@@ -219,7 +199,7 @@ class Folder:
                     _refer(manifest, notebook, _Settled(one.cell, one.key, one.status, files), files)
         return manifest
 
-    def _place(self, incoming: Incoming, owner: _Owner) -> tuple[str, str]:
+    def _place(self, incoming: Incoming, cell: str, key: str, turn: str) -> tuple[str, str]:
         """Put a file in place; gives the name it got, and a note on that name."""
         names, notes = numbered(safe_name(incoming.own_name)), []
         # An empty entry of the path that `import` looks into is the working directory.
@@ -231,16 +211,13 @@ class Folder:
                 place_file(incoming.staged, self.path / name, over=False)
                 self._mine[name], done = incoming.sha256, True
             except FileExistsError:
-                done = self._same_or_replaced(name, incoming, self._own_hash(name, owner), notes)
+                done = self._same_or_replaced(name, incoming, self._own_hash(name, cell, key, turn), notes)
             if done:
                 return name, "".join(f"{note}, so the new file is {name}." for note in notes[:1])
         raise AssertionError("unreachable: there is always another number")  # pragma: no cover
 
     def _same_or_replaced(self, name: str, incoming: Incoming, own: str | None, notes: list[str]) -> bool:
-        """Whether a file that has the name holds the new bytes now: because it did already, or because it may.
-
-        It may if it still has the hash `own`. Where another program holds it, the notes say so.
-        """
+        """Whether a file that has the name holds the new bytes now: it did already, or it had the hash `own`."""
         path = self.path / name
         try:
             before = fingerprint(path)
@@ -260,13 +237,13 @@ class Folder:
             return False
         return True
 
-    def _own_hash(self, name: str, owner: _Owner) -> str | None:
+    def _own_hash(self, name: str, cell: str, key: str, turn: str) -> str | None:
         """The hash of a file that is the cell's own and may be replaced; None for any other."""
         entry = self.manifest().get(name)
-        if entry is None or self._saved.get(name) == owner.turn or self._mine.get(name) != entry.sha256:
+        if entry is None or self._saved.get(name) == turn or self._mine.get(name) != entry.sha256:
             return None
-        mine = {cell for cell, key in entry.cells.items() if cell == owner.cell or key == owner.key != ""}
-        shown = {cell for cell, key in entry.cells.items() if key is not None}
+        mine = {its for its, asked in entry.cells.items() if its == cell or asked == key != ""}
+        shown = {its for its, asked in entry.cells.items() if asked is not None}
         return entry.sha256 if mine and shown <= mine else None
 
 
@@ -276,10 +253,7 @@ def _cell_in_manifest(notebook: str, cell: str, key: str) -> str:
 
 
 def _refer(manifest: Manifest, notebook: str, turn: _Settled, wrote: Mapping[str, str]) -> None:
-    """Let a cell refer to the files of its turn, and to no others unless the turn did not take place.
-
-    `wrote` are the files that this package wrote, as hashes by name.
-    """
+    """Let a cell refer to the files of its turn, and to no others if that took place; `wrote` are files of ours."""
     cell = _cell_in_manifest(notebook, turn.cell, turn.key)
     for name, entry in manifest.items():
         if turn.status in TOOK_PLACE and turn.files.get(name) != entry.sha256 and cell in entry.cells:
@@ -289,9 +263,6 @@ def _refer(manifest: Manifest, notebook: str, turn: _Settled, wrote: Mapping[str
             known.cells[cell] = turn.key
         elif wrote.get(name) == sha256:
             manifest[name] = ManifestEntry(sha256, {cell: turn.key})
-
-
-# --- looking after the folder -----------------------------------------------------------------------------------------
 
 
 def check_folder(save_dir: Path, notebook_dir: Path) -> None:

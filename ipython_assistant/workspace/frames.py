@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
     from ipython_assistant.core.artifacts import TableHead
 
-MOST_COLUMNS = 40
-"""The most columns that the model is told by name; the others are counted."""
+MOST_COLUMNS = 40  # so many the model is told by name; the others are counted
 LONGEST_NAME = 80
 _NEEDS_QUOTES = re.compile(r"^\s|\s$|[,;:\"()]|^$")
 _FRAMES = {
@@ -86,8 +85,7 @@ def content_of(name: str, value: Any) -> VariableFile:
 def table_of(value: Any, name: str) -> Any:
     """One of the kinds of `kind_of_frame` as a pandas DataFrame that is like a table in a file: all is in its columns.
 
-    A Series without a name has its column named `name`. Raises `InputError` where columns of polars hold lists or
-    structs, which a table in a file cannot hold.
+    A Series without a name has its column named `name`. Raises `InputError` for lists or structs of polars.
     """
     import pandas as pd
 
@@ -156,9 +154,8 @@ def _of_table(value: Any, name: str, kind: str) -> VariableFile:
 def _of_container(name: str, value: Any) -> VariableFile:
     """A table where the dict holds columns or the list records of plain values; JSON otherwise."""
     kind, items = ("dict", list(value.values())) if isinstance(value, dict) else ("list", list(value))
-    if any(kind_of_frame(item) in {"DataFrame", "LazyFrame", "GeoDataFrame"} for item in items):
-        cure = "Give each its own variable and name those, one -i each."
-        raise InputError(f"The {kind} {name} holds DataFrames.", cure)
+    if any(kind_of_frame(item) not in {"", "Series"} for item in items):
+        raise InputError(f"The {kind} {name} holds DataFrames.", "Give each a variable of its own, and name those.")
     if items and kind == "dict" and all(map(_is_column, items)) and len(set(map(len, items))) == 1:
         import pandas as pd
 

@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ipython_assistant.core.naming import media_type, safe_name
-from ipython_assistant.core.wording import disk_reason
+from ipython_assistant.core.wording import disk_reason, first_words
 from ipython_assistant.errors import InputError
 from ipython_assistant.workspace.csv_tables import NotATable
 from ipython_assistant.workspace.frames import content_of, dtypes_of, file_in_words, kind_of_frame
@@ -27,19 +27,14 @@ if TYPE_CHECKING:
 
     from ipython_assistant.core.artifacts import TableHead
 
-MOST_FILES = 2_000
-"""The most files that are looked at for a similar name."""
+MOST_FILES = 2_000  # so many are looked at for a similar name
 _LONGEST_PATH = 1_000
-_MOST_LISTED = 5
 _PIECE_BYTES = 1 << 20
 _BYTE_ORDER_MARK = "\xef\xbb\xbf"
 
 
 class FileHashes(NamedTuple):
-    r"""The size of a file in bytes and its hashes in hexadecimal.
-
-    `logical` is the hash of a text with line ends as `\n` and without a byte order mark; of other files `sha256`.
-    """
+    r"""The size of a file in bytes and its hashes; `logical` is that of a text with `\n` and no byte order mark."""
 
     size: int
     sha256: str
@@ -48,10 +43,9 @@ class FileHashes(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A file to upload, by its name in the container, with the line that the model is told of it; its size is in bytes.
+    """A file to upload, by its name in the container; its `source` is the variable or path as the user wrote it.
 
-    `source` is the variable or path it is made of, as the user wrote it (of a glob, the file that matched), `logical`
-    as in `FileHashes`, and `dtypes` are those of the columns of a DataFrame, by name.
+    Its size is in bytes, and `dtypes` are those of the columns of a DataFrame, by name. For the rest see `FileHashes`.
     """
 
     name: str
@@ -87,11 +81,10 @@ def gather(
 ) -> tuple[Input, ...]:
     """What the `-i` options name, as files.
 
-    A variable of the user's `namespace` comes before a file. Text that names a file that is there, a path, or a list of
-    paths stands for those files; for other variables see `content_of`: `scratch` makes a directory for theirs. A path
-    is relative to `working_dir`. A glob stands for the files it matches, `book.xlsx#Sheet` for one sheet of a
-    workbook, which is sent as a table. A variable that says the same as an input that is `known` stays in that file.
-    Raises `InputError` where nothing has that name (the nearest are listed), or it cannot be sent.
+    A variable comes before a file. Text that names a file that is there, a path, or a list of paths stands for those
+    files; for other variables see `content_of`: `scratch` makes a directory for theirs, unless an input that is `known`
+    says the same. A glob stands for the files it matches, `book.xlsx#Sheet` for one sheet, sent as a table. Raises
+    `InputError` where nothing has that name (the nearest are listed), or it cannot be sent.
     """
     around = _Around(namespace, working_dir, scratch, tuple(known))
     seen: dict[str, Input] = {}
@@ -169,13 +162,12 @@ def _written(name: str, value: Any, around: _Around) -> Input:
     path = around.scratch() / safe_name(f"{name}.{made.suffix}")
     made.write(path)
     hashes, table = read_hashes(path), made.table
-    for known in around.known:
-        if (known.name, known.sha256) == (path.name, hashes.sha256) and _is_file(known.path):
-            path.unlink()
-            with contextlib.suppress(OSError):
-                path.parent.rmdir()
-            path = known.path
-            break
+    same = (it.path for it in around.known if (it.name, it.sha256) == (path.name, hashes.sha256) and _is_file(it.path))
+    if (earlier := next(same, None)) is not None:
+        path.unlink()
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()
+        path = earlier
     item = Input(path.name, path, hashes.size, hashes.sha256, made.description, hashes.logical, name)
     return item if table is None else replace(item, logical=hashes.sha256, dtypes=dtypes_of(table))
 
@@ -225,13 +217,11 @@ def _not_there(what: str, name: str, variables: Sequence[str], around: _Around) 
         cure = "Download it first, then name the file: what is sent should be what you have seen."
         return InputError(f"{name} is an address, not a file.", cure)
     known = {variable: variable for variable in variables}
-    with contextlib.suppress(OSError, ValueError):
-        for pattern in ("*/*", "*"):  # those of the directory itself come last, and count
-            for file in islice(glob.iglob(pattern, root_dir=around.working_dir), MOST_FILES):  # noqa: PTH207
-                if _is_file(around.working_dir / file):
-                    known[PurePath(file).name] = file
+    for pattern in ("*/*", "*"):  # those of the directory itself come last, and count
+        for file in islice(glob.iglob(pattern, root_dir=around.working_dir), MOST_FILES):  # noqa: PTH207
+            if _is_file(around.working_dir / file):
+                known[PurePath(file).name] = file
     near = difflib.get_close_matches(PurePath(name).name[:_LONGEST_PATH], known, n=3, cutoff=0.5)
-    listed = [known[one] for one in near] or [*variables, *sorted(known.values())][:_MOST_LISTED]
-    cure = f"Did you mean {' or '.join(listed)}?" if near else f"There is: {', '.join(listed)}."
-    cure = cure if listed else "Check the name, or the notebook's working directory."
+    there = first_words(", ".join(dict.fromkeys([*variables, *sorted(known.values())])), 200) or "nothing"
+    cure = f"Did you mean {' or '.join(known[one] for one in near)}?" if near else f"There is: {there}."
     return InputError(f"{what} (looked in {around.working_dir}).", cure)

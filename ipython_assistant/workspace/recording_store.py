@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
-import tempfile
 import time
 import unicodedata
 from dataclasses import replace
@@ -31,19 +30,15 @@ if TYPE_CHECKING:
 
 TURNS = ".turns"
 BODIES = "bodies"
-UNSETTLED_NS = 100_000_000
-"""A file that was written so few nanoseconds ago may be written again without a trace in its time."""
+UNSETTLED_NS = 100_000_000  # a file that was written just now may be written again without a trace in its time
 README = """\
 Each JSON file here is the recording of one turn: a question asked with %%assistant, and what came of it. The same
 question in the same place is answered from it again: no key, no network, no cost. They are written by ipython_assistant
-and may be read, committed, or deleted; without them it asks again.
+and may be read, committed, or deleted; then it asks again, and takes the files of that turn for yours.
 
 What may hold data: "asked" (the question), "inputs" (their descriptions), "response" (the answer, the code and what it
 printed), the names of files, and bodies/ (the files that the code made, by hash). Inputs are known by name, size and
-hash alone; keys, cookies, the organisation and absolute paths are not recorded. They also say which files beside this
-folder are whose: a file of a recording that was deleted is taken for yours.
-
-`ipython-assistant recordings` lists them, and names those that were changed.
+hash alone; keys, cookies, the organisation and absolute paths are not recorded.
 """
 _BESIDE = {"README": README, ".gitignore": "*.tmp\n", ".gitattributes": "* -text\n"}
 _NAME = re.compile(r"([a-z0-9-]+?)-([0-9a-f]{16})(?:-(\d{1,6}))?\.json")
@@ -55,10 +50,8 @@ _NAMES_A_SECRET = re.compile(
 _OF_A_CONNECTION = re.compile(r"(?i)(?:^|;)\s*(?:\w*key|password|pwd|sig\w*)\s*=\s*([^;]+)")
 # A proxy's address may come without a scheme.
 _ACCOUNT = re.compile(r"\s*(?:[\w+.-]+://)?([^/?#]*?:([^/?#]+))@")
-_NOT_SECRET = frozenset({"PWD", "OLDPWD"})
-"""The shell's working directories; `MYSQL_PWD` is a password."""
+_NOT_SECRET = frozenset({"PWD", "OLDPWD"})  # the shell's working directories; `MYSQL_PWD` is a password
 _ADDRESS_WORDS = ("BASE_URL", "ENDPOINT", "_PROXY")
-_EVERYBODYS = {Path("/tmp"), Path("/var/tmp")}  # noqa: S108 they are named, not used
 
 
 class DamagedFile(NamedTuple):
@@ -101,7 +94,7 @@ class RecordingStore:
             return read_recording(file.read().decode("utf-8", "replace"), _number_of(name))
 
     def summaries(self) -> tuple[list[tuple[str, Recording]], list[DamagedFile]]:
-        """Every recording but for its turn, by time, and the files that cannot be read as one. Each is read once."""
+        """Every recording but for its turn, by time, and the files that are none. Each is read once."""
         known, self._summaries = self._summaries, {}
         for name in self.names():
             try:
@@ -201,20 +194,13 @@ def _turn_of(recording: Recording) -> tuple[str, str, str]:
     return recording.cell, recording.began, recording.turn.response_id
 
 
-# --- what must not stand in a file that others may read: secrets, and this machine's folders -------------------------
-
-
 class LocalSecrets:
-    """The secrets that are taken out of texts before they are kept.
-
-    A secret that was in the environment once is always taken out: a key may change while its answer is on the way.
-    """
+    """The secrets of an environment, also of before: a key may change while its answer is on the way."""
 
     def __init__(self, notebook_dir: Path, environment: Mapping[str, str]) -> None:
         self._notebook_dir = notebook_dir
         self._environment = environment
-        self._secrets: frozenset[str] = frozenset()
-        self.redactor()
+        self._secrets = frozenset(secrets_of(environment))
 
     def redactor(self) -> Redactor:
         """Make a redactor that knows the environment as it is now."""
@@ -225,8 +211,7 @@ class LocalSecrets:
 def secrets_of(environ: Mapping[str, str]) -> Iterator[str]:
     """The keys, tokens, accounts and passwords in an environment, those within addresses too.
 
-    The name of a variable has to end as a secret's does, and its value has to be none of the words that stand in a
-    text: `KEYVAULT_NAME=production` is no secret, nor is `SORT_KEY=district`.
+    A name has to end as a secret's does, and a value to be no ordinary word: `SORT_KEY=district` is no secret.
     """
     for name, value in environ.items():
         upper = name.upper()
@@ -241,8 +226,6 @@ def secrets_of(environ: Mapping[str, str]) -> Iterator[str]:
 def local_folders(notebook_dir: Path) -> dict[str, str]:
     """The folders of this machine, each with what stands in its place in a text that is kept."""
     folders = {str(notebook_dir.resolve()): ".", str(notebook_dir): "."}
-    if (temporary := Path(tempfile.gettempdir())) not in _EVERYBODYS:
-        folders[str(temporary)] = "<tmp>"
     with contextlib.suppress(RuntimeError):
         folders[str(Path.home())] = "~"
     return folders

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from ipython_assistant.core.recording import RecordedFile, Recording
     from ipython_assistant.workspace.folder import Folder
 
-MAX_RECORDED_BYTES = 10_000_000
-"""A larger file is known by its hash alone, and found among the saved files."""
+MAX_RECORDED_BYTES = 10_000_000  # a larger file is known by its hash alone, and found among the saved files
 
 
 class Recordings:
@@ -54,10 +53,7 @@ class Recordings:
         return frozenset()
 
     def keep(self, recording: Recording) -> tuple[str, ...]:
-        """Keep a turn, and its files if it came to its end; gives notes for the reader.
-
-        What is given is part of the recording too, so that a replay says the same.
-        """
+        """Keep a turn, and its files if it came to its end; gives notes for the reader, which a replay says too."""
         notes: list[str] = []
         with self._keeps:
             self.settle(recording)
@@ -93,7 +89,7 @@ class Recordings:
         where the only one was changed since it was written.
         """
         found: list[Recording] = []
-        damaged: list[RecordingDamaged] = []
+        damaged: RecordingDamaged | None = None
         try:
             names = self.store.with_key(key)
         except OSError as error:
@@ -101,15 +97,13 @@ class Recordings:
         for name in names:
             try:
                 recording = self.store.read(name)
-            except FileNotFoundError:
-                continue  # it has just been removed
             except (OSError, ValueError) as error:
-                damaged.append(self._damaged(f"{TURNS}/{name}", error))
-            else:
-                right = recording.key == key and (services is None or recording.service in services)
-                found += [recording] if right and recording.is_replayed(with_missing=with_missing) else []
-        if not found and damaged:
-            raise damaged[0]
+                damaged = damaged or self._damaged(f"{TURNS}/{name}", error)
+                continue
+            if recording.key == key and (services is None or recording.service in services):
+                found += [recording] if recording.is_replayed(with_missing=with_missing) else []
+        if damaged is not None and not found:
+            raise damaged
         return max(found, key=lambda one: one.rank, default=None)
 
     def _damaged(self, name: str, error: OSError | ValueError) -> RecordingDamaged:
@@ -119,15 +113,17 @@ class Recordings:
         )
 
     def restore(self, recording: Recording, cell: str) -> TurnFiles:
-        """Put the files of a recording where they were, under the recorded names; what is there unchanged stays.
+        """Put the files of a recording where they were; what is there unchanged stays, and nothing else is overwritten.
 
-        A file that its user has changed since is not overwritten: the recorded one gets another name, and that is said.
         Raises `RecordingDamaged` where a body is gone or was changed; nothing was put anywhere by then.
         """
         absent = [file for file in recording.files if not self._is_saved(file)]
-        for file in absent:
-            if file.kept:
-                self._check_body(file.sha256)  # before anything is put anywhere
+        for file in absent:  # before anything is put anywhere
+            try:
+                if file.kept:
+                    self.store.open_body(file.sha256).close()
+            except (OSError, ValueError) as error:
+                raise self._damaged(f"{TURNS}/{BODIES}/{file.sha256}", error) from error
         outcomes = [
             self._put_back(file, recording, cell) if file in absent else self.folder.artifact(file.name, file)
             for file in recording.files
@@ -146,24 +142,15 @@ class Recordings:
 
     def path_of(self, file: RecordedFile) -> Path | None:
         """Where the bytes of a file are, as they were recorded: saved, or kept beside the recordings; None if gone."""
+        body = self.store.path / BODIES / file.sha256
         if self._is_saved(file):
             return self.folder.path / file.name
-        with contextlib.suppress(RecordingDamaged):
-            self._check_body(file.sha256)
-            return self.store.path / BODIES / file.sha256
-        return None
+        return body if self.store.holds(body, file.size, file.sha256) else None
 
     def _is_saved(self, file: RecordedFile) -> bool:
         with contextlib.suppress(OSError):
             return self.store.holds(self.folder.directory() / file.name, file.size, file.sha256)
         return False
-
-    def _check_body(self, sha256: str) -> None:
-        """Raise `RecordingDamaged` where a recorded body is gone or was changed since."""
-        try:
-            self.store.open_body(sha256).close()
-        except (OSError, ValueError) as error:
-            raise self._damaged(f"{TURNS}/{BODIES}/{sha256}", error) from error
 
     def _put_back(self, file: RecordedFile, recording: Recording, cell: str) -> Artifact | FailedArtifact:
         """Put a file in its place again, by its body."""

@@ -1,8 +1,7 @@
 """Directories that others can write to as well: nothing is done through a link, and nothing over what is there.
 
-What came with a notebook may hold a link that leads elsewhere, a pipe that would be waited for forever, or a file that
-another kernel has just made. So the way to a directory is looked at first, a file is opened only if it is a regular
-one, and a new name goes to the first who asks for it.
+What came with a notebook may hold a link that leads elsewhere, or a pipe that would be waited for forever. So the way
+to a directory is looked at first, and a file is opened only if it is a regular one.
 """
 
 from __future__ import annotations
@@ -35,9 +34,8 @@ class Fingerprint(NamedTuple):
 def real_directory(path: Path, within: Path, *, make: bool = False) -> Path:
     """The directory at this path, made if need be, where no link is on the way from `within` to it.
 
-    `within` is the notebook's directory. The user chose it, and may choose any directory that is not below it; what is
-    below it may have come with the notebook. Raises `OSError` where the directory is not there, or a component below
-    `within` is a link; its `filename` says which.
+    What is below `within`, the notebook's directory, may have come with the notebook. Raises `OSError` where the
+    directory is not there, or there is a link; its `filename` says which.
     """
     for component in (path, *path.parents):
         if component != within and component.is_relative_to(within) and component.is_symlink():
@@ -65,10 +63,7 @@ def open_file(path: Path) -> BufferedReader:
 
 
 def write_file(path: Path, content: bytes | IO[bytes], *, over: bool = True) -> None:
-    """Write a file whole or not at all; one that is replaced keeps its mode.
-
-    Raises `OSError`; without `over`, `FileExistsError` if the name is taken.
-    """
+    """Write a file whole or not at all; one that is replaced keeps its mode. Raises as `place_file` does."""
     temporary = path.with_name(f".{secrets.token_hex(6)}.tmp")
     # Not by `tempfile`, whose files are for their owner alone: all who may read the notebook may read a record.
     file = os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_SURPRISES, 0o666), "wb")
@@ -86,10 +81,7 @@ def write_file(path: Path, content: bytes | IO[bytes], *, over: bool = True) -> 
 
 
 def place_file(staged: Path, path: Path, *, over: bool) -> None:
-    """Move a file to its name, whole or not at all.
-
-    Without `over`, `FileExistsError` for all but the first who tries. Raises `OSError`.
-    """
+    """Move a file to its name, whole or not at all; without `over`, `FileExistsError` if another was there first."""
     if not over:
         try:
             # A second name for the same file is the one thing that every system gives to the first who asks.

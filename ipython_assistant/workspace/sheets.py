@@ -10,9 +10,8 @@ import json
 import math
 import zipfile
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ipython_assistant.core.wording import on_one_line
 from ipython_assistant.workspace.csv_tables import (
@@ -28,12 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-MOST_KEYS = 2_000
-"""The most columns of a table of JSON."""
+MOST_KEYS = 2_000  # the most columns of a table of JSON
 
 
-@dataclass(frozen=True, slots=True)
-class ReadLimits:
+class ReadLimits(NamedTuple):
     """How much of a file is read: bytes that it unpacks to, bytes of JSON, and cells."""
 
     unpacked_bytes: int
@@ -41,14 +38,11 @@ class ReadLimits:
     cells: int
 
 
-LOOK = ReadLimits(100_000_000, 32_000_000, 500_000)
-"""For a preview, or for what the model is told."""
-WHOLE = ReadLimits(2_000_000_000, 2_000_000_000, 100_000_000)
-"""For a table that was asked for."""
+LOOK = ReadLimits(100_000_000, 32_000_000, 500_000)  # for a preview, or for what the model is told
+WHOLE = ReadLimits(2_000_000_000, 2_000_000_000, 100_000_000)  # for a table that was asked for
 
 
-@dataclass(frozen=True, slots=True)
-class TableRows:
+class TableRows(NamedTuple):
     """Rows of a sheet or a file, all of one width; `estimated` says that there are more than could be counted.
 
     `notes` say how it was read, in sentences; `dtypes` are what the file says that its columns hold.
@@ -64,10 +58,9 @@ class TableRows:
 
 
 def workbook_rows(path: Path, limits: ReadLimits, sheet: str = "") -> TableRows:
-    """The rows of a workbook's sheet: of the one that is named, else of the first that is not empty.
+    """The rows of a workbook's sheet, the one that is named or the first that is not empty, without titles and notes.
 
-    What stands above the header and below the last row is left out. Raises `NotATable` with the reason, such as that
-    openpyxl is not installed, or `OSError`.
+    Raises `NotATable` with the reason, such as that openpyxl is not installed, or `OSError`.
     """
     with _workbook(path, limits) as book:
         sheets = {one.title: one for one in book.worksheets}
@@ -129,7 +122,7 @@ def parquet_frame(path: Path) -> Any:
 def json_rows(path: Path, limits: ReadLimits, *, is_lines: bool) -> TableRows:
     """An array of objects, one object a line, or the properties of GeoJSON: https://datatracker.ietf.org/doc/html/rfc7946.
 
-    The columns are the keys of all objects, in the order in which they first come. Raises `NotATable` or `OSError`.
+    Raises `NotATable` or `OSError`.
     """
     if path.stat().st_size > limits.json_bytes:
         raise NotATable(f"is over {limits.json_bytes // 1_000_000} MB, which is too much JSON to look at")

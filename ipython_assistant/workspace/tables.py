@@ -68,7 +68,7 @@ def read_head(path: Path, media_type: str, rows: int = 10, sheet: str = "") -> T
     """
     kind = _format(path, media_type)
     if kind != "csv":
-        read = _rows(path, kind, LOOK, rows, sheet)
+        read = parquet_rows(path, rows) if kind == "parquet" else _rows(path, kind, LOOK, sheet)
         cells = tuple(tuple(map(value_text, row)) for row in read.rows[:rows])
         dtypes = read.dtypes or tuple(map(_dtype, zip(*read.rows, strict=True))) or ("object",) * len(read.names)
         size = read.row_count, read.estimated
@@ -83,10 +83,7 @@ def read_head(path: Path, media_type: str, rows: int = 10, sheet: str = "") -> T
 
 
 def read_heads(path: Path, media_type: str) -> dict[str, TableHead]:
-    """The columns and sizes of a file's tables: of a workbook by sheet, of any other by "".
-
-    Sheets that are no tables are left out, and so are those after the first ten. Raises as `read_head` does.
-    """
+    """The columns and sizes of a file's tables: of a workbook's first ten sheets by name, of any other file by ""."""
     first = read_head(path, media_type, 0)
     heads = {} if len(first.sheets) > 1 else {"": first}
     for sheet in first.sheets[:_MOST_SHEETS] if not heads else ():
@@ -101,10 +98,7 @@ def read_table(path: Path, media_type: str, dtypes: Mapping[str, Any] | None = N
 
     Codes with leading zeros stay text, and so does what `dtypes` says is text. ISO dates become dates, and others where
     day and month cannot be confused; truth values with gaps become `boolean`. Among text only an empty cell is missing,
-    or what software writes for one: `NA` is Namibia. A first column without a name is the index that pandas saved, and
-    becomes the index again, unless it only counts the rows.
-
-    `dtypes` are the pandas dtypes of columns for which they are known. Raises as `read_head` does.
+    or what software writes for one: `NA` is Namibia. Raises as `read_head` does.
     """
     import pandas as pd
 
@@ -113,7 +107,7 @@ def read_table(path: Path, media_type: str, dtypes: Mapping[str, Any] | None = N
         return _csv_frame(path, media_type, dtypes or {})
     if kind == "parquet":
         return TableFrame(parquet_frame(path))
-    read = _rows(path, kind, WHOLE, 0, sheet)
+    read = _rows(path, kind, WHOLE, sheet)
     if read.estimated:
         raise NotATable(f"holds over {WHOLE.cells:,} cells")
     frame = pd.DataFrame(read.rows, columns=list(read.names)).infer_objects()
@@ -143,12 +137,10 @@ def _format(path: Path, media_type: str) -> str:
     return "csv" if promised == "workbook" and start != b"PK\x03\x04" else promised
 
 
-def _rows(path: Path, kind: str, limits: ReadLimits, most: int, sheet: str) -> TableRows:
-    if kind == "parquet":
-        return parquet_rows(path, most)
-    if kind == "workbook":
-        return workbook_rows(path, limits, sheet)
-    return json_rows(path, limits, is_lines=kind == "json lines")
+def _rows(path: Path, kind: str, limits: ReadLimits, sheet: str) -> TableRows:
+    return (
+        workbook_rows(path, limits, sheet) if kind == "workbook" else json_rows(path, limits, is_lines=kind != "json")
+    )
 
 
 def _csv_frame(path: Path, media_type: str, dtypes: Mapping[str, Any]) -> TableFrame:
@@ -219,9 +211,8 @@ def _dtype(values: Sequence[Any]) -> str:
 def named_frame(artifacts: Iterable[Artifact], name: str, dtypes: Mapping[str, Any] | None = None) -> TableFrame | str:
     """The table among the files of an answer whose stem is `name`, with the inputs' `dtypes`; see `restored`.
 
-    The model's own name for a file counts, then the one it was saved under; case only if nothing else matches. Of
-    several formats the first is taken that can be read, Parquet before CSV. Where there is none, gives a sentence that
-    says what came instead.
+    The model's own name for a file counts, then the one it was saved under; case only if nothing else matches. Where
+    there is none that can be read, gives a sentence that says what came instead.
     """
     files, reasons = list(artifacts), list[str]()
     order = {suffix: place for place, suffix in enumerate(_PREFERRED)}
