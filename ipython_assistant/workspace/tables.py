@@ -259,7 +259,10 @@ def restored(frame: Any, dtypes: Mapping[str, Any]) -> Any:
         with contextlib.suppress(ValueError, TypeError, OverflowError):
             there = column.astype(wanted)
             are_floats = types.is_float_dtype(wanted) and types.is_float_dtype(column.dtype)
-            if are_floats or there.astype(column.dtype).equals(column):
+            # Before pandas 3 a column of text is one of objects, and missing in another way.
+            back = there.astype(str if wanted.kind == "m" else column.dtype)
+            is_same = back.isna().equals(column.isna()) and back.dropna().equals(column.dropna())
+            if are_floats or is_same:
                 new[name] = there
     return frame.assign(**new)
 
