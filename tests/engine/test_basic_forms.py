@@ -119,6 +119,7 @@ TOWNS = "town,year,cases\nA,2020,3\nB,2021,5\nC,2022,9\nD,2023,\n"
     (COVERAGE, "How many rows are there?", 1, 1), (COVERAGE, "rows where cases is over 10", 2, 4),
     (COVERAGE, "total cases in 2024", 1, 1), (COVERAGE, "total cases in Kenya since 2023", 1, 1),
     (COVERAGE, "cases per country, highest first", 2, 2), (TOWNS, "Rows where cases are over 4", 2, 3),
+    (TOWNS, "Rows where cases are over 0", 3, 3),
     (COVERAGE, "rows where country is Chad and cases is over 4 and year is 2024", 1, 4),
     (TOWNS, "Rows with no cases recorded", 1, 3), (TOWNS, "Rows from 2020 to 2022", 3, 3),
     (TOWNS, "Rows in 2020, 2021 and 2022", 3, 3),

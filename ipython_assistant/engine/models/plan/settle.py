@@ -72,7 +72,8 @@ class _Slips:
     def filters(self, plan: Plan) -> Plan:
         """Neither the column whose share is taken nor the number of a top list chooses rows."""
         taken = {each.column for one in plan.measures for each in one.part}
-        once = [number for one in self.said.of("number", "period") for number in one.numbers].count(plan.limit) == 1
+        numbers = [number for one in self.said.of("number", "period") for number in one.numbers]
+        once = plan.limit > 0 and numbers.count(plan.limit) == 1
         ops = {"==", *english.COMPARED_BY.values()} if once else set()
         kept = [one for one in plan.filters if one.op not in ops or one.values != (plan.limit,)]
         keys = tuple(key for key in plan.keys if key.column not in taken)
