@@ -83,17 +83,14 @@ def test_ask_takes_variables_by_name_and_paths(notebook, hosted, echo, notebook_
     assert b'filename="t.csv"' in sent
 
 
-@pytest.mark.parametrize(
-    ("call", "says", "cure"),
-    [
-        (lambda: ask("Ask.", modle="x"), "There is no option 'modle'", "Did you mean model?"),
-        (lambda: ask("  "), "There is no question", "Plot"),
-        (lambda: ask("Plot", inputs=pd.DataFrame({"a": [1]})), "type DataFrame has no name", '{"cases": cases}'),
-        (lambda: ask("Plot", inputs=[pd.DataFrame()]), "type DataFrame has no name", '{"cases": cases}'),
-        (lambda: ask_each("Plot"), "this is one", "ask("),
-        (lambda: ask_each(["A", "B"], inputs="nowhere.csv"), "nowhere.csv", ""),
-    ],
-)
+@pytest.mark.parametrize(("call", "says", "cure"), [
+    (lambda: ask("Ask.", modle="x"), "There is no option 'modle'", "Did you mean model?"),
+    (lambda: ask("  "), "There is no question", "Plot"),
+    (lambda: ask("Plot", inputs=pd.DataFrame({"a": [1]})), "type DataFrame has no name", '{"cases": cases}'),
+    (lambda: ask("Plot", inputs=[pd.DataFrame()]), "type DataFrame has no name", '{"cases": cases}'),
+    (lambda: ask_each("Plot"), "this is one", "ask("),
+    (lambda: ask_each(["A", "B"], inputs="nowhere.csv"), "nowhere.csv", ""),
+])  # fmt: skip
 def test_a_call_that_cannot_be_meant_is_an_error_before_anything_is_asked(notebook, hosted, call, says, cure):
     with pytest.raises(errors.AssistantError) as caught:
         call()
@@ -182,7 +179,6 @@ def test_ctrl_c_ends_the_questions_and_gives_what_came_of_them(notebook, hosted,
     monkeypatch.setattr(batch, "_so_far", so_far)
     with pytest.raises(errors.Interrupted) as caught:
         ask_each(["A", "B", "C", "D"], at_once=1)
-
     answers = caught.value.answer
     assert answers[0].text == "Answer."
     assert isinstance(answers[1], errors.AssistantError)
@@ -207,7 +203,6 @@ def test_what_the_service_has_not_begun_to_answer_is_not_waited_for(notebook, ho
     monkeypatch.setattr(batch, "STOPS_WITHIN_S", 0.05)
     with pytest.raises(errors.Interrupted) as caught:
         ask_each(["A", "B"], at_once=1)
-
     assert len(caught.value.answer) == 0
     assert not release.is_set()
     release.set()

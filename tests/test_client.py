@@ -72,15 +72,12 @@ def test_a_question_is_sent_on_within_its_address_and_a_file_may_come_from_anoth
     assert KEY not in json.dumps(elsewhere.requests[0].headers)
 
 
-@pytest.mark.parametrize(
-    ("variable", "value", "said"),
-    [
-        ("ALL_PROXY", "socks5://user:secret-password@127.0.0.1:9", "pip install socksio"),
-        ("SSL_CERT_FILE", "gone.pem", "SSL_CERT_FILE"),
-        ("SSL_CERT_FILE", "note.pem", "SSL_CERT_FILE"),
-        ("HTTPS_PROXY", "gopher://127.0.0.1:9", "HTTPS_PROXY"),
-    ],
-)
+@pytest.mark.parametrize(("variable", "value", "said"), [
+    ("ALL_PROXY", "socks5://user:secret-password@127.0.0.1:9", "pip install socksio"),
+    ("SSL_CERT_FILE", "gone.pem", "SSL_CERT_FILE"),
+    ("SSL_CERT_FILE", "note.pem", "SSL_CERT_FILE"),
+    ("HTTPS_PROXY", "gopher://127.0.0.1:9", "HTTPS_PROXY"),
+])  # fmt: skip
 def test_a_proxy_or_certificates_that_cannot_be_used_are_two_lines(notebook_dir, monkeypatch, variable, value, said):
     (notebook_dir / "note.pem").write_text("not a certificate")
     monkeypatch.setitem(sys.modules, "socksio", None)
@@ -148,14 +145,11 @@ def test_a_time_out_says_what_was_waited_for_and_how_long(silent, what, tmp_path
     assert ("--timeout" in caught.value.hint) == (what in {"the answer", "a file", "the upload of cases.csv"})
 
 
-@pytest.mark.parametrize(
-    ("message", "code"),
-    [
-        ("You have reached the maximum number of containers for your organization.", "rate_limit_exceeded"),
-        ("Request too large for gpt-5 on tokens per min (TPM): Limit 30000, Requested 42000.", "rate_limit_exceeded"),
-        ("You exceeded your current quota, please check your plan.", "insufficient_quota"),
-    ],
-)
+@pytest.mark.parametrize(("message", "code"), [
+    ("You have reached the maximum number of containers for your organization.", "rate_limit_exceeded"),
+    ("Request too large for gpt-5 on tokens per min (TPM): Limit 30000, Requested 42000.", "rate_limit_exceeded"),
+    ("You exceeded your current quota, please check your plan.", "insufficient_quota"),
+])  # fmt: skip
 def test_what_waiting_does_not_help_is_asked_once(service, message, code):
     service.on("^POST", lambda _: refusal(message, 429, code))
     with pytest.raises(errors.ServiceError):
@@ -163,14 +157,11 @@ def test_what_waiting_does_not_help_is_asked_once(service, message, code):
     assert len(service.questions()) == 1
 
 
-@pytest.mark.parametrize(
-    ("status", "body", "kind", "said"),
-    [
-        (503, b"", errors.ServiceError, "The service answered 503: no reason was given."),
-        (413, b"", errors.TooLarge, "too large"),
-        (413, b"<html>413 Request Entity Too Large</html>", errors.TooLarge, "too large"),
-    ],
-)
+@pytest.mark.parametrize(("status", "body", "kind", "said"), [
+    (503, b"", errors.ServiceError, "The service answered 503: no reason was given."),
+    (413, b"", errors.TooLarge, "too large"),
+    (413, b"<html>413 Request Entity Too Large</html>", errors.TooLarge, "too large"),
+])  # fmt: skip
 def test_an_empty_body_is_no_web_page_and_413_says_that_it_is_too_large(service, status, body, kind, said):
     service.on("^POST", lambda _: Answer(body, status, {"Content-Type": "text/html"}))
     with pytest.raises(kind) as caught:

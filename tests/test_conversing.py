@@ -163,7 +163,6 @@ def test_after_a_replayed_answer_the_conversation_goes_along_as_messages_with_it
     hosted.will_say([wire.Message("b")], response_id="resp_2")
     notebook.ask("B", "B")
     question = hosted.questions()[1]
-
     assert told(question) == (None, ["A", "a", "B"])
     container = question["tools"][0]["container"]
     sent = b"".join(request.body for request in hosted.asked(f"^POST /v1/containers/{container}/files"))
@@ -209,6 +208,5 @@ def test_ctrl_c_while_an_input_is_being_sent_is_two_lines_and_the_next_run_asks(
     with pytest.raises(errors.Interrupted, match="before an answer came"):
         notebook.ask("A", "A", "-i cases")
     hosted.will_say([wire.Code("1", container_id="cntr_test_2"), wire.Message("a")])
-
     assert hosted.questions() == []
     assert notebook.ask("A", "A", "-i cases").value.text == "a"

@@ -151,11 +151,9 @@ def test_a_kernel_that_is_not_there_or_does_not_start_is_said_and_the_next_noteb
         notebook = nbformat.read(path, as_version=4)
         notebook.metadata["kernelspec"] = {"name": path.stem, "display_name": path.stem}
         nbformat.write(notebook, path)
-
     # In a process of its own: what is said at its exit counts too.
     command = [sys.executable, "-m", "ipython_assistant.cli", "replay", *map(str, paths)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-
     outcomes = [line.partition(".ipynb: ")[2] for line in run.stdout.splitlines() if ".ipynb: " in line]
     assert outcomes == ["kernel did not start", "kernel did not start", "kernel did not start", "ran"]
     assert "The kernel nowhere did not start: No such kernel named nowhere." in run.stdout

@@ -79,7 +79,6 @@ def test_the_files_of_a_recorded_response_are_found_and_saved(path, asking):  # 
     asking.service.plays.append(Play([_make_the_files(whole), *events]))
     ran = asking.run("Play it.")
     made = list(asking.service.made.values())
-
     assert ran.error is None or (whole.status == "failed" and isinstance(ran.error, ServiceError)), ran.error
     assert not ran.answer.failed
     saved = {artifact.file_id: artifact for artifact in ran.answer.artifacts}

@@ -370,7 +370,6 @@ def test_a_cell_that_is_asked_opens_no_recording_that_is_known(notebook, hosted,
 
     monkeypatch.setattr(os, "open", counted_open)
     notebook.ask("cell-3", "Question 3.")
-
     assert len(hosted.questions()) == 4
     assert [path for path in opened if path.endswith(".json")] == []
     notebook.ask("cell-0", "Question 0.")
@@ -393,7 +392,6 @@ def test_no_recording_holds_a_key_a_home_a_host_or_what_an_input_holds(notebook,
     notebook.ask("A", f"What is in {home}/data of {{cases}}?", f"-i cases -i notes.txt --instructions '{home}'")
     turns = notebook_dir / "assistant_files" / ".turns"
     recorded = [path.read_bytes() for path in turns.rglob("*") if path.is_file()]
-
     assert len(recorded) >= 2
     for planted in (key, "org-planted", home, marker, str(notebook_dir), *([host] if len(host) > 3 else [])):
         assert not [text for text in recorded if planted.encode() in text], planted

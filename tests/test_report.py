@@ -51,7 +51,6 @@ def test_a_page_and_a_notebook_hold_everything_and_nothing_of_a_model_runs_or_fe
     assert "data:image/png;base64," in page
     assert not list(markup.all("script"))
     assert not [tag for tag in markup.all("img") if not tag["src"].startswith("data:")]
-
     notebook = nbformat.reads(report(talked, "report.ipynb")[1], as_version=4)
     nbformat.validate(notebook)
     assert [cell.source for cell in notebook.cells if cell.cell_type == "code"] == [
@@ -59,7 +58,6 @@ def test_a_page_and_a_notebook_hold_everything_and_nothing_of_a_model_runs_or_fe
         "%%assistant\nDid it rise?",
     ]
     assert any("image/png" in output.data for output in notebook.cells[1].outputs)
-
     assert len(hosted.questions()) == 3
 
 

@@ -21,28 +21,20 @@ def three_turns(asking, *, line=""):
     return ran, [asked.json() for asked in asking.service.of("respond")]
 
 
-def words(question):
-    return [message["content"] for message in question["input"]]
-
-
 def container(question):
     return question["tools"][0]["container"]
 
 
 @pytest.mark.parametrize("turns", ["refused as by llama.cpp", "refused as by vLLM", "ignored"])
-def test_a_server_that_keeps_no_conversation_is_told_it_as_messages_in_its_container_and_that_is_said_once(
-    asking, turns
-):
+def test_a_server_that_keeps_no_conversation_is_told_it_in_its_container_and_that_is_said_once(asking, turns):
     asking.service.turns = turns
     ran, questions = three_turns(asking, line=f"-i {asking.stage().input_file()}")
     _, first_try, second, third = questions
-
     assert first_try["previous_response_id"]
     assert "previous_response_id" not in {**second, **third}
-    assert words(second)[0] == "First."
-    assert words(second)[-1] == "Second."
-    assert words(third)[::2] == ["First.", "Second.", "Third."]
-    assert [("does not keep conversations" in each.html) for each in ran] == [False, True, False]
+    told = [[message["content"] for message in question["input"]] for question in (second, third)]
+    assert (told[0][0], told[0][-1], told[1][::2]) == ("First.", "Second.", ["First.", "Second.", "Third."])
+    assert ["does not keep conversations" in each.html for each in ran] == [False, True, False]
     assert {container(question) for question in questions} == {"cntr_made1"}
     assert len(asking.service.of("upload")) == 1
     assert "cases.csv" in questions[-1]["instructions"]
@@ -53,16 +45,13 @@ def test_a_server_whose_previous_response_is_gone_once_is_asked_by_id_again(aski
     asking.run("First.")
     gone = Status(400, "Previous response with id 'resp_2' not found.", code="previous_response_not_found")
     asking.service.goes_wrong("respond", gone)
-    ran = asking.run("Second."), asking.run("Third.")
-
-    assert [each.error for each in ran] == [None, None]
+    assert [asking.run(body).error for body in ("Second.", "Third.")] == [None, None]
     assert "previous_response_id" in asking.service.of("respond")[-1].json()
 
 
 def test_a_gateway_that_does_not_know_its_own_container_ids_chooses_the_container_itself(asking):
     asking.service.takes_container_ids = False
     ran, (_, refused, second, third) = three_turns(asking)
-
     assert container(refused) == "cntr_auto1"
     assert container(second) == container(third) == {"type": "auto"}
     assert second["previous_response_id"]
@@ -75,9 +64,7 @@ def test_rows_that_name_another_container_do_not_double_the_files(asking):
     stage = asking.stage()
     stage.play(stage.file("cited.csv"), stage.beside())
     ran = asking.run()
-
-    assert ran.error is None
-    assert sorted(ran.answer.files) == ["beside.csv", "cited.csv"]
+    assert (ran.error, sorted(ran.files)) == (None, ["beside.csv", "cited.csv"])
     assert len(asking.service.of("content")) == 2
 
 
@@ -92,7 +79,6 @@ def test_a_server_whose_code_cannot_read_inputs_or_without_the_tool_names_the_wa
     if lacks == "the tool":
         asking.service.goes_wrong("respond", Status(400, UNKNOWN), times=None)
     ran = asking.run("Plot it.", "" if lacks == "the tool" else f"-i {stage.input_file()}")
-
     assert isinstance(ran.error, errors.ToolNotAllowed)
     assert all(hint in ran.error.hint for hint in ("-m http://HOST/v1/NAME", "-m ollama/NAME", "--no-code"))
     assert len(ran.error._render_traceback_()) == 2
@@ -102,9 +88,7 @@ def test_code_that_ran_in_a_container_without_a_name_is_shown_and_nothing_is_ask
     stage = asking.stage()
     stage.play(items=[wire.Code("print(1)", (wire.logs("1"),), container_id="auto"), wire.Message("One.")])
     stage.play(items=[wire.Message("Two.")])
-    ran = asking.run("First."), asking.run("Second.")
-
-    assert [each.error for each in ran] == [None, None]
+    assert [asking.run(body).error for body in ("First.", "Second.")] == [None, None]
     assert asking.service.of("list") == []
     assert container(asking.service.of("respond")[1].json()) == {"type": "auto"}
 

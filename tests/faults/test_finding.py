@@ -17,15 +17,13 @@ def test_a_listed_file_without_content_is_named(asking):
     stage = asking.stage("uncited")
     stage.play(stage.file(), acts={0: [haunt]})
     ran = asking.run()
-
     assert isinstance(ran.error, errors.FilesMissing)
-    assert [failed.name for failed in ran.answer.failed] == ["ghost.csv"]
-    assert list(ran.answer.files) == ["file.csv"]
+    assert (ran.missing, ran.files) == (["ghost.csv"], ["file.csv"])
 
 
 def test_a_citation_without_a_name_takes_the_listings(asking):
     (ran,) = asking.scenario("cited_without_a_name")
-    assert list(ran.answer.files) == ["file.csv"]
+    assert ran.files == ["file.csv"]
     assert "(assistant_files/file.csv)" in ran.answer.text
 
 
@@ -38,23 +36,20 @@ def test_one_file_under_two_ids_is_one_artifact(asking):
 
 def test_an_upload_that_code_left_alone_is_not_offered_back(asking):
     stage = asking.turns("made.csv", kind="uncited")
-    ran = asking.run("Look.", f"-i {stage.input_file('cases.csv')}")
-    assert list(ran.answer.files) == ["made.csv"]
+    assert asking.run("Look.", f"-i {stage.input_file('cases.csv')}").files == ["made.csv"]
     assert len(asking.service.of("content")) == 1
 
 
 def test_an_upload_that_code_changed_is_offered_under_its_own_name(asking):
     (ran,) = asking.scenario("an_upload_that_was_changed", "uncited")
-    assert list(ran.answer.files) == ["cases.csv"]
+    assert ran.files == ["cases.csv"]
     assert ran.answer.files["cases.csv"].read_bytes().endswith(b"30,0.5,new\n")
     assert (asking.notebook_dir / "data" / "cases.csv").read_bytes() == table("cases.csv", 30)
 
 
 def test_the_same_name_in_two_turns_is_two_files_and_each_answer_links_its_own(asking):
     first, second = asking.scenario("same_name_in_two_turns")
-
-    assert list(first.answer.files) == ["file.csv"]
-    assert list(second.answer.files) == ["file-2.csv"]
+    assert (first.files, second.files) == (["file.csv"], ["file-2.csv"])
     assert "(assistant_files/file.csv)" in first.answer.text
     assert "(assistant_files/file-2.csv)" in second.answer.text
     assert second.answer.files["file.csv"].path.name == "file-2.csv"
@@ -72,18 +67,14 @@ def test_a_link_to_a_file_that_was_never_made_says_so(asking):
     text = "Get it: [all of it](sandbox:/mnt/data/dreamt.csv)."
     stage.play(stage.file("made.csv"), items=[wire.Code("make()"), wire.Message(text)])
     ran = asking.run()
-
     assert ran.answer.text == "Get it: all of it (no such file was made)."
-    assert list(ran.answer.files) == ["made.csv"]
-    assert ran.error is None
+    assert (ran.error, ran.files) == (None, ["made.csv"])
 
 
 def test_a_locked_target_gets_a_number_and_the_card_says_why(asking):
     first, second = asking.scenario("target_locked")
     card = Markup.of(second.outputs[-1]["text/html"]).text
-
-    assert list(first.answer.files) == ["file.csv"]
-    assert sorted(second.answer.files) == ["beside.csv", "file-2.csv"]
+    assert (first.files, sorted(second.files)) == (["file.csv"], ["beside.csv", "file-2.csv"])
     assert "file-2.csv" in card
     assert any(word in card for word in ("in use", "open in", "another program", "locked"))
 
@@ -100,7 +91,6 @@ def test_figures_that_were_only_shown_are_decoded_once_numbered_and_shown(asking
     monkeypatch.setattr("ipython_assistant.core.artifacts.base64", SimpleNamespace(b64decode=counting))
     (ran,) = asking.scenario("figures_of_the_last_call_only_are_cited", "figure")
     sizes = [file.size for file in ran.answer.figures]
-
     assert sorted(ran.answer.files) == ["figure-1.png", "figure-2.png", "figure-3.png"]
     assert sum("image/png" in bundle for bundle in ran.outputs) == len(sizes) == 3
     assert [decoded.count(size) for size in set(sizes)] == [sizes.count(size) for size in set(sizes)]
@@ -108,8 +98,6 @@ def test_figures_that_were_only_shown_are_decoded_once_numbered_and_shown(asking
 
 def test_a_disk_that_is_full_is_named_for_the_file_it_concerns(asking):
     (ran,) = asking.scenario("disk_full")
-
     assert isinstance(ran.error, errors.FilesMissing)
-    assert [failed.name for failed in ran.answer.failed] == ["big.bin"]
+    assert (ran.missing, ran.files) == (["big.bin"], ["beside.csv"])
     assert "too large" in ran.answer.failed[0].reason.lower()
-    assert list(ran.answer.files) == ["beside.csv"]

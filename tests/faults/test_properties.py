@@ -31,6 +31,5 @@ def test_whatever_an_answer_holds_its_cell_ends_in_an_answer_or_in_two_lines(she
     with capture_output():
         outcome = shell.run_cell("%%assistant --new\nAsk.", store_history=True)
     error = outcome.error_before_exec or outcome.error_in_exec
-
     assert error is None or isinstance(error, AssistantError), repr(error)
     assert error is None or len(error._render_traceback_()) >= 2

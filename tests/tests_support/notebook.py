@@ -29,6 +29,16 @@ class Ran:
         return self.value if self.error is None else getattr(self.error, "answer", None)
 
     @property
+    def files(self) -> list[str]:
+        """The names of the saved files, in the answer's order."""
+        return list(self.answer.files)
+
+    @property
+    def missing(self) -> list[str]:
+        """The names of the files that could not be saved."""
+        return [failed.name for failed in self.answer.failed]
+
+    @property
     def html(self) -> str:
         return "\n".join(output.get("text/html", "") for output in self.outputs)
 
