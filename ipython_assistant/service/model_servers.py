@@ -32,12 +32,10 @@ SMALLEST, LARGEST = 1.4, 40.0
 """In billions of parameters: smaller models rarely write code that is right; larger ones may not fit this machine."""
 SERVERS = ("ollama", "lmstudio", "llamacpp", "vllm")
 
-_SIZE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s*[bB]\b|[-:_](\d+(?:\.\d+)?)b\b")
+_SIZE = re.compile(r"(?<![A-Za-z0-9.])(\d+(?:\.\d+)?)\s*[bB]\b")
 _NO_CHAT = re.compile(r"embed|rerank|whisper|tts|guard|moderation|clip|ocr|bge-|nomic|-cloud$|:cloud$", re.IGNORECASE)
-
 _FAMILIES = re.compile(
-    r"coder|codestral|devstral|qwen-?[3-9]|qwen2\.5|gemma-?[3-9]|llama-?[3-9]|mistral|ministral|gpt-oss|phi-?[4-9]|granite"
-    r"|deepseek|glm|instruct",
+    r"coder|instruct|stral|qwen-?(2\.5|[3-9])|gemma-?[3-9]|llama-?[3-9]|gpt-oss|phi-?[4-9]|granite|deepseek|glm",
     re.IGNORECASE,
 )
 
@@ -81,9 +79,12 @@ def find_servers(environment: Mapping[str, str], within_s: float = WITHIN_S) -> 
 
     def look(word: str, address: str) -> None:
         with contextlib.suppress(OSError, http.client.HTTPException, ValueError, KeyError, TypeError, AttributeError):
-            offered = _offered(word, partial(_ask, address, deadline))
-            if models := tuple(LocalModel(f"{word}/{name}", _billions(size), loaded) for name, size, loaded in offered):
-                found[word] = LocalServer(providers()[word].title, address, models)
+            models = []
+            for name, text, loaded in _offered(word, partial(_ask, address, deadline)):
+                size = _SIZE.search(text)
+                models.append(LocalModel(f"{word}/{name}", float(size[1]) if size else None, loaded))
+            if models:
+                found[word] = LocalServer(providers()[word].title, address, tuple(models))
 
     addresses = {word: providers()[word].address_in(environment) for word in SERVERS}
     threads = [
@@ -101,9 +102,8 @@ def find_servers(environment: Mapping[str, str], within_s: float = WITHIN_S) -> 
 def best_model(servers: Iterable[LocalServer]) -> LocalModel | None:
     """The model that suits best; None where no server has one that can chat.
 
-    It is not for embeddings, speech or the like, and does not run in a cloud; then, in this order: it has between 1.4
-    and 40 billion parameters, or does not tell; it is in memory already; it is of a family that is known for code or
-    instructions; it is the largest; it comes first.
+    It is not for embeddings, speech or the like, and runs in no cloud; then, in this order: it has 1.4 to 40 billion
+    parameters, or does not tell; it is in memory; its family is known for code or instructions; it is largest; first.
     """
 
     def suits(model: LocalModel) -> tuple[bool, bool, bool, float]:
@@ -155,13 +155,6 @@ def _offered(word: str, ask: Ask) -> list[tuple[str, str, bool]]:
     if word == "lmstudio":
         rows = [row for row in ask("/api/v1/models")["models"] if row["type"] == "llm"]
         return [(row["key"], row.get("params_string") or row["key"], bool(row["loaded_instances"])) for row in rows]
-    # The others list their one model as OpenAI does, under their own name as its owner; llama-server calls it by the
-    # path of its file, and answers to any name.
+    # The others list their one model as OpenAI does, with themselves as its owner; llama-server by its file's path.
     ids = [row["id"] for row in ask("/v1/models")["data"] if row["owned_by"] == word]
     return [(re.split(r"[/\\]", name)[-1] if word == "llamacpp" else name, name, True) for name in ids]
-
-
-def _billions(size: str) -> float | None:
-    """A size in billions of parameters, where a text says it, as a model's name may."""
-    found = _SIZE.search(size)
-    return float(found[1] or found[2]) if found else None
