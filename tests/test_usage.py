@@ -16,7 +16,6 @@ from ipython_assistant.core.usage import (
     default_model,
     dollars,
     in_words,
-    known_prices,
     last_day_of,
     prices_with,
     tokens_of,
@@ -77,7 +76,7 @@ def test_a_price_set_by_hand_counts_more_than_the_table():
     own = prices_with({"gpt-6-luna": {"input": 7.0, "cached": 1.0, "output": 8.0}, "mine": {"input": 0, "output": 0}})
     assert cost(Tokens(1_000_000, 1_000_000), "gpt-6-luna", own).tokens == pytest.approx(1.0)
     assert cost(Tokens(1_000_000), "mine", own).tokens == 0
-    assert own["gpt-6.1-sol"] == known_prices()["gpt-6.1-sol"]
+    assert own["gpt-6.1-sol"] == prices_with({})["gpt-6.1-sol"]
 
 
 @pytest.mark.parametrize("written", [
@@ -97,17 +96,17 @@ def test_two_turns_in_one_container_are_one_container_with_the_memory_it_was_mad
         PlacedTurn("?", folded, "", name, provider="openai", memory=memory)
         for name, memory in (("cntr_1", "4g"), ("cntr_2", ""), ("cntr_1", "64g"))
     ]
-    assert "; container time about $0.15" in total_in_words(turns, known_prices(), "")
-    assert "container" not in total_in_words([], known_prices(), "")
+    assert "; container time about $0.15" in total_in_words(turns, prices_with({}), "")
+    assert "container" not in total_in_words([], prices_with({}), "")
 
 
 def test_every_price_says_where_and_when_it_was_read_and_the_default_model_has_one_and_no_last_day():
-    for price in known_prices().values():
+    for price in prices_with({}).values():
         assert price.source.startswith("https://")
         assert date(2026, 1, 1) < date.fromisoformat(price.seen)
         assert price.cached is not None
         assert price.cached < price.input < price.output
-    assert default_model() in known_prices()
+    assert default_model() in prices_with({})
     assert last_day_of(default_model()) is None
     assert last_day_of("gpt-5-mini-2025-08-07") == date(2026, 12, 11)
 

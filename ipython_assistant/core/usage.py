@@ -27,12 +27,13 @@ if TYPE_CHECKING:
     from ipython_assistant.core.conversation import PlacedTurn
     from ipython_assistant.core.turn import Json
 
-
 OWN = "your own setting"
 """The source of a price that was set by hand."""
 CONTAINER_PRICES: Mapping[str, float] = {"1g": 0.03, "4g": 0.12, "16g": 0.48, "64g": 1.92}
 """US dollars for 20 minutes of one container, by its memory: the price list of 2026-08-04, as quoted in
 https://github.com/simonw/llm/issues/1592."""
+_DATE = re.compile(r"-\d{4}-\d{2}-\d{2}$")
+"""Ends the name of a dated model, which counts as the one without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +75,19 @@ def default_model() -> str:
 
 def last_day_of(model: str) -> date | None:
     """The day a model is shut down; None where none is known."""
-    return cast("date | None", _data()["models"].get(_without_date(model), {}).get("ends"))
-
-
-def known_prices() -> dict[str, Price]:
-    """The prices that are known, by model. A model that is not here has no price here, rather than a guessed one."""
-    return {name: Price(**row) for name, row in _data()["models"].items() if "input" in row}
+    return cast("date | None", _data()["models"].get(_DATE.sub("", model), {}).get("ends"))
 
 
 def prices_with(own: Mapping[str, Any]) -> dict[str, Price]:
-    """The known prices, with the user's own over them. Raises `ConfigError` where one is not written as a price."""
+    """The known prices by model, the user's own over them. Raises `ConfigError` where one is not written as a price."""
     for model, written in own.items():
         parts = written if isinstance(written, dict) else {}
         numbers = all(type(value) in (int, float) and 0 <= value < math.inf for value in parts.values())
         if not {"input", "output"} <= parts.keys() <= {"input", "output", "cached"} or not numbers:
             said = f"The price of {model!r} needs input and output, and may have cached: numbers from 0 on."
             raise ConfigError(said, _how_to(model))
-    return known_prices() | {model: Price(**parts) for model, parts in own.items()}
+    known = {name: row for name, row in _data()["models"].items() if "input" in row}
+    return {model: Price(**parts) for model, parts in (known | dict(own)).items()}
 
 
 def tokens_of(usage: Json) -> Tokens:
@@ -108,17 +105,13 @@ def billed_by(service: str, base_url: str = "") -> str:
 
 
 def cost(tokens: Tokens, model: str, prices: Mapping[str, Price] | None = None, *, service: str = "openai") -> Cost:
-    """What that costs, at the known prices if none are given; a dated model counts as the one without its date.
-
-    With the service `local`, a model on this machine costs nothing, and one elsewhere what its provider takes. The
-    prices of all but `openai` are known only where set by hand.
-    """
-    if service == "local":
+    """What that costs, at the known prices if none are given; prices of services other than `openai` are yours."""
+    if service == "local":  # the engine, which may pass the question on to a provider
         if is_on_this_machine(model, {}):
             return Cost(0.0, "A model on this machine costs nothing.")
         service, model = model.split("/", 1) if provider_of(model) else (urlsplit(model).netloc, model)
-    table = known_prices() if prices is None else prices
-    price = table.get(model) or table.get(_without_date(model))
+    table = prices_with({}) if prices is None else prices
+    price = table.get(model) or table.get(_DATE.sub("", model))
     if price is None or (service != "openai" and price.source != OWN):
         where = "" if service == "openai" else f" at {service}"
         return Cost(None, f"The price of {model}{where} is unknown. {_how_to(model)}")
@@ -135,10 +128,7 @@ def cost_of(turn: PlacedTurn, prices: Mapping[str, Price], base_url: str) -> Cos
 
 
 def total_in_words(turns: Iterable[PlacedTurn], prices: Mapping[str, Price], base_url: str) -> str:
-    """What turns that were asked (not replayed) used and cost together, as one line.
-
-    Each container of OpenAI's counts as 20 minutes with the memory that its first turn asked for.
-    """
+    """What turns that were asked cost together; a container counts as 20 minutes with the memory first asked for."""
     used, known, unknown, containers = Tokens(), list[float](), 0, dict[str, float]()
     for turn in turns:
         tokens, spent = tokens_of(turn.turn.usage), cost_of(turn, prices, base_url).tokens
@@ -163,10 +153,6 @@ def in_words(tokens: Tokens, spent: Cost) -> str:
 def dollars(amount: float) -> str:
     """An amount; a small one with more digits: `$1.50`, `$0.0004`."""
     return f"${amount:.4f}" if 0 < amount < 0.1 else f"${amount:,.2f}"  # noqa: PLR2004 a dime
-
-
-def _without_date(model: str) -> str:
-    return re.sub(r"-\d{4}-\d{2}-\d{2}$", "", model)
 
 
 def _how_to(model: str) -> str:
