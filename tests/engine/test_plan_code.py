@@ -99,10 +99,12 @@ def test_an_aggregate_of_groups(tmp_path, rows, aggregate, keys):
 
 
 @each_example
-@given(ROWS, st.sampled_from(["percent of total", "difference", "percent change", "running total"]))
+@given(ROWS, st.sampled_from(["percent of total", "difference", "percent change", "running total", "rolling mean"]))
 def test_what_follows_over_time(tmp_path, rows, then):
     frame = frame_of(rows).assign(month=lambda f: f["day"].str[:7])
-    plan = Plan("table", keys=(Key("day", "month"),), measures=(Measure("sum", "w"),), then=then, file="r.csv")
+    plan = Plan(
+        "table", keys=(Key("day", "month"),), measures=(Measure("sum", "w"),), then=then, window=2, file="r.csv"
+    )
     result = carried_out(tmp_path, plan, t=frame.drop(columns="month"))
     sums = [sum(row["w"] for row in rows) for rows in groups_of(frame, "month").values()]
     before = [None, *sums[:-1]]
@@ -111,6 +113,7 @@ def test_what_follows_over_time(tmp_path, rows, then):
         "difference": [None if b is None else one - b for b, one in zip(before, sums, strict=True)],
         "percent change": [None if b is None else 100 * (one / b - 1) for b, one in zip(before, sums, strict=True)],
         "running total": list(itertools.accumulate(sums)),
+        "rolling mean": [None if b is None else (one + b) / 2 for b, one in zip(before, sums, strict=True)],
     }[then]
     assert list(result["month"]) == [month for (month,) in groups_of(frame, "month")]
     assert all(itertools.starmap(close, zip(result.iloc[:, -1], expected, strict=True)))
@@ -129,16 +132,17 @@ def test_running_totals_are_kept_within_the_other_key(tmp_path, rows):
 
 
 @each_example
-@given(ROWS, st.sampled_from([1, 1000]))
-def test_ratios_take_rows_that_have_both(tmp_path, rows, per):
+@given(ROWS, st.sampled_from(["ratio", "weighted mean"]), st.sampled_from([1, 1000]))
+def test_ratios_and_weighted_means_take_rows_that_have_both(tmp_path, rows, aggregate, per):
     frame = frame_of(rows)
-    plan = Plan("table", keys=(Key("g"),), measures=(Measure("ratio", "n", "w", per),))
+    plan = Plan("table", keys=(Key("g"),), measures=(Measure(aggregate, "n", "w", per),))
     result = carried_out(tmp_path, plan, t=frame).set_index("g").iloc[:, 0]
     for (group,), part in groups_of(frame, "g").items():
         both = [row for row in part if not pd.isna(row["n"])]
         if both:
-            top, below = (sum(row[name] for row in both) for name in ("n", "w"))
-            assert close(result[group], per * top / below)
+            below = sum(row["w"] for row in both)
+            top = sum(row["n"] for row in both) * per if aggregate == "ratio" else sum(r["n"] * r["w"] for r in both)
+            assert close(result[group], top / below)
 
 
 @each_example

@@ -83,7 +83,7 @@ class _Checker:
             column = self.columns.get(one.column)
             adds_up = one.aggregate == "sum" and column is not None and column.whole and not column.rate
             takes |= {"rows"} if one.column == ROWS else {"sum of whole numbers"} if adds_up else set()
-        divides = bool(takes & {"ratio", "percent that fit"}) or "/" in new
+        divides = bool(takes & {"ratio", "percent that fit", "weighted mean"}) or "/" in new
         divides = divides or any(word in names for word in ("%", "percent", "pct", "rate"))
         order = "" if plan.order is None else "down" if plan.order.descending else "up"
         either = plan.either or not self.ops or any(len(each.values) > 1 for each in plan.all_filters)
@@ -99,7 +99,7 @@ class _Checker:
         units |= {"year"} if len(years) == 1 else set()
         values: list[object] = [value for each in plan.all_filters for value in each.values]
         values += [side for one in plan.new_columns for side in (one.name, one.left, one.right)]
-        values += [plan.limit, *(measure.per for measure in plan.measures)]
+        values += [plan.limit, plan.window, *(measure.per for measure in plan.measures)]
         texts = set(map(str, values))
         return {
             "output": {plan.output}, "takes": takes, "then": {plan.then}, "new": new, "chooses": set(self.ops),

@@ -151,9 +151,9 @@ class PlanCode(RowsCode):
     def _groups(self) -> list[str]:
         keys, lines, source = list(self.names.values()), [], "rows"
         first, one = next(iter(self.measured.items()))
-        if any(each.aggregate == "ratio" for each in self.plan.measures):
+        if {"ratio", "weighted mean"}.intersection(each.aggregate for each in self.plan.measures):
             if len(self.measured) > 1:
-                raise PlanError("A ratio is calculated alone; ask for the rest in a question of its own.")
+                raise PlanError("A ratio or weighted mean is calculated alone; ask for the rest in another question.")
             if not self._per_other(one):
                 needed = [name for name in (one.column, one.by) if name != ROWS]
                 lines, source = [f"known = rows.dropna(subset={py(needed)})"], "known"
@@ -187,6 +187,8 @@ class PlanCode(RowsCode):
                 times = f"{py(measure.per)} * " if measure.per != 1 else ""
                 below = self._other_total(measure) if self._per_other(measure) else f"{of}[{py(measure.by)}].sum()"
                 return f"{times}{counted if measure.column == ROWS else f'{cells}.sum()'} / {below}"
+            case "weighted mean":
+                return f'{of}["weighted"].sum() / {of}[{py(measure.by)}].sum()'
             case "percent that fit":
                 fits = f'{of}["that fits"]'
                 return f"100 * {fits}.mean()" if measure.column == ROWS else f"100 * {fits}.sum() / {cells}.sum()"
@@ -225,11 +227,13 @@ class PlanCode(RowsCode):
         timed = [key for key in self.plan.all_keys if key.unit or key.column in dates]
         others = [self.names[key] for key in self.plan.all_keys if key not in timed] if timed else []
         within = f"result.groupby({_one_or_list(others)}, observed=True)[{py(first)}]" if others else value
+        rolling = f"rolling({self.plan.window or 3}).mean()"
         code = {
             "percent of total": f"100 * {value} / {value}.sum()",
             "difference": f"{within}.diff()",
             "percent change": f"100 * {within}.pct_change(fill_method=None)",
             "running total": f"{within}.cumsum()",
+            "rolling mean": f"{within}.transform(lambda part: part.{rolling})" if others else f"{value}.{rolling}",
         }.get(self.plan.then)
         if code is None:
             raise PlanError(f"There is no {self.plan.then}.")

@@ -55,8 +55,8 @@ class NewColumn:
 class Measure:
     """What is calculated: an aggregate of a column, or the count of `rows`.
 
-    The aggregate is as pandas calls it, or `count distinct`, `ratio` (total over total, for `per` so many of what `by`
-    counts), `percent that fit` the `part`, `as it is`.
+    The aggregate is as pandas calls it, or `count distinct`, `weighted mean` with weights in `by`, `ratio` (total over
+    total, for `per` so many of what `by` counts), `percent that fit` the `part`, `as it is`.
     """
 
     aggregate: str
@@ -88,7 +88,7 @@ class Plan:
 
     All filters must fit, or one of them where `either` is set. Keys make groups, or stand on the axis of a chart;
     `across` makes the columns of a pivot, or a chart's lines and colours. `then` is done with the numbers after that,
-    such as `running total`. A `limit` of 0 keeps all; no `columns` are all of them.
+    such as `running total`, or `rolling mean` of `window` rows. A `limit` of 0 keeps all; no `columns` are all of them.
     """
 
     output: str
@@ -101,6 +101,7 @@ class Plan:
     across: Key | None = None
     measures: tuple[Measure, ...] = ()
     then: str = ""
+    window: int = 0
     order: Order | None = None
     limit: int = 0
     columns: tuple[str, ...] = ()
@@ -172,6 +173,7 @@ def _plan(found: Mapping[str, Any], columns: frozenset[str]) -> Plan:
         across=across,
         measures=tuple(dict.fromkeys(points or map(_measure, found.get("measures", ())))),
         then=found.get("then", ""),
+        window=int(found.get("window", 0)),
         order=Order(sort["by"], sort["order"] == "descending") if sort else None,
         limit=int(found.get("limit", 0)),
         columns=tuple(dict.fromkeys(found.get("columns", ()))),

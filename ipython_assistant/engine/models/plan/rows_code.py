@@ -64,9 +64,13 @@ class RowsCode:
                 f'data = data.merge(other, {on}, how="left", validate="many_to_one", {suffix})',
             ]
         lines += [f"data[{py(one.name)}] = {self._calculated(one)}" for one in self.plan.new_columns]
-        for measure in (one for one in self.plan.measures if one.part):
-            cells, fits = f"data[{py(measure.column)}]", self._condition(measure.part[0])
-            lines.append(f'data["that fits"] = {fits if measure.column == ROWS else f"{cells}.where({fits}, 0)"}')
+        for measure in self.plan.measures:
+            cells = f"data[{py(measure.column)}]"
+            if measure.aggregate == "weighted mean":
+                lines.append(f'data["weighted"] = {cells} * data[{py(measure.by)}]')
+            if measure.part:
+                fits = self._condition(measure.part[0])
+                lines.append(f'data["that fits"] = {fits if measure.column == ROWS else f"{cells}.where({fits}, 0)"}')
         for key, name in self.names.items() if self.plan.measures else ():
             column = self.columns.get(key.column)
             if column and column.kind == "date" and (key.unit or column.grain not in {"day", "time"}):

@@ -141,6 +141,8 @@ class _Schema:
         then = [one for term, several in english.THEN_TERMS.items() if term in self.terms for one in several]
         if then:
             optional["then"] = _enum(["percent change"] if {"change", "share"} <= self.terms else then)
+        if "rolling" in self.terms and self.counts:
+            optional["window"] = _enum(self.counts)
         order, asked = self._order()
         (base if asked else optional).update(order)
         if output == "table" and self.named and PATTERNS["some columns"].search(self.said.text):
@@ -174,6 +176,8 @@ class _Schema:
         if {"count distinct", "distinct"} & terms and self.named:
             found = [] if left_open and "count distinct" in terms else found
             found.append(_measure(["count distinct"], self.names))
+        if "weighted" in terms and len(numbers) > 1:
+            found = [_measure(["weighted mean"], numbers, by=_enum(self.numeric))]
         per = next((one.numbers for one in self.said.found if one.term == "per number"), ()) if self.numeric else ()
         rates = ("rate" in terms and len(self.numeric) > 1 and not self.new) or ("/" in self.signs and self.numeric)
         if per or rates:

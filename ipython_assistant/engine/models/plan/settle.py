@@ -92,8 +92,8 @@ class _Slips:
         names = {one.column for one in measures}
         if said and simple and len(names) == 1 and names <= self.numeric:
             measures = [replace(measures[0], aggregate=how) for how in dict.fromkeys(every)]
-        running = "running" in self.terms and measures and plan.keys
-        then = plan.then or ("running total" if running else "")
+        then = next((english.THEN_TERMS[term][0] for term in ("running", "rolling") if term in self.terms), "")
+        then = plan.then or (then if measures and plan.keys else "")
         return replace(plan, measures=tuple(dict.fromkeys(measures)), then=then)
 
     def rows(self, plan: Plan) -> Plan:

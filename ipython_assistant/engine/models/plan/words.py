@@ -107,6 +107,8 @@ class _Phrases:
                 per = f"{measure.per:,g} " if measure.per != 1 else ""
                 of = "number of rows" if measure.column == ROWS else f"sum of {column}"
                 return f"{of} per {per}{self.name(measure.by)}"
+            case "weighted mean":
+                return f"mean of {column} weighted by {self.name(measure.by)}"
             case "percent that fit":
                 return f"percent of {column} where {self._condition(measure.part[0])}"
             case "count" if measure.column == ROWS:
