@@ -19,12 +19,8 @@ def prompt_of(request):
     return request.json()["input"][-1]["content"]
 
 
-def events(body, **more):
-    return Answer(body, headers={"Content-Type": "text/event-stream"}, **more)
-
-
 def streamed(items, response_id):
-    return events(wire.sse(wire.stream(items, response_id)))
+    return Answer(wire.sse(wire.stream(items, response_id)))
 
 
 @pytest.fixture
@@ -76,11 +72,10 @@ def test_ask_gives_the_answer_shows_nothing_and_stands_outside_the_conversation_
 
 def test_ask_takes_variables_by_name_and_paths(notebook, hosted, echo, notebook_dir):
     (notebook_dir / "t.csv").write_text("a\n1\n")
-    ask("Look.", inputs={"cases": pd.DataFrame({"a": [1]})})
-    ask("Look.", inputs=notebook_dir / "t.csv")
+    for inputs in ({"cases": pd.DataFrame({"a": [1]})}, notebook_dir / "t.csv"):
+        ask("Look.", inputs=inputs)
     sent = b"".join(request.body for request in hosted.asked("^POST /v1/containers/.*/files$"))
-    assert b'filename="cases.csv"' in sent
-    assert b'filename="t.csv"' in sent
+    assert (b'filename="cases.csv"' in sent, b'filename="t.csv"' in sent) == (True, True)
 
 
 @pytest.mark.parametrize(("call", "says", "cure"), [
@@ -168,7 +163,7 @@ def test_ctrl_c_ends_the_questions_and_gives_what_came_of_them(notebook, hosted,
             return streamed([wire.Message("Answer.")], "resp_A")
         under_way.set()
         # The body is announced longer than it is, and never comes to its end.
-        return events(half + b" " * 10_000_000, cut_after=len(half))
+        return Answer(half + b" " * 10_000_000, cut_after=len(half))
 
     def so_far(outcomes, _total):
         if len(outcomes) == 1 and under_way.wait(20):
@@ -243,7 +238,7 @@ def test_an_aask_that_is_cancelled_ends_its_question(notebook, hosted):
 
     def stall(_request):
         begun.set()
-        return events(body)
+        return Answer(body)
 
     hosted.on("^POST /v1/responses$", stall)
 
@@ -284,10 +279,9 @@ def test_tables_that_are_asked_for_come_with_the_answer_and_no_variable_is_touch
     assert notebook.names["by_district"] == "mine"
 
 
-@pytest.mark.parametrize(
-    "last_line",
-    ["ask('A')", "ask('A', show=True)", "answer = ask('A'); answer", "await aask('A')", "a = await aask('A')\na"],
-)
+@pytest.mark.parametrize("last_line", [
+    "ask('A')", "ask('A', show=True)", "answer = ask('A'); answer", "await aask('A')", "a = await aask('A')\na",
+])  # fmt: skip
 def test_the_answer_of_an_ask_that_is_the_cells_value_is_shown(notebook, echo, last_line):
     ran = notebook.cell("A", f"from ipython_assistant import aask, ask\n{last_line}")
     assert [output["text/plain"] for output in ran.outputs].count("Answer to A") == 1

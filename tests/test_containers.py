@@ -5,12 +5,10 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from IPython.utils.capture import capture_output
 from tests_support import events as wire
 from tests_support.scripted import Answer, refusal
 
 from ipython_assistant import collect_files, errors
-from ipython_assistant.magics import hooks_of
 from ipython_assistant.service import containers
 from ipython_assistant.service.client import Reply
 from ipython_assistant.turn_run import retry
@@ -18,38 +16,23 @@ from ipython_assistant.turn_run import retry
 CSV = b"a\n1\n"
 
 
-def ask(shell):
-    with capture_output() as captured:
-        outcome = shell.run_cell("%%assistant\nAsk.", store_history=True)
-    outcome.raise_error()
-    return outcome.result, json.dumps([output.data for output in captured.outputs])
-
-
 def will_use(hosted, *container_ids):
     for number, name in enumerate(container_ids, start=1):
         hosted.will_say([wire.Code("1", container_id=name), wire.Message("x")], response_id=f"resp_{number}")
 
 
-@pytest.fixture
-def ask_in(shell, monkeypatch):
-    """Ask in cells with the ids that a notebook gives them."""
-    current = {}
-    monkeypatch.setattr(shell, "get_parent", lambda: {"metadata": {"cellId": current["id"]}}, raising=False)
-    return lambda name: [current.update(id=name), ask(shell)][1]
-
-
 def test_a_cell_that_runs_again_deletes_the_container_of_its_replaced_turn_unless_another_cell_goes_on_in_it(
-    hosted, ask_in
+    hosted, notebook
 ):
     will_use(hosted, "cntr_a", "cntr_a", "cntr_b", "cntr_c")
     for name in ("cell-1", "cell-2", "cell-1"):
-        ask_in(name)
+        notebook.ask(name, "Ask.")
     assert hosted.asked("^DELETE") == []
-    ask_in("cell-1")
+    notebook.ask("cell-1", "Ask.")
     assert [request.path for request in hosted.waits_for("^DELETE")] == ["/v1/containers/cntr_b"]
 
 
-def test_a_service_that_does_not_answer_a_delete_holds_nobody_up(hosted, ask_in, monkeypatch):
+def test_a_service_that_does_not_answer_a_delete_holds_nobody_up(hosted, notebook, monkeypatch):
     asked, answered = threading.Event(), threading.Event()
     monkeypatch.setattr(containers, "DELETE_WITHIN_S", 0.05)
 
@@ -60,74 +43,74 @@ def test_a_service_that_does_not_answer_a_delete_holds_nobody_up(hosted, ask_in,
 
     hosted.on("^DELETE", never)
     will_use(hosted, "cntr_a", "cntr_b")
-    assert [ask_in("cell-1")[0].text for _ in range(2)] == ["x", "x"]
+    assert [notebook.ask("cell-1", "Ask.").value.text for _ in range(2)] == ["x", "x"]
     assert asked.wait(10)
     assert not answered.is_set()
     answered.set()
 
 
-def test_unloading_deletes_the_containers_that_were_used(shell, hosted):
+def test_unloading_deletes_the_containers_that_were_used(notebook, hosted):
     will_use(hosted, "cntr_a")
-    ask(shell)
-    shell.run_line_magic("unload_ext", "ipython_assistant")
+    notebook.ask("A", "Ask.")
+    notebook.shell.run_line_magic("unload_ext", "ipython_assistant")
     assert [request.path for request in hosted.asked("^DELETE")] == ["/v1/containers/cntr_a"]
 
 
-def test_retry_fetches_what_was_missing_and_nothing_else(shell, hosted, notebook_dir):
+def test_retry_fetches_what_was_missing_and_nothing_else(notebook, hosted, notebook_dir):
     with pytest.raises(errors.OptionError, match="could be fetched again"):
-        retry(hooks_of(shell).session)
+        retry(notebook.session)
     hosted.put("a.csv", CSV, "cfile_a")
     hosted.put("b.csv", b"b\n2\n", "cfile_b")
     hosted.on("GET .*cfile_b/content", lambda _request: refusal("Broken for now.", 403))
     hosted.will_say([wire.Code("x"), wire.cited(("a.csv", "cfile_a"), ("b.csv", "cfile_b"))])
     with pytest.raises(errors.FilesMissing):
-        ask(shell)
+        notebook.ask("A", "Ask.")
     hosted.on("GET .*cfile_b/content", lambda _request: Answer(b"b\n2\n"))
-    answer = retry(hooks_of(shell).session)
+    answer = retry(notebook.session)
     assert set(answer.files) == {"a.csv", "b.csv"}
     assert (notebook_dir / "assistant_files" / "b.csv").read_bytes() == b"b\n2\n"
     assert "[b.csv](assistant_files/b.csv)" in answer.text
     assert len(hosted.asked("GET .*cfile_a/content")) == 1
 
 
-def test_retry_finds_uncited_files_when_the_listing_failed_before(shell, hosted):
+def test_retry_finds_uncited_files_when_the_listing_failed_before(notebook, hosted):
     hosted.put("a.csv", CSV, "cfile_a")
     hosted.on("GET /v1/containers/[^/]+/files", lambda _request: refusal("Not now.", 403))
     hosted.will_say([wire.Code("x"), wire.Message("Done.")])
-    answer, shown = ask(shell)
-    assert list(answer.files) == []
-    assert "list of files could not be read" in shown
+    ran = notebook.ask("A", "Ask.")
+    assert ran.files == []
+    assert "list of files could not be read" in ran.html
     hosted._overrides.clear()
-    assert set(retry(hooks_of(shell).session).files) == {"a.csv"}
+    assert set(retry(notebook.session).files) == {"a.csv"}
 
 
-def test_the_services_list_shows_ours_and_those_made_by_this_package_only(shell, hosted):
+def test_the_services_list_shows_ours_and_those_made_by_this_package_only(notebook, hosted):
     will_use(hosted, "cntr_a")
-    ask(shell)
+    notebook.ask("A", "Ask.")
     rows = [
         {"id": "cntr_a", "name": "auto", "status": "running"},
         {"id": "cntr_old", "name": "ipython_assistant", "status": "expired"},
         {"id": "cntr_other", "name": "somebody's", "status": "running"},
     ]
     hosted.on(r"^GET /v1/containers\?", lambda _request: Answer(json.dumps({"data": rows, "has_more": False}).encode()))
-    session = hooks_of(shell).session
+    session = notebook.session
     seen = session.connect(session.settings).containers.overview()
     assert seen == [("cntr_a", "running", True), ("cntr_old", "expired", False)]
 
 
-def test_connections_are_closed_where_python_starts_no_thread_any_more(shell, hosted, monkeypatch):
+def test_connections_are_closed_where_python_starts_no_thread_any_more(notebook, hosted, monkeypatch):
     """Python 3.12.0 and 3.12.1 start none while the interpreter ends."""
 
     def refuse(_thread):
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
     will_use(hosted, "cntr_a")
-    ask(shell)
-    (connection,) = hooks_of(shell).session.connections
+    notebook.ask("A", "Ask.")
+    (connection,) = notebook.session.connections
     closed = []
     monkeypatch.setattr(connection.wire, "close", lambda: closed.append(True))
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    hooks_of(shell).session.close()
+    notebook.session.close()
     assert closed == [True]
 
 
@@ -158,14 +141,13 @@ def test_of_a_container_with_ten_thousand_and_one_files_the_newest_are_listed():
     assert (rows[0]["id"], rows[-1]["id"]) == ("cfile_2", "cfile_10001")
 
 
-def test_a_listing_that_is_cut_is_said_and_the_newest_file_is_saved(shell, hosted, monkeypatch):
+def test_a_listing_that_is_cut_is_said_and_the_newest_file_is_saved(notebook, hosted, monkeypatch):
     monkeypatch.setattr(collect_files, "MAX_ROWS", 2)
     for name in ("a.csv", "b.csv"):
         hosted.put(name, CSV, f"cfile_{name[0]}")
     hosted.will_say([wire.Code("x"), wire.Message("Done.")])
-    answer, shown = ask(shell)
-    assert set(answer.files) == {"a.csv", "b.csv"}
-    assert "over 2 files" in shown
+    ran = notebook.ask("A", "Ask.")
+    assert (sorted(ran.files), "over 2 files" in ran.html) == (["a.csv", "b.csv"], True)
 
 
 @pytest.mark.parametrize("listing", ["files", "containers"])

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import nbformat
 import psutil
@@ -229,26 +228,20 @@ def test_a_notebook_that_cannot_be_saved_is_said_and_left_whole(tmp_path, monkey
 
 @pytest.fixture
 def folder(tmp_path):
-    folder = Folder(tmp_path, tmp_path / "assistant_files", environ={})
-    recordings = Recordings(folder)
-    make_recording(recordings, TurnKey("Plot coverage by year."), {"a.csv": b"a\n1\n"})
-    make_recording(recordings, TurnKey("Plot coverage by year."), {"a.csv": b"a\n1\n"}, minute=1)
+    recordings = Recordings(Folder(tmp_path, tmp_path / "assistant_files", environ={}))
+    for minute in (0, 1):
+        make_recording(recordings, TurnKey("Plot coverage by year."), {"a.csv": b"a\n1\n"}, minute=minute)
     return tmp_path
 
 
-def test_the_recordings_of_a_folder_are_listed(folder, capsys, monkeypatch):
+def test_the_recordings_of_a_folder_are_listed_and_a_damaged_one_is_named(folder, capsys, monkeypatch):
     monkeypatch.chdir(folder)
     assert main(["recordings"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert " ".join(lines[0].split()) == "2026-01-15 openai completed 1 file Plot coverage by year."
     assert len(lines) == 2
-
-
-def test_a_damaged_recording_is_named_in_the_list(folder, capsys):
     path = min((folder / "assistant_files" / ".turns").glob("plot-*.json"))
-    body = json.loads(Path(path).read_text())
-    body["digest"] = "0" * 64
-    path.write_text(json.dumps(body))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "digest": "0" * 64}))
     assert main(["recordings", str(folder)]) == 1
     assert f"assistant_files/.turns/{path.name}: it was changed since it was written" in capsys.readouterr().out
 
@@ -259,5 +252,5 @@ def test_no_control_character_of_a_record_reaches_the_terminal(tmp_path, capsys)
     (folder.store.path / "\x1b[2Jtorn.json").write_text("{")
     main(["recordings", str(tmp_path)])
     said = capsys.readouterr()
-    assert set("\x1b\x07\u202e").isdisjoint(said.out + said.err)
     assert said.out
+    assert set("\x1b\x07\u202e").isdisjoint(said.out + said.err)

@@ -3,12 +3,12 @@
 import itertools
 import json
 import threading
-import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests_support import events as wire
+from tests_support.growth import assert_linear
 
 from ipython_assistant.errors import StreamBroken, Unreachable
 from ipython_assistant.service.client import Reply
@@ -83,19 +83,13 @@ def test_closing_closes_the_reply():
     assert closed.is_set()
 
 
-def seconds(body):
-    chunks = [body[start : start + 65_536] for start in range(0, len(body), 65_536)]
-    began = time.process_time()
-    assert list(decode(chunks)) == [json.loads(body[5:])]
-    return time.process_time() - began
+def test_a_larger_event_takes_longer_in_proportion():
+    def work(size):
+        body = b"data:" + json.dumps({"figure": "A" * size}).encode() + b"\n\n"
+        chunks = [body[start : start + 65_536] for start in range(0, len(body), 65_536)]
+        return lambda: list(decode(chunks))
 
-
-def test_an_event_of_twice_the_size_takes_about_twice_the_time():
-    small, large = (
-        b"data:" + json.dumps({"figure": "A" * size}).encode() + b"\n\n" for size in (8_000_000, 32_000_000)
-    )
-    fastest = min(seconds(small) for _ in range(3))
-    assert seconds(large) < 8 * fastest + 0.2
+    assert_linear(work, 8_000_000)
 
 
 ODD = b"data: ping\n\ndata: [1]\n\ndata: " + b'{"a":' * 20_000 + b"1" + b"}" * 20_000 + b"\n\n"
