@@ -2,8 +2,6 @@
 
 import errno
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -12,20 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests_support.names import LONG, NASTY
-from tests_support.saving import NOTEBOOK, run_cell, save, save_all
+from tests_support.saving import NOTEBOOK, run_cell, save, save_all, start_python
 
 from ipython_assistant.core.artifacts import Artifact, FailedArtifact
 from ipython_assistant.workspace import recording_store
 from ipython_assistant.workspace.folder import Folder, Incoming
 from ipython_assistant.workspace.recording_store import RecordingStore
 
-ROOT = Path(__file__).parent.parent
 posix_only = pytest.mark.skipif(os.name != "posix", reason="needs symbolic links and pipes")
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return Folder(tmp_path, tmp_path / "assistant_files", environ={})
 
 
 @pytest.fixture
@@ -34,13 +26,14 @@ def saved_dir(tmp_path):
 
 
 @pytest.fixture
-def kernel(tmp_path):
+def kernel(tmp_path, saved_dir):
     """Make a kernel at work in the folder, for the notebook of this name."""
+    return lambda notebook: Folder(tmp_path, saved_dir, environ={"JPY_SESSION_NAME": f"/somewhere/{notebook}"})
 
-    def start(notebook="analysis.ipynb"):
-        return Folder(tmp_path, tmp_path / "assistant_files", environ={"JPY_SESSION_NAME": f"/somewhere/{notebook}"})
 
-    return start
+@pytest.fixture
+def folder(kernel):
+    return kernel("")
 
 
 def names(tmp_path):
@@ -93,7 +86,7 @@ def test_a_file_is_replaced_only_by_the_cell_it_belongs_to(kernel, saved_dir, tm
 
 
 def test_a_notebook_opened_twice_overwrites_nothing_and_the_same_question_owns_its_files(kernel):
-    first, second = kernel(), kernel()
+    first, second = kernel("analysis.ipynb"), kernel("analysis.ipynb")
     run_cell(first, {"a.csv": b"1", "b.csv": b"1"})
     assert run_cell(second, {"a.csv": b"2"}, minute=1)[0].name == "a-2.csv"
     for content in (b"1", b"2"):
@@ -129,26 +122,20 @@ print("ready", flush=True)
 sys.stdin.readline()
 for number in range(20):
     run_cell(folder, {"a.csv": f"{me} {number}".encode(), "b.csv": b"same"}, f"cell-{number}")
-print(flush=True)
+print("saved", flush=True)
 sys.stdin.readline()
 """
 
 
 def test_two_processes_that_save_the_same_names_at_once_lose_nothing(tmp_path, saved_dir):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["tests", "."])}
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    children = [
-        subprocess.Popen([sys.executable, "-c", SAVE_MANY, me, str(tmp_path)], **pipes, env=environment, cwd=ROOT)
-        for me in ("one", "other")
-    ]
-    assert [child.stdout.readline() for child in children] == ["ready\n"] * 2
+    children = [start_python(SAVE_MANY, me, str(tmp_path)) for me in ("one", "other")]
+    for step in ("ready\n", "saved\n"):
+        assert [child.stdout.readline() for child in children] == [step] * 2
+        for child in children:
+            child.stdin.write("go on\n")
+            child.stdin.flush()
     for child in children:
-        child.stdin.write("go\n")
-        child.stdin.flush()
-    for child in children:
-        child.stdout.readline()
-    for child in children:
-        child.communicate("end\n")
+        child.communicate()
         assert child.returncode == 0
     contents = [path.read_text() for path in saved_dir.glob("*.csv")]
     assert sorted(contents) == sorted([f"{me} {n}" for me in ("one", "other") for n in range(20)] + ["same"])
@@ -169,15 +156,20 @@ def test_whatever_the_files_of_a_turn_are_called_each_is_saved_and_only_in_the_f
 
 
 @posix_only
-@pytest.mark.parametrize(("target", "new"), [("outside.csv", b"same"), ("nowhere.csv", b"other")])
-def test_a_link_in_the_way_is_neither_followed_nor_taken_for_the_file(folder, tmp_path, target, new):
+@pytest.mark.parametrize(
+    ("what", "new"), [("outside.csv", "same"), ("nowhere.csv", "other"), ("pipe", "2"), ("dir", "2")]
+)
+def test_a_link_in_the_way_is_neither_followed_nor_taken_for_the_file_and_what_is_no_file_stays(
+    folder, tmp_path, what, new
+):
     outside = tmp_path / "outside.csv"
     outside.write_bytes(b"same")
-    artifact = save(folder, "a.csv", b"same")
-    artifact.path.unlink()
-    artifact.path.symlink_to(tmp_path / target)
-    assert save(folder, "a.csv", new).name == "a-2.csv"
-    assert outside.read_bytes() == b"same"
+    path = save(folder, "a.csv", b"same").path
+    path.unlink()
+    {"pipe": os.mkfifo, "dir": os.mkdir}.get(what, lambda link: link.symlink_to(tmp_path / what))(path)
+    kind = path.lstat().st_mode
+    assert save(folder, "a.csv", new.encode()).name == "a-2.csv"
+    assert (outside.read_bytes(), path.lstat().st_mode) == (b"same", kind)
     assert not (tmp_path / "nowhere.csv").exists()
 
 
@@ -190,34 +182,21 @@ def test_a_folder_outside_the_notebooks_directory_may_be_a_link_since_the_user_n
     assert (tmp_path / "big disk" / "a.csv").read_bytes() == b"1"
 
 
-@posix_only
-@pytest.mark.parametrize("what", ["pipe", "folder"])
-def test_what_is_no_file_is_left_where_it_is(folder, saved_dir, what):
-    saved_dir.mkdir()
-    if what == "pipe":
-        os.mkfifo(saved_dir / "a.csv")
-    else:
-        (saved_dir / "a.csv").mkdir()
-    assert save(folder, "a.csv", b"1").name == "a-2.csv"
-
-
 def left_staging(saved_dir, name, hours):
-    staging = saved_dir / name
-    staging.mkdir(parents=True)
-    (staging / "1.part").write_bytes(b"half a file")
-    old = time.time() - hours * 3600
-    os.utime(staging / "1.part", (old, old))
-    os.utime(staging, (old, old))
+    part = saved_dir / name / "1.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"half a file")
+    for path in (part, part.parent):
+        os.utime(path, (time.time() - hours * 3600,) * 2)
 
 
 @posix_only
 def test_old_staging_is_swept_and_no_link_followed_and_nothing_of_anybody_elses_taken(folder, tmp_path, saved_dir):
     outside = tmp_path / "outside"
     left_staging(outside, ".staging-0123456789ab", hours=48)
-    left_staging(saved_dir, ".staging of mine", hours=48)
-    left_staging(saved_dir, ".staging-0123456789ae", hours=48)
     left_staging(saved_dir, ".staging-0123456789af", hours=0.1)
-    left_staging(saved_dir, ".staging-0123456789ac", hours=48)
+    for end in (" of mine", "-0123456789ae", "-0123456789ac"):
+        left_staging(saved_dir, f".staging{end}", hours=48)
     (saved_dir / ".staging-0123456789ac" / "link").symlink_to(outside)
     (saved_dir / ".staging-0123456789ad").symlink_to(outside / ".staging-0123456789ab")
     save(folder, "a.csv", b"1")
@@ -226,26 +205,27 @@ def test_old_staging_is_swept_and_no_link_followed_and_nothing_of_anybody_elses_
     assert (outside / ".staging-0123456789ab" / "1.part").exists()
 
 
-def refuse(monkeypatch, module, function, number, only=lambda *_args: True):
-    """Let a function of the system fail where `only` says so."""
-    real = getattr(module, function)
+@pytest.fixture
+def refuse(monkeypatch):
+    """Let a function of the system fail, for a file of this name or for all."""
 
-    def refused(*args, **kwargs):
-        if only(*args):
-            raise OSError(number, os.strerror(number))
-        return real(*args, **kwargs)
+    def refuse(module, function, number, name=""):
+        real = getattr(module, function)
 
-    monkeypatch.setattr(module, function, refused)
+        def refused(*args, **kwargs):
+            if not name or any(Path(arg).name == name for arg in args if isinstance(arg, str | Path)):
+                raise OSError(number, os.strerror(number))
+            return real(*args, **kwargs)
 
+        monkeypatch.setattr(module, function, refused)
 
-def is_named(name):
-    return lambda *args: any(Path(arg).name == name for arg in args if isinstance(arg, str | Path))
+    return refuse
 
 
 @pytest.mark.parametrize("what", [(os, "replace", errno.EBUSY), (recording_store, "open_file", errno.EACCES)])
-def test_a_file_that_another_program_holds_stays_and_the_card_says_why(folder, saved_dir, monkeypatch, what):
+def test_a_file_that_another_program_holds_stays_and_the_card_says_why(folder, saved_dir, refuse, what):
     save(folder, "a.csv", b"1")
-    refuse(monkeypatch, *what, is_named("a.csv"))
+    refuse(*what, "a.csv")
     artifact = save(folder, "a.csv", b"2")
     assert artifact.name == "a-2.csv"
     assert artifact.note.startswith("a.csv could not be replaced (")
@@ -253,15 +233,15 @@ def test_a_file_that_another_program_holds_stays_and_the_card_says_why(folder, s
     assert [(saved_dir / name).read_bytes() for name in ("a.csv", "a-2.csv")] == [b"1", b"2"]
 
 
-@pytest.mark.parametrize(
-    ("number", "words"),
-    [(errno.ENOSPC, "the disk is full"), (errno.EACCES, "permission denied"), (errno.EROFS, "read-only file system")],
-)
+DISK = {"the disk is full": errno.ENOSPC, "permission denied": errno.EACCES, "read-only file system": errno.EROFS}
+
+
+@pytest.mark.parametrize("words", DISK)
 def test_a_file_the_disk_does_not_take_is_named_with_the_reason_and_the_others_are_saved(
-    folder, tmp_path, monkeypatch, number, words
+    folder, tmp_path, refuse, words
 ):
-    refuse(monkeypatch, os, "link", number, is_named("b.csv"))
-    refuse(monkeypatch, os, "open", number, is_named("b.csv"))
+    for function in ("link", "open"):
+        refuse(os, function, DISK[words], "b.csv")
     outcomes = save_all(folder, [("a.csv", b"1"), ("b.csv", b"2"), ("c.csv", b"3")])
     assert [type(outcome) for outcome in outcomes] == [Artifact, FailedArtifact, Artifact]
     assert (outcomes[1].name, outcomes[1].reason) == ("b.csv", f"It could not be saved: {words}.")
@@ -284,11 +264,10 @@ def test_a_staged_file_that_is_gone_is_a_failure_with_a_reason(folder, tmp_path)
     assert names(tmp_path) == []
 
 
-def test_a_disk_without_second_names_is_as_good(folder, saved_dir, tmp_path, monkeypatch):
-    refuse(monkeypatch, os, "link", errno.EPERM)
-    save(folder, "a.csv", b"1", "cell-1")
-    save(folder, "a.csv", b"2", "cell-2")
-    save(folder, "a.csv", b"3", "cell-1")
+def test_a_disk_without_second_names_is_as_good(folder, saved_dir, tmp_path, refuse):
+    refuse(os, "link", errno.EPERM)
+    for content, cell in ((b"1", "cell-1"), (b"2", "cell-2"), (b"3", "cell-1")):
+        save(folder, "a.csv", content, cell)
     assert [(saved_dir / name).read_bytes() for name in names(tmp_path)] == [b"2", b"3"]
 
 
@@ -307,19 +286,15 @@ def test_a_file_that_another_kernel_puts_there_in_the_last_moment_is_not_overwri
         return real(source, target, **at)
 
     monkeypatch.setattr(os, "link", too_late)
-
     assert save(folder, "a.csv", b"ours").name == "a-2.csv"
     assert (saved_dir / "a.csv").read_bytes() == b"theirs"
 
 
 def test_a_file_that_is_edited_while_it_is_checked_is_not_overwritten(folder, monkeypatch):
-    artifact = save(folder, "a.csv", b"1")
-    real = RecordingStore.hash_of
-    monkeypatch.setattr(
-        RecordingStore, "hash_of", lambda *asked: (real(*asked), artifact.path.write_bytes(b"my edits"))[0]
-    )
+    path, real = save(folder, "a.csv", b"1").path, RecordingStore.hash_of
+    monkeypatch.setattr(RecordingStore, "hash_of", lambda *asked: (real(*asked), path.write_bytes(b"my edits"))[0])
     assert save(folder, "a.csv", b"2").name == "a-2.csv"
-    assert artifact.path.read_bytes() == b"my edits"
+    assert path.read_bytes() == b"my edits"
 
 
 def test_the_notebooks_name_is_known_from_the_server_that_started_the_kernel(tmp_path):

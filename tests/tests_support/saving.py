@@ -2,9 +2,12 @@
 
 import hashlib
 import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 
 from ipython_assistant.core.artifacts import Artifact, FailedArtifact
 from ipython_assistant.core.recording import RecordedFile, Recording, TurnKey, stamp, turn_digest
@@ -59,6 +62,14 @@ def run_cell(
     saved = save_all(folder, list(files.items()), cell, key=asked.sha256)
     Recordings(folder).keep(recorded(cell, saved, minute=minute, status=status, asked=asked))
     return saved
+
+
+def start_python(code: str, *arguments: str) -> "subprocess.Popen[str]":
+    """Another process that can import this package and what tests share."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["tests", "."])}
+    root = Path(__file__).parents[2]
+    return subprocess.Popen([sys.executable, "-c", code, *arguments], env=environment, cwd=root, **pipes)
 
 
 def recorded(
