@@ -6,13 +6,12 @@ import threading
 
 import pandas as pd
 import pytest
-from IPython.utils.capture import capture_output
 from tests_support import events as wire
 from tests_support.files import PNG
+from tests_support.notebook import on_activity, run_cell
 from tests_support.scripted import Answer, refusal
 
 from ipython_assistant import errors
-from ipython_assistant.display.live import LiveOutput
 
 CSV = b"district,coverage\nA,0.5\nB,0.75\n"
 TEXT = "The mean per district: [by_district.csv](sandbox:/mnt/data/by_district.csv)."
@@ -24,61 +23,46 @@ def said(file_id="cfile_csv"):
 
 
 def run(shell, body, line=""):
-    """Run a cell the way a notebook does; returns its value and what it displayed."""
-    with capture_output() as captured:
-        outcome = shell.run_cell(f"%%assistant {line}\n{body}", store_history=True)
-    if outcome.error_in_exec is not None:
-        outcome.error_in_exec.captured = captured
-        raise outcome.error_in_exec
-    return outcome.result, captured
-
-
-def htmls(captured):
-    return "\n".join(output.data.get("text/html", "") for output in captured.outputs)
+    """Run a cell the way a notebook does; gives its value and what it gave in all."""
+    ran = run_cell(shell, f"%%assistant {line}\n{body}").raised()
+    return ran.value, ran
 
 
 def test_the_file_is_on_disk_and_the_link_leads_to_it(shell, hosted, notebook_dir):
     hosted.put("by_district.csv", CSV, "cfile_csv")
     hosted.will_say(said())
-    answer, captured = run(shell, "Save the mean per district.")
+    answer, ran = run(shell, "Save the mean per district.")
     saved = notebook_dir / "assistant_files" / "by_district.csv"
     assert saved.read_bytes() == CSV
     assert answer.text == "The mean per district: [by_district.csv](assistant_files/by_district.csv)."
-    assert 'href="assistant_files/by_district.csv" download="by_district.csv"' in htmls(captured)
-    assert "sandbox:" not in htmls(captured)
+    assert 'href="assistant_files/by_district.csv" download="by_district.csv"' in ran.html
+    assert "sandbox:" not in ran.html
 
 
 def test_the_cells_value_is_the_answer_with_its_parts_shown_once_and_again_in_another_cell(shell, hosted):
     hosted.put("by_district.csv", CSV, "cfile_csv")
     hosted.will_say(said())
-    answer, captured = run(shell, "Save the mean per district.")
-
+    answer, ran = run(shell, "Save the mean per district.")
     assert shell.user_ns["_"] is answer
     assert shell.user_ns["Out"][shell.execution_count - 1] is answer
-    texts = [output.data["text/plain"] for output in captured.outputs]
+    texts = [output["text/plain"] for output in ran.outputs]
     assert len([text for text in texts if "The mean per district" in text]) == 1
-
     assert list(answer.files) == ["by_district.csv"]
     assert answer.files["by_district.csv"].read_bytes() == CSV
     assert answer.files["by_district.csv"].to_frame()["coverage"].tolist() == [0.5, 0.75]
     assert (answer.code, answer.logs) == ("frame.to_csv('by_district.csv')\nprint('ok')", "ok\n")
     assert (answer.status, answer.response_id, answer.usage["total_tokens"]) == ("completed", "resp_1", 30)
     assert [table.name for table in answer.tables] == ["by_district.csv"]
-
-    with capture_output() as again:
-        shell.run_cell("_", store_history=True)
-    assert [output.data for output in again.outputs] == [output.data for output in captured.outputs]
+    assert run_cell(shell, "_").outputs == ran.outputs
 
 
 def test_the_outputs_come_in_order_answer_code_picture_table_card(shell, hosted):
     hosted.put("by_district.csv", CSV, "cfile_csv")
     hosted.put("c.png", PNG, "cfile_png")
     hosted.will_say([CODE, wire.cited(("c.png", "cfile_png"), ("by_district.csv", "cfile_csv"))])
-    _, captured = run(shell, "Both.")
-    bundles = [output.data for output in captured.outputs]
-
-    kinds = [output.metadata["ipython_assistant"]["output"] for output in captured.outputs]
-    assert kinds == ["answer", "work", "picture", "caption", "table", "card"]
+    _, ran = run(shell, "Both.")
+    bundles = ran.outputs
+    assert ran.kinds == ("answer", "work", "picture", "caption", "table", "card")
     assert "assistant_files/c.png" in bundles[0]["text/html"]
     assert "<details" in bundles[1]["text/html"]
     assert base64.b64decode(bundles[2]["image/png"]) == PNG
@@ -118,9 +102,9 @@ def test_one_chart_that_was_saved_and_shown_is_seen_once_and_kept_twice(shell, h
     hosted.put("c.png", PNG, "cfile_png")
     citations = (wire.cite_figure("cfile_9"), wire.cite(text, "c.png", "cfile_png"))
     hosted.will_say([wire.Code("savefig('c.png'); show()", (wire.image(uri),)), wire.Message(text, citations)])
-    answer, captured = run(shell, "Plot.")
+    answer, ran = run(shell, "Plot.")
     assert set(answer.files) == {"c.png", "figure-1.png"}
-    (shown,) = [output.data["image/png"] for output in captured.outputs if "image/png" in output.data]
+    (shown,) = [output["image/png"] for output in ran.outputs if "image/png" in output]
     assert base64.b64decode(shown) == PNG
 
 
@@ -138,15 +122,15 @@ def test_an_incomplete_answer_is_shown_and_the_cell_is_an_error(shell, hosted):
     with pytest.raises(errors.TurnFailed, match="incomplete: max_output_tokens") as caught:
         run(shell, "Ask.")
     assert caught.value.answer.status == "incomplete"
-    assert "The first half" in htmls(caught.value.captured)
+    assert "The first half" in caught.value.ran.html
 
 
 def test_a_refusal_is_an_ordinary_answer_and_a_link_without_any_code_having_run_is_said_to_lead_nowhere(shell, hosted):
     hosted.will_say([wire.Message("I only know two columns.", refusal=True)])
     hosted.will_say([wire.Message("Here: [t.csv](sandbox:/mnt/data/t.csv)")])
-    answer, captured = run(shell, "Forecast.")
+    answer, ran = run(shell, "Forecast.")
     assert answer.status == "refused"
-    assert "two columns" in htmls(captured)
+    assert "two columns" in ran.html
     assert any("No code was run" in note for note in run(shell, "Make a table.")[0].notes)
 
 
@@ -172,18 +156,15 @@ def test_ctrl_c_keeps_what_arrived_and_saves_the_files(shell, hosted, notebook_d
         return Answer(body + b" " * 10_000_000, headers={"Content-Type": "text/event-stream"}, cut_after=len(body))
 
     hosted.on("^POST /v1/responses$", stall)
-    original = LiveOutput.update
 
-    def update(live, text=None, activity=None):
-        original(live, text, activity)
+    def interrupt(activity):
         if activity == "writing" and not release.is_set():
             release.set()
             _thread.interrupt_main()
 
-    monkeypatch.setattr(LiveOutput, "update", update)
+    on_activity(monkeypatch, interrupt)
     with pytest.raises(errors.Interrupted) as caught:
         run(shell, "Save.")
-
     assert caught.value.answer.status == "interrupted"
     assert (notebook_dir / "assistant_files" / "by_district.csv").read_bytes() == CSV
 
@@ -192,8 +173,8 @@ def test_the_key_is_in_no_output(shell, hosted, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-0123456789abcdef")
     hosted.put("by_district.csv", CSV, "cfile_csv")
     hosted.will_say(said())
-    answer, captured = run(shell, "Save.")
-    everything = json.dumps([output.data for output in captured.outputs]) + repr(answer) + captured.stdout
+    answer, ran = run(shell, "Save.")
+    everything = json.dumps(ran.outputs) + repr(answer) + ran.printed
     assert "sk-planted" not in everything
     assert hosted.requests[0].headers["authorization"] == "Bearer sk-planted-0123456789abcdef"
 

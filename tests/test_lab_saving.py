@@ -102,9 +102,6 @@ def test_a_broken_row_or_a_broken_state_is_no_obstacle(state, model_id):
     assert len(notebook["cells"][1]["outputs"]) == 8
 
 
-# --- in the server ----------------------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def loaded(tmp_path, monkeypatch):
     """The extension, loaded beside a real contents manager that serves `tmp_path`."""

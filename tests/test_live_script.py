@@ -46,7 +46,6 @@ def test_the_live_script_runs_its_cells_and_records_traffic_without_the_key(tmp_
         will_save(service, name)
     service.will_say([wire.Message("Here it is.")])
     done = run_live(tmp_path / "live", service)
-
     assert done.returncode == 0, done.stdout + done.stderr
     report = (tmp_path / "live" / "report.md").read_text()
     assert report.count(": passed in ") == 5

@@ -11,24 +11,20 @@ from dataclasses import replace
 import pandas as pd
 import psutil
 import pytest
-from IPython.utils.capture import capture_output
+from tests_support.notebook import on_activity, run_cell
 
 from ipython_assistant import errors
-from ipython_assistant.display.live import LiveOutput
 from ipython_assistant.magics import hooks_of
 from ipython_assistant.service import connection
 from ipython_assistant.service.connection import Engine
 
 
-def run(shell, body, line=""):
-    """The answer of a cell, and the HTML of its outputs; the error that it ends in has that, too."""
-    with capture_output() as captured:
-        outcome = shell.run_cell(f"%%assistant {line}\n{body}", store_history=True)
-    html = "\n".join(output.data.get("text/html", "") for output in captured.outputs)
-    if outcome.error_in_exec is not None:
-        outcome.error_in_exec.html = html
-        raise outcome.error_in_exec
-    return outcome.result, html
+def run(shell, body, line="", cell=None):
+    """The answer of a cell, and the HTML of its outputs; a notebook gives its cells ids."""
+    if cell is not None:
+        shell.get_parent = lambda: {"metadata": {"cellId": cell}}
+    ran = run_cell(shell, f"%%assistant {line}\n{body}").raised()
+    return ran.value, ran.html
 
 
 def python(code):
@@ -59,14 +55,8 @@ def when_running(shell, monkeypatch):
     """Call something once, from another thread, as soon as code runs."""
 
     def arrange(action):
-        original, begun = LiveOutput.update, threading.Event()
-
-        def update(live, text=None, activity=None):
-            original(live, text, activity)
-            if activity == "running code":
-                begun.set()
-
-        monkeypatch.setattr(LiveOutput, "update", update)
+        begun = threading.Event()
+        on_activity(monkeypatch, lambda activity: activity == "running code" and begun.set())
         threading.Thread(target=lambda: begun.wait(30) and action(), daemon=True).start()
 
     return arrange
@@ -103,7 +93,7 @@ def test_a_dataframe_is_there_under_its_bare_name_and_codes_keep_their_zeros(she
 def test_code_that_raises_shows_its_log_saves_its_files_and_fails_the_cell(shell, notebook_dir):
     with pytest.raises(errors.CodeFailed, match="ZeroDivisionError") as caught:
         run(shell, python("print('before')\nopen('early.txt', 'w').write('x')\n1/0"))
-    assert "before" in caught.value.html
+    assert "before" in caught.value.ran.html
     assert (notebook_dir / "assistant_files" / "early.txt").read_text() == "x"
     assert caught.value.answer.calls[0].status == "failed"
 
@@ -206,11 +196,11 @@ def test_a_key_a_dead_base_url_proxies_and_ci_change_nothing_when_the_engine_is_
 
 
 @pytest.mark.slow
-def test_a_cell_that_runs_again_does_not_find_what_its_first_run_left(shell, cell_ids):
-    cell_ids("cell-1")
-    run(shell, python("import os\nprint(sorted(os.listdir()))\nopen('left.txt', 'w').write('x')"))
+def test_a_cell_that_runs_again_does_not_find_what_its_first_run_left(shell):
+    listing = "import os\nprint(sorted(os.listdir()))"
+    run(shell, python(f"{listing}\nopen('left.txt', 'w').write('x')"), cell="cell-1")
     first = psutil.Process(engine_pid(shell)).children(recursive=True)
-    answer, _ = run(shell, python("import os\nprint(sorted(os.listdir()))"))
+    answer, _ = run(shell, python(listing), cell="cell-1")
     assert answer.logs == "[]\n"
     deadline = time.monotonic() + 60
     # The engine's spare process may be among them, and stays.
@@ -219,36 +209,17 @@ def test_a_cell_that_runs_again_does_not_find_what_its_first_run_left(shell, cel
 
 
 @pytest.mark.usefixtures("one_engine")
-def test_a_rerun_after_a_branch_gets_its_ancestors_files_again(shell, cell_ids, notebook_dir):
-    cell_ids("cell-1")
-    run(shell, python("open('made.txt', 'w').write('by cell 1')"))
-    cell_ids("cell-2")
-    run(shell, python("open('two.txt', 'w').write('x')"))
+def test_a_rerun_after_a_branch_gets_its_ancestors_files_again(shell, notebook_dir):
+    run(shell, python("open('made.txt', 'w').write('by cell 1')"), cell="cell-1")
+    run(shell, python("open('two.txt', 'w').write('x')"), cell="cell-2")
     answer, _ = run(shell, python("import os\nprint(sorted(os.listdir()), open('made.txt').read())"))
     assert answer.logs == "['made.txt'] by cell 1\n"
 
 
-@pytest.fixture
-def cell_ids(shell, monkeypatch):
-    """Give cells the ids a notebook would."""
-    current = {}
-    monkeypatch.setattr(shell, "get_parent", lambda: {"metadata": {"cellId": current["id"]}}, raising=False)
-
-    def use(cell_id):
-        current["id"] = cell_id
-
-    return use
-
-
 @pytest.mark.usefixtures("one_engine")
 def test_a_cell_says_what_is_going_on_in_its_order(shell, monkeypatch):
-    doing, original = [], LiveOutput.update
+    doing = []
     run(shell, python("1"))
-
-    def update(live, text=None, activity=None):
-        doing.append(activity)
-        original(live, text, activity)
-
-    monkeypatch.setattr(LiveOutput, "update", update)
+    on_activity(monkeypatch, doing.append)
     run(shell, python("1"))
     assert doing.index("thinking") < doing.index("writing") < doing.index("running code")

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from tests_support import events as wire
+from tests_support.files import PNG
 from tests_support.scripted import Answer
 
 MEGABYTE = 1_000_000
@@ -38,10 +39,7 @@ print(json.dumps(seen))
 
 def figure_of(size):
     """A PNG of so many bytes, as a `data:` URI: a picture of nothing, and noise behind its end."""
-    head = base64.b64decode(
-        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-    )
-    content = head + random.Random(1).randbytes(size - len(head))
+    content = PNG + random.Random(1).randbytes(size - len(PNG))
     return f"data:image/png;base64,{base64.b64encode(content).decode()}"
 
 
@@ -59,13 +57,9 @@ def test_a_thousand_turns_with_a_figure_each_leave_memory_flat_and_stay_fast(not
     hosted.on("^POST /v1/responses$", answer)
     turns = int(os.environ.get("LONG_SESSION_TURNS", "1000"))
     completed = subprocess.run(
-        [sys.executable, "-c", CHILD, str(turns)],
-        cwd=notebook_dir,
-        env={**os.environ, "IPYTHON_ASSISTANT_MODE": "auto"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+        [sys.executable, "-c", CHILD, str(turns)], cwd=notebook_dir,
+        env={**os.environ, "IPYTHON_ASSISTANT_MODE": "auto"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
     assert completed.returncode == 0, completed.stderr
     seen = json.loads(completed.stdout.splitlines()[-1])
     memory, spent = zip(*seen, strict=True)

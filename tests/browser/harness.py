@@ -77,21 +77,20 @@ class Lab:
     def add_kernel(self, name: str, python: Path, environment: Mapping[str, str]) -> None:
         """Let the server have a kernel of this name, run by another interpreter, with these variables."""
         specification = {
-            "argv": [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-            "display_name": name,
-            "env": dict(environment),
-            "language": "python",
-        }
+            "argv": [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"], "display_name": name,
+            "env": dict(environment), "language": "python",
+        }  # fmt: skip
         folder = self.home / "data" / "kernels" / name
         folder.mkdir(parents=True)
         (folder / "kernel.json").write_text(json.dumps(specification))
 
-    def copy_first_notebook(self, folder: str, *more: str) -> Path:
-        """The first notebook of the documentation, its tables beside it, without outputs; more cells may follow."""
+    def copy_first_notebook(self, folder: str, more: Mapping[int, str] | None = None) -> Path:
+        """The first notebook of the documentation, its tables beside it, without outputs, with more cells in it."""
         path = self.root / folder / "01_first_cell.ipynb"
         shutil.copytree(NOTEBOOKS, path.parent, ignore=shutil.ignore_patterns("assistant_files"))
         notebook = nbformat.read(path, as_version=4)
-        notebook.cells += [new_code_cell(cell) for cell in more]
+        for place, cell in (more or {}).items():
+            notebook.cells.insert(place, new_code_cell(cell))
         for cell in notebook.cells:
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
@@ -133,13 +132,8 @@ class Notebook:
 
     def start(self, cell: int) -> None:
         """Run one cell, counted from 0; back at once."""
-        self.page.evaluate(
-            f"""cell => {{
-                {_PANEL}.content.activeCellIndex = cell;
-                window.jupyterapp.commands.execute('notebook:run-cell');
-            }}""",
-            cell,
-        )
+        run = "window.jupyterapp.commands.execute('notebook:run-cell')"
+        self.page.evaluate(f"cell => {{ {_PANEL}.content.activeCellIndex = cell; {run}; }}", cell)
 
     def watch(self, cell: int) -> None:
         """From now on note every text that this cell's first output shows."""
@@ -257,23 +251,12 @@ def _open(lab: Lab, context: BrowserContext, path: Path, *, kernel: bool, applic
 
 
 def _configure(home: Path, token: str, *, extension: bool) -> None:
-    server = {
-        "IdentityProvider": {"token": token},
-        "LabApp": {
-            "check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
-            "extension_manager": "readonly",
-            "news_url": None,
-        },
-        "ServerApp": {
-            # A container often runs as root.
-            "allow_root": True,
-            "ip": "127.0.0.1",
-            # Where the wheel is installed it does this, and here nothing but this file decides it.
-            "jpserver_extensions": {"ipython_assistant.lab": extension},
-            "port_retries": 0,
-            "terminals_enabled": False,
-        },
-    }
+    never = {"check_for_updates_class": "jupyterlab.NeverCheckForUpdate", "extension_manager": "readonly"}
+    # A container often runs as root.
+    app = {"allow_root": True, "ip": "127.0.0.1", "port_retries": 0, "terminals_enabled": False}
+    # Where the wheel is installed it does this, and here nothing but this file decides it.
+    app["jpserver_extensions"] = {"ipython_assistant.lab": extension}
+    server = {"IdentityProvider": {"token": token}, "LabApp": {**never, "news_url": None}, "ServerApp": app}
     settings = {
         "apputils-extension/notification": {"checkForUpdates": False, "fetchNews": "false"},
         # Every cell is in the page, also one that is scrolled out of sight.
@@ -303,17 +286,12 @@ def environment(home: Path) -> dict[str, str]:
         if not name.startswith(("PYTEST_", "JUPYTER", "JPY_", "IPYTHON", "OPENAI_", "AZURE_")) and name != "CI"
     }
     own = {
-        "HOME": home,
-        "IPYTHONDIR": home / "ipython",
-        "JUPYTERLAB_SETTINGS_DIR": home / "settings",
-        "JUPYTERLAB_WORKSPACES_DIR": home / "workspaces",
-        "JUPYTER_CONFIG_DIR": home / "config",
-        "JUPYTER_DATA_DIR": home / "data",
-        "JUPYTER_PREFER_ENV_PATH": 1,
-        "JUPYTER_RUNTIME_DIR": home / "runtime",
+        "HOME": home, "IPYTHONDIR": home / "ipython", "JUPYTERLAB_SETTINGS_DIR": home / "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": home / "workspaces", "JUPYTER_CONFIG_DIR": home / "config",
+        "JUPYTER_DATA_DIR": home / "data", "JUPYTER_PREFER_ENV_PATH": 1, "JUPYTER_RUNTIME_DIR": home / "runtime",
         "MPLCONFIGDIR": home / "matplotlib",
         "PYTHONPATH": os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH")])),
-    }
+    }  # fmt: skip
     return inherited | {name: str(value) for name, value in own.items()}
 
 

@@ -32,7 +32,6 @@ def test_the_toolbars_stop_ends_running_code_within_2_s_and_the_next_cell_works(
     notebook.page.evaluate(CLOCK)
     stop.click()
     notebook.page.wait_for_function("() => window.idle")
-
     assert notebook.page.evaluate("() => window.idle - window.pressed") < 2_000
     expect(notebook.output(ENDLESS)).to_contain_text("Interrupted: The cell was interrupted.")
     notebook.start(cell=AFTER)

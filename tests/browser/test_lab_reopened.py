@@ -180,7 +180,6 @@ def test_nbval_compares_the_saved_notebook_equal(without_extension):
         command, cwd=notebook.path.parent, env=environment(notebook.lab.home), capture_output=True, text=True,
         check=False,
     )  # fmt: skip
-
     assert ran.returncode == 0, ran.stdout
     assert "2 passed" in ran.stdout
 

@@ -12,41 +12,33 @@ import pytest
 from playwright.sync_api import expect
 from tests_support.loopback import Door, Loopback
 
+from browser.harness import CHECKOUT
+
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 HOSTILE_NAME = "\"><img src=x onerror=window.ran=1>' $x$ 100%.csv"
 
-SETUP = """
-import hashlib, os, struct, zlib
+SETUP = f"""
+import io, os, sys
 from pathlib import Path
-from ipython_assistant.core.artifacts import Artifact, FailedArtifact
+from PIL import Image
+from ipython_assistant.core.artifacts import FailedArtifact
 from ipython_assistant.core.links import hrefs
-from ipython_assistant.core.naming import media_type
 from ipython_assistant.core.turn import CodeCall
 from ipython_assistant.display import outputs, previews
 from ipython_assistant.display.previews import card
 from ipython_assistant.display.buttons import DownloadRow, view
 from ipython_assistant.display.live import FrontEnd, LiveOutput, front_end, publish
 from ipython_assistant.workspace.tables import read_head
-
-def chunk(kind, content):
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-def png(width, height):
-    row = b"\\0" + bytes((30, 120, 200)) * width
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (b"\\x89PNG\\r\\n\\x1a\\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(row * height))
-            + chunk(b"IEND", b""))
+sys.path.append({str(CHECKOUT / "tests")!r})
+from tests_support import files as on_disk
 
 def write(name, content):
-    path = Path("assistant_files", name)
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(content)
-    digest = hashlib.sha256(content).hexdigest()
-    return Artifact(name, name, path.resolve(), path.as_posix(), len(content), digest, media_type(name))
+    return on_disk.write(Path("assistant_files").resolve() / name, content)
 """
 FILES = f"""
-picture = write("a chart.png", png(120, 60))
+Image.new("RGB", (120, 60), "teal").save(drawn := io.BytesIO(), "PNG")
+picture = write("a chart.png", drawn.getvalue())
 table = write({HOSTILE_NAME!r}, b"district,mean\\n" + b"North,1.5\\n" * 1234)
 large = write("large.bin", os.urandom(5_000_000))
 files = [picture, table, large]
@@ -69,6 +61,7 @@ element => {
 """
 BUSY = """
 import time
+from pathlib import Path
 while not Path("go").exists():
     time.sleep(0.01)
 """
@@ -133,7 +126,6 @@ def links(notebook, name):
 def test_the_picture_is_seen_and_every_link_and_button_downloads_its_file(shown):
     on_disk = saved(shown)
     image = shown.output(0).locator(".jp-RenderedImage img")
-
     assert image.evaluate("image => image.decode().then(() => [image.naturalWidth, image.naturalHeight])") == [120, 60]
     expect(shown.output(0)).to_contain_text("Rose to $5, then $7.")
     expect(buttons(shown).nth(1)).to_have_accessible_name(f"Download {HOSTILE_NAME}, 12.4 kB")
@@ -154,7 +146,6 @@ def test_links_and_buttons_work_while_the_kernel_is_busy(shown):
     (shown.path.parent / "go").unlink()
     shown.start(cell=1)
     shown.wait_for_kernel("busy")
-
     assert shown.download(links(shown, "large.bin")) == on_disk["large.bin"]
     assert shown.download(buttons(shown).nth(1)) == on_disk[HOSTILE_NAME]
     assert shown.kernel_status() == "busy"
@@ -187,7 +178,6 @@ def test_without_the_servers_route_a_button_fetches_from_the_kernel(lab, open_in
     notebook.run_all()
     on_disk = saved(notebook)
     status(notebook).evaluate(NOTE_TEXTS)
-
     assert notebook.download(buttons(notebook).nth(2)) == on_disk["large.bin"]
     # Five million bytes come in three chunks.
     assert notebook.page.evaluate("window.noted") == ["large.bin: 41 %", "large.bin: 83 %"]

@@ -19,8 +19,7 @@ TEXT = r"""It costs $5 and $7. The mean \(\bar{x}\) is
 
 and $$e^{i\pi} = -1$$ but \(\href{javascript:window.ran=1}{click}\) stays."""
 ANSWER = """
-import io, json
-from PIL import Image
+import json
 from ipython_assistant.answer import Answer
 from ipython_assistant.core.turn import Turn
 
@@ -105,7 +104,6 @@ def test_a_large_picture_is_a_thumbnail_whose_link_downloads_the_whole(shown):
     on_disk = (shown.path.parent / "assistant_files" / "a big one.png").read_bytes()
     image = shown.output(0).locator(".jp-RenderedImage img").first
     width = image.evaluate("image => image.decode().then(() => image.naturalWidth)")
-
     assert 0 < width <= 800
     expect(image).to_have_attribute("alt", "a big one.png: Draw noise")
     assert shown.download(shown.output(0).get_by_role("link", name="download the whole picture")) == on_disk

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 import uuid
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
@@ -80,11 +81,13 @@ class Running:
     ) -> tuple[int, Mapping[str, str], bytes]:
         """A bare request; `path` begins with `/v1`."""
         sent = json.dumps(body).encode() if body is not None and not isinstance(body, bytes) else body
-        request = urllib.request.Request(self.url.removesuffix("/v1") + path, data=sent, method=method)
-        for name, value in {"Authorization": f"Bearer {self.token}", **(headers or {})}.items():
-            request.add_header(name, value)
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _ErrorsToo())
-        with opener.open(request, timeout=60) as answer:
+        all_headers = {"Authorization": f"Bearer {self.token}", **(headers or {})}
+        request = urllib.request.Request(self.url.removesuffix("/v1") + path, sent, all_headers, method=method)
+        try:
+            answer = urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60)
+        except urllib.error.HTTPError as refused:
+            answer = refused
+        with answer:
             return answer.status, answer.headers, answer.read()
 
     def ask(self, code: str, *, container: str | None = None, **parameters: Any) -> Any:
@@ -102,9 +105,7 @@ class Running:
         """The events of a streamed answer, as they are on the wire."""
         asked = {"model": self.models[0], "input": fence(code), "tools": [TOOL], "include": OUTPUTS, "stream": True}
         _, _, body = self.request("POST", "/v1/responses", {**asked, **parameters})
-        return [
-            json.loads(line.removeprefix("data: ")) for line in body.decode().split("\n") if line.startswith("data: ")
-        ]
+        return events_of(body.decode())
 
 
 @dataclass
@@ -126,13 +127,9 @@ class Stage:
         return self.engine.events("", tools=[tool(self.container)])
 
 
-class _ErrorsToo(urllib.request.HTTPErrorProcessor):
-    """Give error answers like any other."""
-
-    def http_response(self, request: Any, response: Any) -> Any:
-        return response
-
-    https_response = http_response
+def events_of(body: str) -> list[dict[str, Any]]:
+    """The events of a stream."""
+    return [json.loads(line.removeprefix("data: ")) for line in body.split("\n") if line.startswith("data: ")]
 
 
 def fence(code: str) -> str:
@@ -200,12 +197,13 @@ def kernel_in(engine: Running, container: str) -> int:
     return next(pid for pid in kernels_of(engine.pid) if Path(f"/proc/{pid}/cwd", marker).exists())
 
 
-def spawn(*arguments: str, environment: Mapping[str, str] | None = None) -> tuple[subprocess.Popen[str], Running]:
+def spawn(
+    *arguments: str, environment: Mapping[str, str] | None = None, **more: Any
+) -> tuple[subprocess.Popen[str], Running]:
     """A real engine process; whoever asks for it ends it."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ipython_assistant.engine.server", *arguments], stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})},
-    )  # fmt: skip
+    command = [sys.executable, "-m", "ipython_assistant.engine.server", *arguments]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, **more}
+    process = subprocess.Popen(command, env={**os.environ, **(environment or {})}, **pipes)
     ready = json.loads(process.stdout.readline())
     return process, Running(ready["url"], ready["token"], ready["pid"], tuple(ready["models"]), ready["sandbox"])
 

@@ -13,7 +13,6 @@ def test_a_question_about_an_uploaded_file_is_answered_and_its_file_is_fetched(c
     response = client.responses.create(
         model="basic", input=fence(code), include=OUTPUTS, tools=[{"type": "code_interpreter", "container": container}]
     )
-
     assert (uploaded.path, uploaded.source, uploaded.bytes) == ("/mnt/data/cases.csv", "user", 25)
     assert response.status == "completed"
     assert logs(response) == "done\n"
@@ -26,7 +25,6 @@ def test_a_question_about_an_uploaded_file_is_answered_and_its_file_is_fetched(c
 def test_a_streamed_response_ends_in_the_same_object_that_can_be_retrieved(client, engine, container):
     *_, last = engine.ask("print(6 * 7)", container=container, stream=True)
     retrieved = client.responses.retrieve(last.response.id, include=OUTPUTS)
-
     assert last.type == "response.completed"
     assert logs(retrieved) == "42\n"
     assert retrieved.to_dict() == last.response.to_dict()
@@ -35,7 +33,6 @@ def test_a_streamed_response_ends_in_the_same_object_that_can_be_retrieved(clien
 def test_outputs_are_null_unless_they_are_asked_for(client, engine, container):
     response = engine.ask("print(1)", container=container, include=[])
     [call] = calls(response)
-
     assert call.outputs is None
     assert client.responses.retrieve(response.id) == response
 
@@ -43,7 +40,6 @@ def test_outputs_are_null_unless_they_are_asked_for(client, engine, container):
 def test_a_follow_up_continues_in_the_same_container_with_the_same_variables(engine, container):
     first = engine.ask("x = 20", container=container)
     second = engine.ask("print(x + 1)", previous_response_id=first.id)
-
     assert logs(second) == "21\n"
     assert second.previous_response_id == first.id
     assert [item.container_id for item in calls(second)] == [container]
@@ -53,7 +49,6 @@ def test_a_replayed_conversation_reuses_its_container_without_being_stored(engin
     first = engine.ask("y = 'kept'", container=container, store=False)
     replayed = [{"role": "user", "content": fence("y = 'kept'")}, *[item.to_dict() for item in first.output]]
     second = engine.ask("", input=[*replayed, {"role": "user", "content": fence("print(y)")}], store=False)
-
     assert logs(second) == "kept\n"
     assert engine.request("GET", f"/v1/responses/{second.id}")[0] == 404
 
@@ -62,7 +57,6 @@ def test_files_of_the_files_api_are_in_the_container_under_their_own_name(client
     uploaded = client.files.create(file=("größe ☃.txt", b"snow"), purpose="user_data")
     tool = {"type": "code_interpreter", "container": {"type": "auto", "file_ids": [uploaded.id]}}
     response = engine.ask("print(open('/mnt/data/größe ☃.txt').read())", tools=[tool])
-
     assert (uploaded.filename, uploaded.bytes) == ("größe ☃.txt", 4)
     assert logs(response) == "snow\n"
 
@@ -75,7 +69,6 @@ def test_files_and_pictures_within_the_input_are_in_the_container_once(engine, c
     code = "import glob\nprint(open('within.csv').read(), open(glob.glob('input-image-*.png')[0], 'rb').read()[:4])"
     asked = [{"role": "user", "content": [*parts, {"type": "input_text", "text": fence(code)}]}]
     responses = [engine.ask("", container=container, input=asked) for _ in range(2)]
-
     assert [logs(response) for response in responses] == ["a,b\n1,2\n b'\\x89PNG'\n"] * 2
     paths = [row.path for row in engine.client().containers.files.list(container, limit=100)]
     assert paths.count("/mnt/data/within.csv") == 1
@@ -92,7 +85,6 @@ def test_every_file_of_a_container_is_listed_once_in_the_order_that_is_asked_for
     for number in range(25):
         client.containers.files.create(container.id, file=(f"{number:02}.txt", b"x"))
     ascending = [file.path for file in client.containers.files.list(container.id, limit=10, order="asc")]
-
     assert ascending == [f"/mnt/data/{number:02}.txt" for number in range(25)]
     assert [file.path for file in client.containers.files.list(container.id)] == ascending[::-1]
 
@@ -101,7 +93,6 @@ def test_code_that_raises_is_a_failed_call_whose_log_ends_with_the_traceback(eng
     code = "import pandas as pd\nprint('before')\npd.DataFrame({'a': [1]})['b']"
     response = engine.ask(code, container=container)
     [call] = calls(response)
-
     assert (response.status, call.status) == ("completed", "failed")
     assert logs(response).startswith("before\n")
     assert "----> 3 pd.DataFrame({'a': [1]})['b']" in logs(response)
@@ -114,7 +105,6 @@ def test_code_that_raises_is_a_failed_call_whose_log_ends_with_the_traceback(eng
 def test_a_response_without_a_code_interpreter_refuses_and_says_what_is_missing(client):
     response = client.responses.create(model="basic", input="Plot it.")
     [message] = response.output
-
     assert message.content[0].type == "refusal"
     assert "code_interpreter" in message.content[0].refusal
     assert response.status == "completed"
@@ -126,7 +116,6 @@ def test_items_of_a_stored_response_are_replayed_by_reference(engine, client):
     first = engine.ask("kept = 42")
     referred = [{"type": "item_reference", "id": item.id} for item in first.output]
     question, follow_up = ({"role": "user", "content": fence(code)} for code in ("kept = 42", "print(kept)"))
-
     assert logs(engine.ask("", input=[question, *referred, follow_up])) == "42\n"
     with pytest.raises(openai.NotFoundError, match="Item with id 'msg_unknown' not found"):
         engine.ask("", input=[{"type": "item_reference", "id": "msg_unknown"}, {"role": "user", "content": "x"}])
@@ -137,7 +126,6 @@ def test_missing_values_are_left_out_where_the_description_forbids_null(engine, 
     container = client.containers.create(name="empty").id
     empty = json.loads(engine.request("GET", f"/v1/containers/{container}/files")[2])
     file = client.files.create(file=("a.csv", b"1"), purpose="user_data")
-
     assert {"user", "usage"}.isdisjoint(created["response"])
     assert completed["response"]["usage"]["total_tokens"] == 0
     assert (empty["data"], empty["first_id"], empty["last_id"]) == ([], "", "")

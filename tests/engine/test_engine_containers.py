@@ -123,7 +123,6 @@ def test_deleting_a_container_ends_its_process_even_while_code_runs(engine, clie
     stream = engine.begin("import time\ntime.sleep(60)", container=container)
     assert pid in kernels_of(engine.pid)
     client.containers.delete(container)
-
     assert gone(pid)
     rest = list(stream)
     assert rest[-1].type == "response.completed"
@@ -171,7 +170,6 @@ open('made.csv', 'w').write('1')
     client.containers.files.list(container)
     client.containers.files.create(container, file=("given_late.csv", b"1"))
     *_, last = stream
-
     assert [mark.filename for mark in annotations(last.response)] == ["made.csv"]
 
 
@@ -182,7 +180,6 @@ def test_uploaded_modules_do_not_stop_a_process_from_starting(engine, container)
         engine.client().containers.files.create(container, file=(name, b"raise SystemExit('hijacked')"))
     engine.ask("import os\nos._exit(0)", container=container)
     started = engine.ask(f"import os\nfor name in {names!r}: os.remove(name)\nprint('started')", container=container)
-
     assert logs(started) == "started\n"
 
 
@@ -194,7 +191,6 @@ def test_exit_ends_neither_the_process_nor_its_variables(engine, container):
 def test_a_process_that_cannot_be_started_is_said_with_the_end_of_its_own_log(serve):
     engine = serve(environment={"PYTHONHOME": "/nonexistent"})
     events = engine.events("1", model="basic")
-
     assert [event["type"] for event in events[-2:]] == ["error", "response.failed"]
     assert "could not be started" in events[-2]["error"]["message"]
     assert "No module named 'encodings'" in events[-2]["error"]["message"]
@@ -211,7 +207,6 @@ print(mpl.rcParams['font.family'])
 mpl.rcdefaults()
 """
     printed = logs(engine.ask(code, container=container))
-
     assert "Glyph 1114109 " in printed
     assert "CYRILLIC" not in printed
     assert "['cmss10', 'DejaVu Sans']\n" in printed
@@ -224,7 +219,6 @@ def test_what_only_charts_need_is_loaded_while_a_container_waits_for_its_first_q
     assert logs(engine.ask(code, container=asked_at_once)) == "False True\n"
     process = psutil.Process(kernel_in(engine, waiting))
     until(lambda: any("ft2font" in str(file.path) for file in maps_of(process)), "matplotlib is loaded")
-
     assert logs(engine.ask(code, container=waiting)) == "True True\n"
 
 
@@ -236,7 +230,6 @@ plt.plot([2])
 """
     response = engine.ask(code, container=container)
     [call] = calls(response)
-
     assert [part.type for part in call.outputs] == ["logs", "image"]
     assert [mark.filename for mark in annotations(response)] == ["closed.png"]
 
@@ -249,7 +242,6 @@ def test_a_process_that_was_killed_while_idle_is_replaced_and_that_is_said_once(
     until(lambda: gone(pid), "the kernel is killed")
     replaced = engine.ask("print(1)", container=container)
     again = engine.ask("print(2)", container=container)
-
     assert logs(replaced) == f"{FORGOTTEN}1\n"
     assert logs(again) == "2\n"
 
@@ -268,7 +260,6 @@ def test_directories_that_code_nested_without_end_end_neither_their_container_no
     client = engine.client()
     container = client.containers.create(name="nested").id
     engine.ask(NESTED, container=container)
-
     assert [row.path.count("/d") for row in client.containers.files.list(container)] == [DEEPEST]
     client.containers.delete(container)
     assert logs(engine.ask("print('another')")) == "another\n"

@@ -13,7 +13,7 @@ from typing import get_args
 
 import openai
 import pytest
-from engines import OUTPUTS, TOOL, Running, fence
+from engines import OUTPUTS, TOOL, Running, events_of, fence
 from openai.types.responses import ResponseStreamEvent
 from tests_support import events as said
 from tests_support.scripted import ScriptedService
@@ -39,10 +39,6 @@ SHORT = {
     "code_interpreter_call_code": "code", "code_interpreter_call": "code", "output_text.annotation": "annotation",
     "output_text": "text", "reasoning_summary_part": "summary_part", "reasoning_summary_text": "summary",
 }  # fmt: skip
-
-
-def events_of(body):
-    return [json.loads(line.removeprefix("data: ")) for line in body.splitlines() if line.startswith("data: ")]
 
 
 @pytest.fixture(params=["engine", "scripted", *RECORDED], ids=lambda source: getattr(source, "stem", source))
@@ -124,11 +120,9 @@ def test_files_are_listed_fetched_and_missed_in_one_way(which, request, scripted
     with pytest.raises(openai.NotFoundError) as missed:
         client.containers.files.content.retrieve("cfile_none", container_id=container)
     assert missed.value.body == {
-        "message": f"File cfile_none not found on container {container}.",
-        "type": "invalid_request_error",
-        "param": None,
-        "code": None,
-    }
+        "message": f"File cfile_none not found on container {container}.", "type": "invalid_request_error",
+        "param": None, "code": None,
+    }  # fmt: skip
     deleted = client.with_options().containers
     assert deleted.delete(container if which == "scripted" else client.containers.create(name="c").id) is None
 

@@ -94,13 +94,13 @@ def test_every_answer_is_what_the_client_library_takes_it_for(exchanges):
         declared = ErrorObject if status >= 400 else sdk_type(method, path)
         body = answer["error"] if status >= 400 else answer
         for each in body["data"] if body.get("object") == "list" else [body] if declared else []:
-            TypeAdapter(declared).validate_python(each, strict=False)
             assert not unknown(TypeAdapter(declared).validate_python(each)), (method, path)
 
 
 def test_every_event_is_what_the_client_library_takes_it_for(streams):
+    declared = TypeAdapter(ResponseStreamEvent)  # made once: it takes a second
     for event in [event for events in streams for event in events]:
-        read = TypeAdapter(ResponseStreamEvent).validate_python(event)
+        read = declared.validate_python(event)
         assert read.type == event["type"]
         # Clients differ in where they look for an error: it is nested beside the flat one.
         assert unknown(read) <= ({"error"} if event["type"] == "error" else set())

@@ -22,7 +22,6 @@ def test_a_large_upload_and_its_download_do_not_grow_the_engine(engine, client, 
     after_upload = process.memory_info().rss
     with client.containers.files.content.with_streaming_response.retrieve(made.id, container_id=container) as answer:
         size = sum(len(chunk) for chunk in answer.iter_bytes())
-
     assert made.bytes == size == 150 * MB
     assert after_upload - before < 20 * MB
     assert process.memory_info().rss - before < 20 * MB
@@ -36,7 +35,6 @@ def test_a_large_upload_and_its_download_do_not_grow_the_engine(engine, client, 
 def test_an_uploaded_name_stays_in_the_container(engine, container, given, path):
     files = engine.client().containers.files
     made = files.create(container, file=(given, b"content"))
-
     assert made.path == path
     assert files.content.retrieve(made.id, container_id=container).read() == b"content"
     assert made.id in {row.id for row in files.list(container, limit=100)}
@@ -89,7 +87,6 @@ pathlib.Path('__pycache__/x.pyc').write_text('x')
 pathlib.Path('real.txt').write_text('x')
 """
     response = engine.ask(code, container=container)
-
     assert [mark.filename for mark in annotations(response)] == ["real.txt"]
     paths = {row.path for row in client.containers.files.list(container, limit=100)}
     assert not paths & {f"/mnt/data/{name}" for name in ("link.txt", "linked/secret.txt", "pipe", ".hidden")}
@@ -115,6 +112,5 @@ def test_a_version_that_code_has_overwritten_is_not_served_under_the_old_id(engi
     [old] = annotations(engine.ask("open('v.txt', 'w').write('old')", container=container))
     [new] = annotations(engine.ask("open('v.txt', 'w').write('new')", container=container))
     path = f"/v1/containers/{container}/files"
-
     assert engine.request("GET", f"{path}/{old.file_id}/content")[0] == 404
     assert engine.request("GET", f"{path}/{new.file_id}/content")[2] == b"new"

@@ -51,7 +51,6 @@ def test_an_engine_that_is_asked_to_end_leaves_no_kernel_and_no_directory(own, a
         process.send_signal(signal.SIGTERM)
     else:
         process.stdin.close()
-
     assert process.wait(DEADLINE_S) == 0
     assert kernels
     assert [pid for pid in kernels if not gone(pid)] == []
@@ -69,7 +68,6 @@ def test_nothing_that_code_started_outlives_an_engine_that_was_killed(sandbox):
         family = psutil.Process(process.pid).children(recursive=True)
         assert "sleep" in {each.name() for each in family if each.is_running()}
         scratch = scratch_of(process.pid)
-
         process.kill()
     until(lambda: all(gone(each.pid) for each in family), "all of them end")
     until(lambda: not scratch.exists(), "the directory is deleted")
@@ -89,9 +87,7 @@ def test_an_engine_ends_when_its_owner_is_killed(argument):
         engine = json.loads(owner.stdout.readline())["pid"]
         until(lambda: kernels_of(engine), "the engine has a kernel")
         kernels = kernels_of(engine)
-
         owner.kill()
-
         until(lambda: all(map(gone, (engine, *kernels))), "the engine and its kernels end")
     finally:
         os.killpg(owner.pid, signal.SIGKILL)
@@ -103,7 +99,6 @@ def test_code_is_interrupted_when_the_client_goes_away_and_the_variables_stay(en
     engine.ask("variable = 'kept'", container=container)
     leave(engine, container, "import time\nopen('{marker}', 'w').close()\nwhile True: time.sleep(60)")
     after = engine.ask("print(variable)", container=container)
-
     assert logs(after) == "kept\n"
 
 
@@ -117,7 +112,6 @@ def test_code_that_will_not_be_interrupted_is_ended(engine, container):
     engine.ask("variable = 'lost'", container=container)
     leave(engine, container, STUBBORN)
     after = engine.ask("print('variable' in globals())", container=container)
-
     assert logs(after) == "[A new Python process: variables from before are gone, files are kept.]\nFalse\n"
 
 
@@ -131,7 +125,6 @@ def test_a_probe_is_interrupted_when_the_client_goes_away(stage):
 
     stage.model.steps = probes
     leave(stage.engine, stage.container, "open('{marker}', 'w').close()\nimport time\nwhile True: time.sleep(60)")
-
     assert logs(stage.ask(looks)) == "kept\n"
 
 
@@ -152,7 +145,6 @@ def test_the_engine_imports_nothing_heavy():
         "print(sorted({name.partition('.')[0] for name in sys.modules}))"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-
     assert "tornado" in loaded
     for heavy in ("openai", "pydantic", "pandas", "numpy", "matplotlib", "IPython", "ipykernel"):
         assert f"'{heavy}'" not in loaded
@@ -160,16 +152,12 @@ def test_the_engine_imports_nothing_heavy():
 
 def test_the_ready_line_says_what_a_client_needs():
     process = subprocess.Popen(
-        [sys.executable, "-m", "ipython_assistant.engine.server", "--model", "basic"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+        [sys.executable, "-m", "ipython_assistant.engine.server", "--model", "basic"], stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
     with process:
         ready = json.loads(process.stdout.readline())
         rest, log = process.communicate()
-
     assert set(ready) == {"url", "token", "pid", "sandbox", "reason", "models"}
     assert (ready["pid"], ready["models"]) == (process.pid, ["basic"])
     assert bool(ready["reason"]) == (ready["sandbox"] != "bubblewrap")

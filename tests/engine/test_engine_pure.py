@@ -1,6 +1,5 @@
 """The engine's pure rooms: fenced code, links, names of places."""
 
-import asyncio
 import urllib.parse
 
 import pytest
@@ -8,8 +7,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ipython_assistant.engine.kernel_output import readable_traceback
-from ipython_assistant.engine.models import Run, RunOutcome, Say
-from ipython_assistant.engine.models.basic import run_as_given
 from ipython_assistant.engine.models.safe_markdown import fenced, file_link
 from ipython_assistant.engine.response_output import LINK, links
 from ipython_assistant.engine.sandbox import VisiblePaths
@@ -36,7 +33,6 @@ def test_python_is_found_in_fenced_blocks_only(prompt, code):
 def test_a_link_to_any_name_is_found_again(names):
     text = "🎉 " + ", ".join(file_link(name) for name in names) + "."
     found = list(links(text, dict.fromkeys(names)))
-
     assert [name for name, _, _ in found] == names
     for name, start, end in found:
         assert text[start : start + len(LINK)] == LINK
@@ -58,30 +54,9 @@ def test_a_link_is_one_to_a_name_that_exists(text, found):
     assert [name for name, _, _ in links(text, names)] == found
 
 
-async def steps_of(code, ran):
-    taken = []
-    async for step in run_as_given(code):
-        taken.append(step)
-        if isinstance(step, Run):
-            step.outcome = ran
-    return taken
-
-
-def test_the_answer_to_fenced_code_names_its_error_files_and_figures():
-    ran = RunOutcome("log", "KeyError: 'x'", 2, ("a b.csv", "sub/[1].png"))
-    before, run, after = asyncio.run(steps_of("1", ran))
-
-    assert (before, run) == (Say("Running the code as given."), Run("1"))
-    assert after == Say(
-        "The code stopped with KeyError: 'x'. Its log is shown with the code.\n\n"
-        "Files:\n\n- [a b.csv](sandbox:/mnt/data/a%20b.csv)\n- [sub/\\[1\\].png](sandbox:/mnt/data/sub/%5B1%5D.png)"
-    )
-
-
 def test_the_mount_is_a_whole_name_in_both_directions():
     mount = VisiblePaths("/tmp/ipa/c/1/data", "/tmp/ipa/c/1/home", "/tmp/ipa/c/1/home/tmp")
     code = "a('/mnt/data/x') b('/mnt/data') c('/mnt/database') d('~/mnt/data') e('file:///mnt/data/x')"
-
     assert mount.inward(code) == (
         "a('/tmp/ipa/c/1/data/x') b('/tmp/ipa/c/1/data') c('/mnt/database') d('~/mnt/data') "
         "e('file:///tmp/ipa/c/1/data/x')"

@@ -7,10 +7,11 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 
 import openai
 import pytest
-from engines import DEADLINE_S, Running, in_thread
+from engines import DEADLINE_S, in_thread, spawn
 
 from ipython_assistant.engine.api import ApiError
 from ipython_assistant.engine.limit_monitor import ContainerLimits, default_limits
@@ -25,17 +26,12 @@ ASKED = "what-was-asked-is-nobody-elses"
 def standing(tmp_path):
     """`serve`, as a person starts it: a token of one's own, a log, and no standard input to wait for."""
     (tmp_path / "token").write_text(f"{TOKEN}\n")
-    log = tmp_path / "log"
-    arguments = ["--standing", "--token-file", str(tmp_path / "token")]
+    log, token = tmp_path / "log", str(tmp_path / "token")
     with log.open("w") as stderr:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ipython_assistant.engine.server", *arguments], stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=stderr, text=True,
-        )  # fmt: skip
-    ready = json.loads(process.stdout.readline())
+        process, engine = spawn("--standing", "--token-file", token, stdin=subprocess.DEVNULL, stderr=stderr)
     try:
-        assert ready["token"] == ""  # who gave it knows it: it is not for what is printed
-        yield process, Running(ready["url"], TOKEN, ready["pid"], tuple(ready["models"]), ready["sandbox"]), log
+        assert engine.token == ""  # who gave it knows it: it is not for what is printed
+        yield process, replace(engine, token=TOKEN), log
     finally:
         process.kill()
         process.wait()
@@ -46,7 +42,6 @@ def test_ctrl_c_ends_a_shared_engine_whose_log_holds_no_prompt(standing):
     process, engine, log = standing
     engine.begin(f"import time\nprint('{ASKED}')\ntime.sleep(60)", model="basic")
     process.send_signal(signal.SIGINT)
-
     assert process.wait(DEADLINE_S) == 0
     assert "Stop it with Ctrl-C" in log.read_text()
     assert ASKED not in log.read_text()
@@ -58,7 +53,6 @@ def test_a_token_that_can_be_guessed_is_refused():
         [sys.executable, "-m", "ipython_assistant.engine.server"], capture_output=True, text=True,
         stdin=subprocess.DEVNULL, env={**os.environ, "IPYTHON_ASSISTANT_TOKEN": "short"}, check=False,
     )  # fmt: skip
-
     assert TOKEN not in repr(EngineOptions(token=TOKEN))
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "The token is too short" in refused.stderr
@@ -72,9 +66,7 @@ def test_serve_ends_with_a_sigterm_and_frees_its_port(tmp_path):
     with process:
         ready = json.loads(process.stdout.readline())
         assert ready["pid"] == process.pid
-
         process.send_signal(signal.SIGTERM)
-
         assert process.wait(DEADLINE_S) == 0
     with socket.create_server(("127.0.0.1", port)):
         pass  # nobody listens there any more
@@ -97,7 +89,6 @@ def narrow():
 
 def test_a_file_that_is_too_large_is_refused_in_words(narrow):
     client = narrow.client()
-
     with pytest.raises(openai.APIStatusError) as refused:
         client.files.create(file=("large.bin", bytes(3 << 20)), purpose="user_data")
     assert (refused.value.status_code, refused.value.code) == (413, "file_too_large")
@@ -118,7 +109,6 @@ def test_the_id_of_a_response_leads_to_no_other_file(tmp_path, name):
     (tmp_path / "token").write_text('{"body": {}}')
     stored = StoredResponses(tmp_path / "responses")
     asyncio.run(stored.put({"id": "resp_1", "output": [{"id": "msg_1"}]}, PastTurn()))
-
     with pytest.raises(ApiError):
         stored.body(name)
     assert (stored.previous("resp_1"), stored.item("msg_1")) == (PastTurn(), {"id": "msg_1"})

@@ -57,7 +57,6 @@ def test_a_model_that_raises_ends_the_stream_with_error_and_failed(stage, caplog
         raise ZeroDivisionError("the model is broken")
 
     events = stage.events(breaks)
-
     assert [event["type"] for event in events[-2:]] == ["error", "response.failed"]
     error, failed = events[-2]["error"], events[-1]["response"]
     assert (error["code"], error["param"]) == ("server_error", None)
@@ -97,7 +96,6 @@ def test_a_probe_sees_files_and_variables_and_leaves_nothing_behind(stage):
 
     stage.engine.client().containers.files.create(stage.container, file=("in.txt", b"given"))
     response = stage.ask(probes)
-
     assert response.output_text.startswith("given 2\nFileNotFoundError")
     assert response.output_text.endswith("'/mnt/data/absent.txt'")
     assert logs(response) == "False None\n"

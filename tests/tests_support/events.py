@@ -117,11 +117,9 @@ def _item_events(item: Item, number: int) -> list[Json]:
             {"type": "response.output_item.added", "output_index": number, "item": begun},
             {"type": f"{call}.in_progress", **at},
             *({"type": f"{call}_code.delta", **at, "delta": piece} for piece in _pieces(item.code)),
-            {"type": f"{call}_code.done", **at, "code": item.code},
-            {"type": f"{call}.interpreting", **at},
-            {"type": f"{call}.completed", **at},
-            done,
-        ]
+            {"type": f"{call}_code.done", **at, "code": item.code}, {"type": f"{call}.interpreting", **at},
+            {"type": f"{call}.completed", **at}, done,
+        ]  # fmt: skip
     part = whole["content"][0]
     kind = "refusal" if item.refusal else "output_text"
     key = "refusal" if item.refusal else "text"

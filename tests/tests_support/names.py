@@ -12,9 +12,7 @@ NASTY = st.text(
     max_size=30,
 )
 LONG = st.builds(
-    lambda start, middle, times, end: start + middle * times + end,
-    st.sampled_from(["", "con", "-", ".", "a"]),
-    st.sampled_from(["x", " ", ".", "ж", "👩\u200d🚀", "e\u0301", "가", "-"]),
-    st.integers(1, 400),
+    lambda start, middle, times, end: start + middle * times + end, st.sampled_from(["", "con", "-", ".", "a"]),
+    st.sampled_from(["x", " ", ".", "ж", "👩\u200d🚀", "e\u0301", "가", "-"]), st.integers(1, 400),
     st.sampled_from(["", ".csv", ".tar.gz", "." + "y" * 60, "x.csv", "."]),
-)
+)  # fmt: skip

@@ -1,13 +1,16 @@
 """A notebook as its kernel sees it: cells with ids run in a real shell, and the kernel can be restarted."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from traitlets.config import Config
 
+from ipython_assistant.display.live import LiveOutput
 from ipython_assistant.magics import hooks_of
 from ipython_assistant.session import Session
 
@@ -22,6 +25,8 @@ class Ran:
     outputs: list[dict[str, Any]] = field(default_factory=list)
     printed: str = ""
     error: Any = None
+    kinds: tuple[str, ...] = ()
+    """What each output is, as its metadata says it."""
 
     @property
     def answer(self) -> Any:
@@ -45,6 +50,34 @@ class Ran:
     @property
     def plain(self) -> str:
         return "\n".join(output.get("text/plain", "") for output in self.outputs)
+
+    def raised(self) -> Self:
+        """Itself; raises the error that the cell ended in, with itself as `.ran`."""
+        if self.error is not None:
+            self.error.ran = self
+            raise self.error
+        return self
+
+
+def run_cell(shell: InteractiveShell, source: str) -> Ran:
+    """Run a cell, however it ends."""
+    with capture_output() as captured:
+        outcome = shell.run_cell(source, store_history=True)
+    error = outcome.error_before_exec or outcome.error_in_exec
+    outputs = [output.data for output in captured.outputs]
+    kinds = (output.metadata.get("ipython_assistant", {}).get("output", "") for output in captured.outputs)
+    return Ran(outcome.result, outputs, _PROMPT.sub("", captured.stdout), error, tuple(kinds))
+
+
+def on_activity(monkeypatch: pytest.MonkeyPatch, told: Callable[[str | None], object]) -> None:
+    """Tell each activity that the running answer of a cell shows, after it was shown."""
+    original = LiveOutput.update
+
+    def update(live: LiveOutput, text: str | None = None, activity: str | None = None) -> None:
+        original(live, text, activity)
+        told(activity)
+
+    monkeypatch.setattr(LiveOutput, "update", update)
 
 
 class Notebook:
@@ -83,20 +116,12 @@ class Notebook:
 
     def cell(self, name: str, source: str) -> Ran:
         """Run a cell; raises the error it ends in, with what it gave as `.ran`."""
-        ran = self.tried(name, source)
-        if ran.error is not None:
-            ran.error.ran = ran
-            raise ran.error
-        return ran
+        return self.tried(name, source).raised()
 
     def tried(self, name: str | None, source: str) -> Ran:
         """Run a cell, however it ends."""
         self._current = name
-        with capture_output() as captured:
-            outcome = self.shell.run_cell(source, store_history=True)
-        error = outcome.error_before_exec or outcome.error_in_exec
-        outputs = [output.data for output in captured.outputs]
-        return Ran(outcome.result, outputs, _PROMPT.sub("", captured.stdout), error)
+        return run_cell(self.shell, source)
 
     def ask(self, name: str, question: str, line: str = "") -> Ran:
         """Run an `%%assistant` cell."""
