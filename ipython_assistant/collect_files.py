@@ -1,7 +1,6 @@
 """The files of a turn: find every one, fetch it, save it under its name beside the notebook.
 
-Joins the service (which has the files) to the workspace (where they go). A file that cannot be fetched or saved is a
-value with a reason; it never stops the others.
+A file that cannot be fetched or saved is a value with a reason; it never stops the others.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from ipython_assistant.core.artifacts import (
     wanted_files,
 )
 from ipython_assistant.core.wording import disk_reason
-from ipython_assistant.errors import AssistantError
 from ipython_assistant.service.background import Threads
 from ipython_assistant.service.containers import MAX_ROWS
 from ipython_assistant.workspace.folder import Incoming
@@ -66,10 +64,8 @@ def collect(
     try:
         on_progress(0, 0, 0, 0)
         listing = _closing_listing(containers, downloads, turn)
-        everything = wanted_files(turn, listing.files + listing.ahead, len(figures))
-        wanted = [file for file in everything if _key(file) not in here]
-        # Nothing gets its name before the closing listing is there: until then a copy may turn out to be stale, and its
-        # name may still be that of an earlier version.
+        wanted = [it for it in wanted_files(turn, listing.files + listing.ahead, len(figures)) if _key(it) not in here]
+        # Nothing gets its name before the closing listing is there: until then a copy may turn out to be stale.
         fetched = downloads.fetch(wanted, listing.files, on_progress)
         for item in _to_save(wanted, fetched, figures, downloads):
             saved.append(item if isinstance(item, FailedArtifact) else save(item))
@@ -109,7 +105,7 @@ def _closing_listing(containers: Containers, downloads: Downloads, turn: Turn) -
         except TimeoutError:
             why = "It did not come in time."
         except Exception as error:  # noqa: BLE001 whatever is odd about a listing, the files that are known are fetched
-            why = error.message if isinstance(error, AssistantError) else f"{type(error).__name__}: {error}"
+            why = getattr(error, "message", f"{type(error).__name__}: {error}")
         else:
             if len(rows) >= MAX_ROWS:
                 listing.notes.append(f"The container lists over {MAX_ROWS:,} files; the oldest were not looked at.")
@@ -119,8 +115,7 @@ def _closing_listing(containers: Containers, downloads: Downloads, turn: Turn) -
             continue
         says = "The container's list of files could not be read; files the answer does not link may be missing."
         listing.notes.append(f"{says} {why}")
-        for file in downloads.found_ahead(container_id):
-            listing.ahead.append(replace(file, size=None, created_at=None))
+        listing.ahead += [replace(it, size=None, created_at=None) for it in downloads.found_ahead(container_id)]
     pool.close()
     return listing
 
@@ -133,8 +128,7 @@ def _to_save(
 ) -> Iterator[Incoming | FailedArtifact]:
     """The files in the order of the answer, each with the name it asks for; then the figures, which are numbered."""
     number, hashes = 0, set[str]()
-    pairs = list(zip(wanted, fetched, strict=True))
-    for file, outcome in sorted(pairs, key=lambda pair: pair[0].found == "figure"):
+    for file, outcome in sorted(zip(wanted, fetched, strict=True), key=lambda pair: pair[0].found == "figure"):
         is_figure = file.found == "figure"
         number += is_figure
         if isinstance(outcome, FailedArtifact):
@@ -145,9 +139,7 @@ def _to_save(
         name, sha256 = _figure_name(number) if is_figure else file.name, outcome.digest.hexdigest()
         hashes.add(sha256)
         yield Incoming(name, outcome.path, outcome.received, sha256, file.found, file.container_id, file.file_id)
-    for figure in figures:
-        if figure.sha256 in hashes:
-            continue
+    for figure in (it for it in figures if it.sha256 not in hashes):
         number += 1
         name = _figure_name(number, figure.media_type)
         try:

@@ -219,7 +219,8 @@ class ServiceSource(_AnySource):
     def _with_files(self, arrival: Arrival) -> Arrival:
         question, containers, turn = self.question, self.connection.containers, arrival.turn
         folder = self.session.folder(question.settings)
-        containers.unmark_saved(arrival.files.listed)
+        for container_id in turn.container_ids:
+            containers.known(container_id).saved.difference_update(arrival.files.listed)
         files = collect(
             containers,
             self._downloads,

@@ -176,7 +176,6 @@ def test_what_is_known_of_containers_may_be_written_and_read_by_several_threads(
         for turn in range(300):
             known.mark_ran([f"cntr_{number}_{turn}"], None)
             known.mark_saved([f"cntr_{number}_{turn}"], [("cfile", 1, 1)])
-            known.unmark_saved([("cfile", 1, 1)])
 
     with ThreadPoolExecutor(4) as pool:
         for future in [pool.submit(work, number) for number in range(4)]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
-import time
+from concurrent.futures import wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ipython_assistant.core.artifacts import signature
 from ipython_assistant.core.turn import text_of
-from ipython_assistant.errors import AssistantError, ContainerExpired, ServiceError
+from ipython_assistant.errors import ContainerExpired, ServiceError
+from ipython_assistant.service.background import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from concurrent.futures import Future
 
     from ipython_assistant.core.artifacts import Signature
     from ipython_assistant.core.conversation import PlacedTurn, Upload
@@ -23,22 +23,20 @@ if TYPE_CHECKING:
 
 MAX_PAGES, MAX_ROWS = 100, 10_000
 DELETE_WITHIN_S = 1.0
-NAME = "ipython_assistant"
-"""The name of the containers that are made here, by which they are known again."""
+NAME = "ipython_assistant"  # the containers that are made here are known again by it
 
 
 @dataclass(slots=True)
 class KnownContainer:
-    """What is known of one container: the turn that ran there last (None: it did not end), files that turns have saved.
+    """What is known of one container; `paths` and `uploads` say what was sent, by name and sha256, and by its row."""
 
-    `paths` and `uploads` are what was sent, by name and sha256, and by its row. One that is `user_owned` is kept.
-    """
-
-    last_turn: PlacedTurn | None = None
+    last_turn: PlacedTurn | None = (
+        None  # that ran there last; None: it did not end. A retry replaces all but its `turn`
+    )
     paths: dict[tuple[str, str], str] = field(default_factory=dict)
     saved: set[Signature] = field(default_factory=set)
     uploads: dict[Signature, str] = field(default_factory=dict)
-    user_owned: bool = False
+    user_owned: bool = False  # it is not deleted here
     gone: bool = False
 
 
@@ -48,6 +46,7 @@ class Containers:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self._known: dict[str, KnownContainer] = {}
+        self._pool = Threads(32, "ipython_assistant delete")
 
     def known(self, container_id: str) -> KnownContainer:
         """What is known of a container, which is kept from here on."""
@@ -105,31 +104,23 @@ class Containers:
 
     def delete_all(self) -> None:
         """Delete every container that was made for this session, as far as that is done in `DELETE_WITHIN_S`."""
-        threads = [self._deleting(container_id) for container_id in self._ours()]
-        deadline = time.monotonic() + DELETE_WITHIN_S
-        for thread in threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        wait([self._deleting(container_id) for container_id in self._ours()], DELETE_WITHIN_S)
+        self._pool.close()
 
     def delete_if_unused(self, turn: PlacedTurn | None) -> None:
         """Begin to delete the container of a turn that was replaced, if no other goes on in it: it costs money."""
         known = self._known.get(turn.container_id) if turn is not None and turn.service == self._wire.identity else None
-        if turn is not None and known is not None and not known.user_owned and _same(known.last_turn, turn):
+        last = known.last_turn if known is not None and not known.user_owned else None
+        if turn is not None and last is not None and last.turn is turn.turn:
             self._deleting(turn.container_id)
 
     def _ours(self) -> list[str]:
         return [container_id for container_id, known in list(self._known.items()) if not known.user_owned]
 
-    def _deleting(self, container_id: str) -> threading.Thread:
-        """Delete a container in a thread of its own: a service that does not answer holds up neither cell nor exit."""
+    def _deleting(self, container_id: str) -> Future[None]:
+        """Begin to delete a container: a service that does not answer holds up neither the cell nor the exit."""
         self._known.pop(container_id, None)
-
-        def delete() -> None:
-            with contextlib.suppress(AssistantError):
-                self._wire.delete_container(container_id).close()
-
-        thread = threading.Thread(target=delete, name="ipython_assistant delete", daemon=True)
-        thread.start()
-        return thread
+        return self._pool.submit(self.delete, container_id)
 
     def may_continue(self, parent: PlacedTurn | None) -> bool:
         """Whether a turn may go on where `parent` ended: in its container, if nothing else ran there since."""
@@ -137,12 +128,12 @@ class Containers:
             return False
         if not parent.container_id:
             return True
-        known = self._known.get(parent.container_id)
-        turn = known.last_turn if known is not None and not known.gone else None
-        while turn is not None and not _same(turn, parent) and not turn.turn.container_ids and not turn.uploads:
+        known = self._known.get(parent.container_id, KnownContainer())
+        turn = None if known.gone else known.last_turn
+        while turn is not None and turn.turn is not parent.turn and not turn.turn.container_ids and not turn.uploads:
             # It only talked: the container is as the turn before had left it.
             turn = turn.before
-        return _same(turn, parent)
+        return turn is not None and turn.turn is parent.turn
 
     def mark_ran(self, container_ids: Iterable[str], turn: PlacedTurn | None) -> None:
         """Note which turn ran in these containers last; None is a turn that did not come to its end."""
@@ -153,16 +144,6 @@ class Containers:
         """Note that these files are saved: a later turn does not offer them again, unless they change."""
         for container_id in container_ids:
             self.known(container_id).saved.update(files)
-
-    def unmark_saved(self, files: Sequence[Signature]) -> None:
-        """Forget that these files are saved, to look at them once more."""
-        for known in list(self._known.values()):
-            known.saved.difference_update(files)
-
-
-def _same(one: PlacedTurn | None, other: PlacedTurn) -> bool:
-    """Whether both stand for one turn: a retry puts another value in its place, with more files."""
-    return one is not None and one.turn is other.turn
 
 
 def _pages(ask: Callable[[str | None], Reply]) -> list[Json]:

@@ -1,8 +1,8 @@
 """Where a turn runs and what it continues from; and what to do where a server cannot keep that promise.
 
 A turn goes on in the container and by the id of the turn before it. Where the container is gone, or something else has
-run in it, a new one gets everything the branch had there. Where the server does not hold the conversation, it is told
-again as messages. What a server turns out not to be able to do is remembered for this connection and said once.
+run in it, a new one gets everything the branch had there. A conversation that the server does not hold is told again
+as messages. What a server cannot do is remembered for this connection and said once.
 """
 
 from __future__ import annotations
@@ -42,11 +42,7 @@ class TurnBase:
 
 @dataclass(frozen=True, slots=True)
 class ContainerNeeds:
-    """What a turn needs of containers and of the conversation: the turn before it, the inputs that it adds, ...
-
-    `container_id` is the container that the user named, and `held` says that the service is to keep the conversation.
-    `on_progress` is told how far the uploads are, as `Containers.put` says it.
-    """
+    """What a turn needs: `container_id` is one that the user named; `held`: the service keeps the conversation."""
 
     parent: PlacedTurn | None
     uploads: tuple[Upload, ...]
@@ -86,27 +82,23 @@ class TurnBases:
                 container_id = container_id or self._containers.create(needs.policy)
                 self._containers.put(container_id, new, needs.on_progress)
             except Refused as error:
-                is_gone = isinstance(error, ContainerExpired) and needs.container_id is None
-                if is_gone and container_id and RENEWED not in told:
+                if isinstance(error, ContainerExpired) and container_id and not (needs.container_id or RENEWED in told):
                     self._containers.known(container_id).gone = True
                     return self.find(needs, (*told, RENEWED))
                 if container_id is not None or error.status not in _NOT_THERE:
                     raise
                 self.names_containers = False
                 return self.find(needs, (*told, NAMES_NO_CONTAINERS))
-            inputs = self._input_notes(container_id, needs, new)
+            # Instructions do not carry over, so the inputs of earlier turns are named again.
+            named = {upload.name: upload for turn in ancestors(parent) for upload in turn.uploads}
+            named |= {upload.name: upload for upload in new}
+            paths = self._containers.known(container_id).paths
+            there = [(paths.get((it.name, it.sha256)), it) for it in named.values()]
+            inputs = tuple(InputNote(path, it.description, named=it in needs.uploads) for path, it in there if path)
         is_held = goes_on and needs.held and self.keeps_turns
         previous = parent.turn.response_id if is_held and parent and parent.service == self._wire.identity else ""
         history = () if previous else as_messages(parent)
         return TurnBase(container_id, previous or None, history, inputs, notes)
-
-    def _input_notes(self, container_id: str, needs: ContainerNeeds, new: tuple[Upload, ...]) -> tuple[InputNote, ...]:
-        """What is told of the inputs: instructions do not carry over, so those of earlier turns are named again."""
-        inputs = {upload.name: upload for turn in ancestors(needs.parent) for upload in turn.uploads}
-        inputs |= {upload.name: upload for upload in new}
-        paths = self._containers.known(container_id).paths
-        there = [(paths.get((it.name, it.sha256)), it) for it in inputs.values()]
-        return tuple(InputNote(path, it.description, named=it in needs.uploads) for path, it in there if path)
 
     def instead(self, needs: ContainerNeeds, base: TurnBase, error: Refused) -> TurnBase:
         """Another base for a turn that the service refused on `base`. Raises the error where every kind was tried."""
@@ -148,11 +140,8 @@ def left_behind(parent: PlacedTurn | None) -> list[Upload]:
     """What the branch had in its container: the inputs of its turns, and the files they made."""
     uploads: list[Upload] = []
     for turn in ancestors(parent):
-        uploads += turn.uploads
-        uploads += [
-            Upload(artifact.own_name, artifact.path, artifact.sha256, "made earlier in this conversation")
-            for artifact in turn.artifacts
-        ]
+        made = (Upload(it.own_name, it.path, it.sha256, "made earlier in this conversation") for it in turn.artifacts)
+        uploads += (*turn.uploads, *made)
     return uploads
 
 
