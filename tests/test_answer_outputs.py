@@ -59,7 +59,6 @@ def test_in_place_of_a_picture_that_cannot_be_shown_a_line_says_so_and_links_to_
         "bomb.png": PNG[:16] + b"\xff" * 8,
     }
     _, *lines, card = answer(tmp_path, files).outputs()
-
     assert [line.data["text/plain"] for line in lines] == [
         f"{name} is not shown here; it is too large, damaged, or more than a picture: files/{name}" for name in files
     ]
@@ -99,15 +98,11 @@ def test_a_table_that_stands_in_the_answer_or_under_two_names_is_not_shown_once_
     assert "CSV table, 1 row × 2 columns, the same as a.csv" in card.data["text/plain"]
 
 
-@pytest.mark.parametrize(
-    ("text", "alt"),
-    [
-        ("See [Coverage by year, District B](files/a.png).", "a.png: See Coverage by year, District B."),
-        ("Coverage rose to 83 percent ([a.png](files/a.png)).", "a.png: Coverage rose to 83 percent (a.png)."),
-        ("- [a.png](files/a.png): 8 points", "a.png: 8 points"),
-        ("Nothing of it.", "a.png: Plot it all"),
-    ],
-)
+@pytest.mark.parametrize(("text", "alt"), [
+    ("See [Coverage by year, District B](files/a.png).", "a.png: See Coverage by year, District B."),
+    ("Coverage rose to 83 percent ([a.png](files/a.png)).", "a.png: Coverage rose to 83 percent (a.png)."),
+    ("- [a.png](files/a.png): 8 points", "a.png: 8 points"), ("Nothing of it.", "a.png: Plot it all"),
+])  # fmt: skip
 def test_a_picture_is_described_by_what_the_answer_says_of_it(tmp_path, text, alt):
     made = replace(answer(tmp_path, {"a.png": PNG}), text=text)
     assert list(made.outputs())[1].metadata["image/png"] == {"alt": alt}

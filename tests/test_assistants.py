@@ -74,22 +74,19 @@ def test_one_that_is_not_there_names_the_nearest_and_the_folders(beside, folders
     assert "Looked in: assistants, " in caught.value.hint
 
 
-@pytest.mark.parametrize(
-    ("written", "said", "cure"),
-    [
-        ('instruction = "x"', "has an unknown key 'instruction'", "Keys: instructions, "),
-        ('temperature = 1', "has an unknown key 'temperature'", "instructions, model, inputs, tools, effort"),
-        ("model = 5", "has a wrong model", "model is text"),
-        ('inputs = "a.csv"', "has a wrong inputs", "inputs is a list of texts"),
-        ('inputs = ["a.csv", 1]', "has a wrong inputs", "inputs is a list of texts"),
-        ('effort = "much"', "has a wrong effort", "effort is one of none, minimal, low"),
-        ("effort = [1]", "has a wrong effort", "effort is one of"),
-        ('tools = ["web_serch"]', "has a wrong tool: There is no tool web_serch", "Write web_search"),
-        ("model = ", "cannot be read as TOML: Invalid value (at end of document)", "a line is:"),
-        ("x = " + "[" * 50_000, "cannot be read as TOML", "a line is:"),
-        ('model = "\ud800"', "cannot be read as TOML", "Save it as UTF-8"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("written", "said", "cure"), [
+    ('instruction = "x"', "has an unknown key 'instruction'", "Keys: instructions, "),
+    ('temperature = 1', "has an unknown key 'temperature'", "instructions, model, inputs, tools, effort"),
+    ("model = 5", "has a wrong model", "model is text"),
+    ('inputs = "a.csv"', "has a wrong inputs", "inputs is a list of texts"),
+    ('inputs = ["a.csv", 1]', "has a wrong inputs", "inputs is a list of texts"),
+    ('effort = "much"', "has a wrong effort", "effort is one of none, minimal, low"),
+    ("effort = [1]", "has a wrong effort", "effort is one of"),
+    ('tools = ["web_serch"]', "has a wrong tool: There is no tool web_serch", "Write web_search"),
+    ("model = ", "cannot be read as TOML: Invalid value (at end of document)", "a line is:"),
+    ("x = " + "[" * 50_000, "cannot be read as TOML", "a line is:"),
+    ('model = "\ud800"', "cannot be read as TOML", "Save it as UTF-8"),
+])  # fmt: skip
 def test_a_damaged_one_is_an_error_that_names_file_key_and_what_is_allowed(beside, folders, written, said, cure):
     (beside / "damaged.toml").write_bytes(written.encode(errors="surrogatepass"))
     with pytest.raises(ConfigError) as caught:

@@ -112,7 +112,6 @@ def test_the_cell_runs_in_the_notebook_and_makes_the_same_file(notebook_dir):
     )
     asked = turn(code, uploads=uploads, made=("by_district.csv",))
     exec(code_cell(asked, {"names": names}, notebook_dir), {"names": names})
-
     written = (notebook_dir / "by_district.csv").read_text()
     assert written == "district,value,long\nNorth,1.5,Arvessa North\nSouth,5.0,Arvessa South\n"
 

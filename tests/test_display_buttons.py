@@ -115,10 +115,9 @@ def test_the_rows_of_a_table_are_given_when_they_are_asked_for(artifacts, tmp_pa
     browser.row.close()
 
 
-@pytest.mark.parametrize(
-    ("file", "offset"),
-    [(99, 0), (-1, 0), ("../../etc/passwd", 0), (None, 0), (0, -1), (0, "0"), (0, None), ("all", 5), ({}, {})],
-)
+@pytest.mark.parametrize(("file", "offset"), [
+    (99, 0), (-1, 0), ("../../etc/passwd", 0), (None, 0), (0, -1), (0, "0"), (0, None), ("all", 5), ({}, {}),
+])  # fmt: skip
 def test_a_request_for_what_is_not_there_is_refused(browser, file, offset):
     for nothing in (None, "get", 3, {"type": "put"}, {}):
         browser.row._handle_custom_msg(nothing, [])
@@ -253,11 +252,9 @@ def test_a_row_of_a_cell_that_ran_again_before_the_answer_is_not_shown(running, 
     assert captured.outputs == []
 
 
-@pytest.mark.parametrize(
-    ("front", "more"),
-    [(LAB, {"environ": SERVED}), (LAB, {"always": True}), (VSCODE, {}), (COLAB, {})],
-    ids=["our server", "always", "VS Code", "Colab"],
-)
+@pytest.mark.parametrize(("front", "more"), [
+    (LAB, {"environ": SERVED}), (LAB, {"always": True}), (VSCODE, {}), (COLAB, {}),
+], ids=["our server", "always", "VS Code", "Colab"])  # fmt: skip
 def test_where_a_row_does_no_harm_in_a_saved_notebook_it_is_shown_at_once(rows, artifacts, tmp_path, front, more):
     assert shown_by(rows, artifacts, tmp_path, front, **more) == [1, 1]
 

@@ -120,21 +120,14 @@ def formulas(text):
     return [unescape(tex) for tex in found]
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (r"The mean is \(\bar{x} = 3\).", [r"\(\bar{x} = 3\)"]),
-        (r"The mean \(n\) of it", [r"\(n\)"]),
-        (r"\[ \frac{a}{b} < 1 \]", [r"\[\frac{a}{b} < 1\]"]),
-        ("Then\n\\[\na\n= c\n\\]\nholds", ["\\[a\n= c\\]"]),
-        ("$$\nE = mc^2\n$$", [r"\[E = mc^2\]"]),
-        ("so $$x^2$$ is", [r"\[x^2\]"]),
-        ("- $$x^2$$\n- \\(y_1\\)", [r"\[x^2\]", r"\(y_1\)"]),
-        (r"**\(a*b*c\)**", [r"\(a*b*c\)"]),
-        (r"\(\begin{pmatrix} a & b \\ c & d \end{pmatrix}\)", [r"\(\begin{pmatrix} a & b \\ c & d \end{pmatrix}\)"]),
-        (r"\(p < 0.05\) and \(\text{mean of rows} = 3\)", [r"\(p < 0.05\)", r"\(\text{mean of rows} = 3\)"]),
-    ],
-)
+@pytest.mark.parametrize(("text", "expected"), [
+    (r"The mean is \(\bar{x} = 3\).", [r"\(\bar{x} = 3\)"]), (r"The mean \(n\) of it", [r"\(n\)"]),
+    (r"\[ \frac{a}{b} < 1 \]", [r"\[\frac{a}{b} < 1\]"]), ("Then\n\\[\na\n= c\n\\]\nholds", ["\\[a\n= c\\]"]),
+    ("$$\nE = mc^2\n$$", [r"\[E = mc^2\]"]), ("so $$x^2$$ is", [r"\[x^2\]"]),
+    ("- $$x^2$$\n- \\(y_1\\)", [r"\[x^2\]", r"\(y_1\)"]), (r"**\(a*b*c\)**", [r"\(a*b*c\)"]),
+    (r"\(\begin{pmatrix} a & b \\ c & d \end{pmatrix}\)", [r"\(\begin{pmatrix} a & b \\ c & d \end{pmatrix}\)"]),
+    (r"\(p < 0.05\) and \(\text{mean of rows} = 3\)", [r"\(p < 0.05\)", r"\(\text{mean of rows} = 3\)"]),
+])  # fmt: skip
 def test_formulas_are_set(text, expected):
     assert formulas(text) == expected
 
@@ -182,17 +175,11 @@ def test_characters_that_reorder_or_hide_text_are_seen():
     assert text.strip() == "a\ufffdgnp.exe b\ufffd[2J c\ufffdd\ufffde \ufffd"
 
 
-@pytest.mark.parametrize(
-    ("written", "shown"),
-    [
-        ("See [the table](sandbox:/mnt/da", "See the table"),
-        ("See ![chart](sand", "See chart"),
-        ("See [the tab", "See the tab"),
-        ("See [the table](x.csv)", "See the table"),
-        ("a[0] = 1", "a[0] = 1"),
-        ("nothing", "nothing"),
-    ],
-)
+@pytest.mark.parametrize(("written", "shown"), [
+    ("See [the table](sandbox:/mnt/da", "See the table"), ("See ![chart](sand", "See chart"),
+    ("See [the tab", "See the tab"), ("See [the table](x.csv)", "See the table"), ("a[0] = 1", "a[0] = 1"),
+    ("nothing", "nothing"),
+])  # fmt: skip
 def test_a_link_that_is_still_being_written_shows_its_label(written, shown):
     assert Markup.of(Growing().render(written)).text.strip() == shown
 

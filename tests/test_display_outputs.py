@@ -85,14 +85,11 @@ def test_code_is_folded_with_its_logs_and_keeps_every_character():
     assert "    True" in bundle.data["text/plain"]
 
 
-@pytest.mark.parametrize(
-    ("failing", "words"),
-    [
-        (call("f()", "", "failed"), "ended in an error"),
-        (call("f()", "Traceback (most recent call last):\nKeyError: 'x'\n"), "ended in an error"),
-        (call("f()", None, "interpreting"), "did not finish"),
-    ],
-)
+@pytest.mark.parametrize(("failing", "words"), [
+    (call("f()", "", "failed"), "ended in an error"),
+    (call("f()", "Traceback (most recent call last):\nKeyError: 'x'\n"), "ended in an error"),
+    (call("f()", None, "interpreting"), "did not finish"),
+])  # fmt: skip
 def test_a_call_that_went_wrong_is_open_and_said(failing, words):
     alone, second = outputs.work([failing]), outputs.work([call(), failing])
     assert "open" in Markup.of(alone.data["text/html"]).all("details")[0]

@@ -114,18 +114,14 @@ def test_a_tables_caption_and_heads_are_marked_as_such_and_an_estimate_says_so()
     assert bundle.data["text/plain"].startswith(f"{size}\n")
 
 
-@pytest.mark.parametrize(
-    ("table", "is_head"),
-    [
-        ([["district", "mean"], ["North", "74.67"], ["South", "–"]], True),
-        ([["", "district", "mean"], ["0", "North", "74.67"], ["1", "South", "NaN"]], True),
-        ([["district", "mean"], ["North", "74.67"]], False),
-        ([["district", "mean"], ["North", "74.6"], ["South", ""]], False),
-        ([["district", "mean"], ["South", ""], ["North", "74.67"]], False),
-        ([["mean"], ["74.67"], [""]], False),
-        ([], False),
-    ],
-)
+@pytest.mark.parametrize(("table", "is_head"), [
+    ([["district", "mean"], ["North", "74.67"], ["South", "–"]], True),
+    ([["", "district", "mean"], ["0", "North", "74.67"], ["1", "South", "NaN"]], True),
+    ([["district", "mean"], ["North", "74.67"]], False),
+    ([["district", "mean"], ["North", "74.6"], ["South", ""]], False),
+    ([["district", "mean"], ["South", ""], ["North", "74.67"]], False), ([["mean"], ["74.67"], [""]], False),
+    ([], False),
+])  # fmt: skip
 def test_a_table_of_the_answer_that_shows_the_same_as_a_files_head_is_known(table, is_head):
     assert previews.is_head(table, head(("North", "74.6667"), ("South", None), columns=("district", "mean"))) is is_head
 
@@ -197,15 +193,11 @@ PLOTLY: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "media_type", "of"),
-    [
-        ("by_year.vl.json", "application/vnd.vegalite.v5+json", "by_year"),
-        ("By.Year.PLOTLY.JSON", "application/vnd.plotly.v1+json", "By.Year"),
-        ("by_year.json", None, "by_year"),
-        ("by_year.png", None, "by_year"),
-    ],
-)
+@pytest.mark.parametrize(("name", "media_type", "of"), [
+    ("by_year.vl.json", "application/vnd.vegalite.v5+json", "by_year"),
+    ("By.Year.PLOTLY.JSON", "application/vnd.plotly.v1+json", "By.Year"), ("by_year.json", None, "by_year"),
+    ("by_year.png", None, "by_year"),
+])  # fmt: skip
 def test_a_files_name_says_whether_it_is_a_chart_and_to_which_picture_it_belongs(name, media_type, of):
     assert (chart_type(name), stem(name)) == (media_type, of)
 

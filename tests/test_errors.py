@@ -149,17 +149,15 @@ def test_what_is_said_inside_a_stream_is_the_same_error(service, code):
             fold.feed(event)
     assert fold.turn.failure is not None
     error = service_error(fold.turn.failure.code, fold.turn.failure.message)
-
     assert type(error) is kind
     assert error.message == f"The service gave up: {message}"
     assert error.code == (code or None)
     assert len(error._render_traceback_()) == 2
 
 
-@pytest.mark.parametrize(
-    ("reason", "kind"),
-    [("content_filter", errors.ContentFiltered), ("max_output_tokens", errors.TurnFailed), ("", errors.TurnFailed)],
-)
+@pytest.mark.parametrize(("reason", "kind"), [
+    ("content_filter", errors.ContentFiltered), ("max_output_tokens", errors.TurnFailed), ("", errors.TurnFailed),
+])  # fmt: skip
 def test_an_answer_that_was_not_finished_says_why(reason, kind):
     error = incomplete_error(reason)
     assert type(error) is kind
@@ -167,8 +165,7 @@ def test_an_answer_that_was_not_finished_says_why(reason, kind):
 
 
 @pytest.mark.parametrize(
-    ("status", "code"),
-    [(401, "invalid_api_key"), (400, "x"), (403, None), (429, "insufficient_quota"), (500, None)],
+    ("status", "code"), [(401, "invalid_api_key"), (400, "x"), (403, None), (429, "insufficient_quota"), (500, None)]
 )
 def test_a_key_is_in_no_line_and_no_stack_and_the_id_of_the_request_is_in_the_stack_alone(service, status, code):
     body = said(f"Your header was 'Bearer {KEY}', and sk-proj-somebody-elses too.", code)

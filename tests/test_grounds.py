@@ -136,7 +136,6 @@ def test_ctrl_c_while_files_are_saved_leaves_none_that_nobody_knows_of(notebook,
         notebook.ask("A", "Save.")
     monkeypatch.setattr(Folder, "save", save)
     on_disk = {path.name for path in (notebook_dir / "assistant_files").glob("*.csv")}
-
     assert set(caught.value.answer.files) == on_disk
     assert set(names) - on_disk == {failed.name for failed in caught.value.answer.failed}
     notebook.cell("B", "%assistant retry")

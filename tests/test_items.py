@@ -111,10 +111,9 @@ def test_pictures_beyond_the_limit_are_left_to_code_and_that_is_said(notebook, h
     assert len(hosted.asked("^POST /v1/containers/.*/files$")) == 3
 
 
-@pytest.mark.parametrize(
-    ("model", "share", "seen"),
-    [("ollama/qwen3.5:4b", "results", "form.png"), ("ollama/qwen3.5:4b", "names", ""), ("basic", "results", "")],
-)
+@pytest.mark.parametrize(("model", "share", "seen"), [
+    ("ollama/qwen3.5:4b", "results", "form.png"), ("ollama/qwen3.5:4b", "names", ""), ("basic", "results", ""),
+])  # fmt: skip
 def test_what_a_model_that_code_runs_here_for_sees_is_in_the_dry_run(notebook, notebook_dir, model, share, seen):
     line = with_a_form(notebook_dir)
     notebook.cell("S", f"%config AssistantMagics.share = {share!r}")

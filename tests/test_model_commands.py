@@ -107,8 +107,7 @@ def test_a_download_that_broke_off_goes_on_where_it_stopped(hub, monkeypatch):
 
 @pytest.mark.parametrize(("prepare", "name", "words"), [
     (lambda hub, _: setattr(hub, "stated", "0" * 64), "o/r/Some-Model.gguf", "SHA-256"),
-    (None, "o/r/missing.gguf", "It has: Some-Model.gguf"),
-    (None, "o/other/missing.gguf", "Check the name"),
+    (None, "o/r/missing.gguf", "It has: Some-Model.gguf"), (None, "o/other/missing.gguf", "Check the name"),
     (lambda _, patch: patch.setenv("HF_ENDPOINT", "http://127.0.0.1:9"), "", "could not be reached"),
     (lambda _, patch: patch.setattr(model_commands, "find_spec", lambda _: None), "", "huggingface_hub"),
     (None, "qwen3-4", "Did you mean qwen3-4b?"),

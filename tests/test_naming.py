@@ -8,13 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests_support.names import LONG, NASTY
 
-from ipython_assistant.core.naming import (
-    LONGEST_NAME,
-    folded,
-    media_type,
-    numbered,
-    safe_name,
-)
+from ipython_assistant.core.naming import LONGEST_NAME, folded, media_type, numbered, safe_name
 
 CASES = {
     # Places, not names.

@@ -13,7 +13,6 @@ def test_every_option_is_read():
         f"--dry-run --assistant coverage --instructions 'Be short.' --tool web_search --tool '{tool}' --effort low "
         "--memory 4g --container cntr_1 --timeout 30 --yes"
     )
-
     assert options == Options(
         inputs=("cases", "data/my table.csv"), outputs=("by_district", "worst"), model="gpt-5", conversation="maps",
         new=True, fresh=True, directory="out", assistant="coverage", dry_run=True, instructions="Be short.",
@@ -27,14 +26,10 @@ def test_every_option_is_read():
     ("--inputt x", "There is no option --inputt", "Did you mean --input?"),
     ("--modle x", "There is no option --modle", "Did you mean --model?"),
     ("--dri x", "There is no option --dri", "Did you mean --dir?"),
-    ("-i", "Argument -i/--input: expected one argument", "--help"),
-    ("-i 'a.csv", "no partner", "Close it"),
-    ("-o 3x", "-o 3x", "-o table_3x"),
-    ("-o out/by-district.csv", "-o out", "-o by_district"),
-    ("--no-code -o x", "need code", "Leave one"),
-    ("--effort lots", "--effort lots", "low, medium, high"),
-    ("--timeout 0", "--timeout 0", "1 or more"),
-    ("--timeout soon", "--timeout", "--help"),
+    ("-i", "Argument -i/--input: expected one argument", "--help"), ("-i 'a.csv", "no partner", "Close it"),
+    ("-o 3x", "-o 3x", "-o table_3x"), ("-o out/by-district.csv", "-o out", "-o by_district"),
+    ("--no-code -o x", "need code", "Leave one"), ("--effort lots", "--effort lots", "low, medium, high"),
+    ("--timeout 0", "--timeout 0", "1 or more"), ("--timeout soon", "--timeout", "--help"),
     ("--memory 3g", "--memory 3g", "16g"),
 ])  # fmt: skip
 def test_an_option_that_cannot_be_meant_says_in_two_lines_what_to_write(line, what, cure):

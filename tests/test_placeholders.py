@@ -71,14 +71,10 @@ def test_text_that_is_no_placeholder_stays_as_it_is_without_a_hint(prompt):
 
 
 @pytest.mark.parametrize(("prompt", "hint"), [
-    ("{distrct}", "there is no variable distrct. Did you mean {district}?"),
-    ("{zzz}", "there is no variable zzz."),
-    ("{place.nmae}", "AttributeError"),
-    ("{place.codes[7]}", "IndexError: list index out of range"),
-    ("{fragile.rate}", "ZeroDivisionError: no cases."),
-    ("{cases}", "it is a DataFrame. Give it with -i"),
-    ("{cases.secret}", "it is a Series. Give it with -i"),
-    ("{join}", "it is a partial, which has no text of its own"),
+    ("{distrct}", "there is no variable distrct. Did you mean {district}?"), ("{zzz}", "there is no variable zzz."),
+    ("{place.nmae}", "AttributeError"), ("{place.codes[7]}", "IndexError: list index out of range"),
+    ("{fragile.rate}", "ZeroDivisionError: no cases."), ("{cases}", "it is a DataFrame. Give it with -i"),
+    ("{cases.secret}", "it is a Series. Give it with -i"), ("{join}", "it is a partial, which has no text of its own"),
     ("{long}", "its value has 20,001 characters. Give it with -i long."),
 ])  # fmt: skip
 def test_a_placeholder_that_cannot_be_filled_in_stays_with_a_hint(prompt, hint):

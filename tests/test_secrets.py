@@ -33,14 +33,9 @@ def test_a_secret_of_the_environment_is_taken_out_of_a_text(variable, text, kept
 
 
 @pytest.mark.parametrize(("name", "value"), [
-    ("KEYVAULT_NAME", "production"),
-    ("KEYCLOAK_REALM", "analytics"),
-    ("TOKENIZERS_PARALLELISM", "false-positive-1"),
-    ("SORT_KEY", "district"),
-    ("DB_PASSWORD", "postgres"),
-    ("A_SECRET", "coverage of all districts 2024"),
-    ("PWD", "/home/ada/coverage-2024"),
-    ("NO_PROXY", "127.0.0.1,intranet.example.org"),
+    ("KEYVAULT_NAME", "production"), ("KEYCLOAK_REALM", "analytics"), ("TOKENIZERS_PARALLELISM", "false-positive-1"),
+    ("SORT_KEY", "district"), ("DB_PASSWORD", "postgres"), ("A_SECRET", "coverage of all districts 2024"),
+    ("PWD", "/home/ada/coverage-2024"), ("NO_PROXY", "127.0.0.1,intranet.example.org"),
     ("CLOUD_PROJECT_ID", "coverage-2024"),
 ])  # fmt: skip
 def test_an_ordinary_word_is_no_secret_whatever_variable_holds_it(name, value):

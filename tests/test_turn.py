@@ -98,10 +98,7 @@ def test_sources_of_web_and_file_search_stand_beside_the_files_of_a_part():
 
 
 @pytest.mark.parametrize(("annotation", "sources"), [
-    ({"type": "file_path", "file_id": "file_1", "index": 0}, ()),
-    ({"type": "brand_new"}, ()),
-    (None, ()),
-    ("text", ()),
+    ({"type": "file_path", "file_id": "file_1", "index": 0}, ()), ({"type": "brand_new"}, ()), (None, ()), ("text", ()),
     ({"type": "url_citation"}, (Source("", "", 0, 0),)),
     ({"type": "url_citation", "url_citation": {**PAGE, "type": None}},
      (Source("https://example.org", "A page", 0, 4),)),
@@ -143,14 +140,8 @@ def contents(turn):
 
 
 @pytest.mark.parametrize("missing", [
-    ("output_index",),
-    ("item_id",),
-    ("content_index",),
-    ("annotation_index",),
-    ("sequence_number",),
-    ("id", "item_id"),
-    ("output_index", "item_id", "id"),
-    ("output_index", "content_index", "annotation_index", "sequence_number"),
+    ("output_index",), ("item_id",), ("content_index",), ("annotation_index",), ("sequence_number",), ("id", "item_id"),
+    ("output_index", "item_id", "id"), ("output_index", "content_index", "annotation_index", "sequence_number"),
 ], ids="+".join)  # fmt: skip
 def test_a_stream_that_leaves_out_indices_and_ids_gives_the_same_turn(missing):
     events = without(*missing)

@@ -43,7 +43,6 @@ def test_it_begins_after_a_cell_ended_and_imports_everything(modules, ended):
     gate.go.set()
     warmth = Warmth(ended.set, modules, idle_s=0)
     warmth.cell_ended()
-
     assert finished(warmth)
     assert warmth.left == []
     assert set(modules) <= set(sys.modules)
@@ -54,7 +53,6 @@ def test_it_does_not_begin_while_a_cell_runs(modules, ended):
     warmth = Warmth(ended.set, modules, idle_s=60)
     warmth.cell_ended()
     warmth.cell_began()
-
     assert finished(warmth)
     assert warmth.left == list(modules)
     assert not set(modules) & set(sys.modules)
@@ -68,7 +66,6 @@ def test_a_cell_that_begins_stops_it_after_the_module_at_hand_and_the_next_pause
     assert gate.reached.wait(20)
     warmth.cell_began()
     gate.go.set()
-
     assert finished(warmth)
     assert warmth.left == ["warm_three"]
     assert not ended.is_set()
@@ -80,7 +77,6 @@ def test_a_cell_that_begins_stops_it_after_the_module_at_hand_and_the_next_pause
 def test_a_module_that_cannot_be_imported_ends_it_quietly(ended):
     warmth = Warmth(ended.set, ("no_such_module_anywhere", "json"), idle_s=0)
     warmth.cell_ended()
-
     assert finished(warmth)
     assert warmth.left == []
     assert not ended.is_set()
@@ -105,17 +101,15 @@ def test_only_a_live_front_end_is_warmed_with_a_key_or_without(notebook_dir, mon
         owners = [getattr(callback, "__self__", None) for callback in shell.events.callbacks["post_run_cell"]]
         shell.run_line_magic("unload_ext", "ipython_assistant")
         left = [getattr(callback, "__self__", None) for callback in shell.events.callbacks["post_run_cell"]]
-
         assert any(isinstance(owner, Warmth) for owner in owners) is expected
         assert not any(isinstance(owner, Warmth) for owner in left)
     finally:
         InteractiveShell.clear_instance()
 
 
-@pytest.mark.parametrize(
-    "variables",
-    [{"OPENAI_API_KEY": "sk-0"}, {"IPYTHON_ASSISTANT_MODE": "replay"}, {"IPYTHON_ASSISTANT_SERVICE": "azure"}],
-)
+@pytest.mark.parametrize("variables", [
+    {"OPENAI_API_KEY": "sk-0"}, {"IPYTHON_ASSISTANT_MODE": "replay"}, {"IPYTHON_ASSISTANT_SERVICE": "azure"},
+])  # fmt: skip
 def test_no_engine_is_started_where_it_would_not_answer(shell, monkeypatch, variables):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)

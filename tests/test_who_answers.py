@@ -164,10 +164,9 @@ def test_status_ends_in_the_way_to_a_real_model_where_there_is_none(shell, capsy
     assert A_REAL_MODEL in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("model", "said"),
-    [("", f"{default_model()}, which is the default here"), ("gpt-5-mini", "Its last day is 2026-12-11")],
-)
+@pytest.mark.parametrize(("model", "said"), [
+    ("", f"{default_model()}, which is the default here"), ("gpt-5-mini", "Its last day is 2026-12-11"),
+])  # fmt: skip
 def test_a_hosted_model_that_is_gone_names_the_nearest_and_why(ask, hosted, model, said):
     hosted.on("^GET /v1/models", lambda _: Answer(b'{"object": "list", "data": [{"id": "gpt-6.1-sol"}, {"id": "x"}]}'))
     hosted.will_answer(refusal("The model does not exist.", 404, "model_not_found"))
@@ -242,10 +241,9 @@ def test_what_is_shared_with_whom_is_in_the_metadata_and_in_a_dry_run(shell, oll
     assert f"names, with {HERE}" in shared
 
 
-@pytest.mark.parametrize(
-    ("model", "share"),
-    [("ollama/qwen3.5:27b", "results"), ("ollama/gpt-oss:120b-cloud", "shapes"), ("openai/gpt-6.1-terra", "shapes")],
-)
+@pytest.mark.parametrize(("model", "share"), [
+    ("ollama/qwen3.5:27b", "results"), ("ollama/gpt-oss:120b-cloud", "shapes"), ("openai/gpt-6.1-terra", "shapes"),
+])  # fmt: skip
 def test_what_a_model_may_see_depends_on_where_it_is(notebook_dir, model, share):
     settings = freeze(AssistantMagics(model=model), Options(), notebook_dir, {"OPENAI_API_KEY": "k"})
     assert with_answerer(settings, {"OPENAI_API_KEY": "k"}).share == share
