@@ -89,11 +89,8 @@ def test_the_code_of_earlier_answers_comes_first_since_this_one_may_need_its_var
     earlier = turn("df = read('coverage.csv')\ndf.to_csv('means.csv')", made=("means.csv",))
     cell = code_cell(turn("print(open('means.csv'), len(df))", uploads=(), before=earlier), {}, HERE, ["means.csv"])
     assert body(cell).split("\n") == [
-        "df = read('data/coverage.csv')",
-        "df.to_csv('means-2.csv')",
-        "",
-        "print(open('means-2.csv'), len(df))",
-    ]
+        "df = read('data/coverage.csv')", "df.to_csv('means-2.csv')", "", "print(open('means-2.csv'), len(df))",
+    ]  # fmt: skip
 
 
 def test_the_cell_runs_in_the_notebook_and_makes_the_same_file(notebook_dir):

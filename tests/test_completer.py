@@ -62,15 +62,11 @@ def test_models_come_without_asking_anyone(ready, hosted, monkeypatch):
 
 TABLES_THEN_FILES = ["cases", "cases_by_year", '"cases 2024.csv"', "coverage.csv"]
 PATHS = {
-    "%%assistant -i |": [*TABLES_THEN_FILES, "data/"],
-    "%%assistant --input c|": TABLES_THEN_FILES,
-    "%%assistant -m x -i data/n|\nPlot": ["data/north.csv"],
-    "%%assistant -i .h|": [".hidden.csv"],
-    "%%assistant -i nothing/|": [],
-    "%%assistant --dir |": ["data/"],
-    "%%assistant --dir data/|": ["data/sub/"],
+    "%%assistant -i |": [*TABLES_THEN_FILES, "data/"], "%%assistant --input c|": TABLES_THEN_FILES,
+    "%%assistant -m x -i data/n|\nPlot": ["data/north.csv"], "%%assistant -i .h|": [".hidden.csv"],
+    "%%assistant -i nothing/|": [], "%%assistant --dir |": ["data/"], "%%assistant --dir data/|": ["data/sub/"],
     "%%assistant -i https://x/|": [],
-}
+}  # fmt: skip
 
 
 def test_tables_then_files_are_offered_as_inputs(ready):

@@ -25,16 +25,13 @@ def every_bundle(text):
     """Every kind of bundle, with this text wherever there is room for it."""
     chart = artifact(text, "image/png")
     return [
-        outputs.answer(text, {"a.csv": text}),
-        outputs.live(text, text),
-        outputs.work([call(text, text), call(text, text, "failed")]),
-        previews.picture(chart, PNG, description=text),
-        previews.caption(chart, "smaller"),
-        previews.caption(artifact(text, "image/svg+xml"), "not"),
+        outputs.answer(text, {"a.csv": text}), outputs.live(text, text),
+        outputs.work([call(text, text), call(text, text, "failed")]), previews.picture(chart, PNG, description=text),
+        previews.caption(chart, "smaller"), previews.caption(artifact(text, "image/svg+xml"), "not"),
         previews.table(artifact(text), head((text, None), columns=(text, text), notes=(text,))),
         previews.source(artifact(text, "text/html"), text, whole=False),
         card([artifact(text)], [FailedArtifact(text, text)], [text], {text: text}),
-    ]
+    ]  # fmt: skip
 
 
 def check(bundle):

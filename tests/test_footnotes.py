@@ -92,13 +92,11 @@ PLACES = {
     "before the end of bold text": ('It **"fell"▮**', 'It **"fell"**¹'),
     "in a line that ends in code": ("Use `df.me▮an()`", "Use `df.mean()`¹"),
     "in a line that ends in a file's link": ("It i▮s [a](sandbox:/mnt/data/a.csv)", "It is a (no such file was made)¹"),
-    "in a table": ("| a |▮\n|---|\n| 1 |", None),
-    "in a block of code": ("Text.\n\n```python\nprint(1▮)\n```\n", None),
+    "in a table": ("| a |▮\n|---|\n| 1 |", None), "in a block of code": ("Text.\n\n```python\nprint(1▮)\n```\n", None),
     "at the end of a block of code": ("Text.\n\n```python\nprint(1)\n```▮\n", None),
-    "in an indented block": ("Text.\n\n    print(1▮)\n", None),
-    "before a list": ("Text.\n\n▮- one", "Text.¹\n\n- one"),
+    "in an indented block": ("Text.\n\n    print(1▮)\n", None), "before a list": ("Text.\n\n▮- one", "Text.¹\n\n- one"),
     "at the very beginning": ("▮Text.", None),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("spanned", "expected"), PLACES.values(), ids=PLACES.keys())

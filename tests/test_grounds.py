@@ -15,12 +15,11 @@ from ipython_assistant.core.usage import total_in_words
 from ipython_assistant.workspace.folder import Folder
 
 
-def say(hosted, number, *items):
-    hosted.will_say([*items, wire.Message(f"Answer {number}.")], response_id=f"resp_{number}")
-
-
-def code(container_id):
-    return wire.Code("print(1)", container_id=container_id)
+def say(hosted, *containers):
+    """Answers, each after code in this container or, without one, in words alone."""
+    for number, container in enumerate(containers, start=1):
+        ran = [wire.Code("print(1)", container_id=container)] if container else []
+        hosted.will_say([*ran, wire.Message(f"Answer {number}.")], response_id=f"resp_{number}")
 
 
 def deleted(hosted):
@@ -32,8 +31,7 @@ def used(question):
 
 
 def test_a_container_the_user_named_is_used_and_never_deleted_unasked(notebook, hosted):
-    for number in (1, 2):
-        say(hosted, number, code("cntr_mine"))
+    say(hosted, "cntr_mine", "cntr_mine")
     notebook.ask("A", "Count.", "--container cntr_mine")
     ask("Count.", container="cntr_mine")
     notebook.restart()
@@ -42,8 +40,7 @@ def test_a_container_the_user_named_is_used_and_never_deleted_unasked(notebook, 
 
 
 def test_this_notebooks_containers_are_listed_and_deleted_but_not_the_one_that_was_named(notebook, hosted):
-    say(hosted, 1, code("cntr_mine"))
-    say(hosted, 2, code("cntr_ours"))
+    say(hosted, "cntr_mine", "cntr_ours")
     notebook.ask("A", "Count.", "--container cntr_mine")
     notebook.ask("B", "Count.", "--new")
     rows = [{"id": name, "name": "auto", "status": "running"} for name in ("cntr_mine", "cntr_ours")]
@@ -56,10 +53,7 @@ def test_this_notebooks_containers_are_listed_and_deleted_but_not_the_one_that_w
 
 def test_an_answer_in_words_alone_leaves_the_conversation_its_container_and_its_inputs(notebook, hosted):
     notebook.names["cases"] = pd.DataFrame({"n": [1]})
-    say(hosted, 1)
-    say(hosted, 2, code("cntr_test_1"))
-    say(hosted, 3)
-    say(hosted, 4, code("cntr_test_1"))
+    say(hosted, "", "cntr_test_1", "", "cntr_test_1")
     notebook.ask("A", "May I ask about this?", "-i cases")
     notebook.ask("B", "Count.")
     notebook.ask("C", "Why?")
@@ -73,9 +67,7 @@ def test_an_answer_in_words_alone_leaves_the_conversation_its_container_and_its_
 
 
 def test_words_that_are_asked_anew_go_on_where_the_code_above_them_ended(notebook, hosted):
-    say(hosted, 1, code("cntr_a"))
-    say(hosted, 2)
-    say(hosted, 3)
+    say(hosted, "cntr_a", "", "")
     notebook.ask("A", "Count.")
     notebook.ask("B", "Why?")
     notebook.ask("B", "Why not?")
@@ -85,8 +77,7 @@ def test_words_that_are_asked_anew_go_on_where_the_code_above_them_ended(noteboo
 
 def test_an_input_that_changed_on_disk_is_sent_again_as_it_is_and_that_is_said(notebook, hosted, notebook_dir):
     (notebook_dir / "a.csv").write_text("n\n1\n")
-    for number, container in enumerate(("cntr_test_1", "cntr_test_1", "cntr_test_2"), start=1):
-        say(hosted, number, code(container))
+    say(hosted, "cntr_test_1", "cntr_test_1", "cntr_test_2")
     notebook.ask("A", "Count.", "-i a.csv")
     notebook.ask("B", "Go on.")
     (notebook_dir / "a.csv").write_text("n\n1\n2\n")
@@ -102,7 +93,7 @@ def test_container_time_is_that_of_the_memory_the_container_was_made_with(notebo
 
     # https://platform.openai.com/docs/pricing: a container of 64g costs 64 times as much as one of 1g.
     assert told("64g") / told("") == pytest.approx(64, rel=0.05)
-    say(hosted, 1, code("cntr_1"))
+    say(hosted, "cntr_1")
     notebook.ask("A", "Count.", "--memory 64g")
     assert notebook.session.conversations.last.memory == "64g"
     assert used(hosted.questions()[0])["memory_limit"] == "64g"
@@ -111,7 +102,7 @@ def test_container_time_is_that_of_the_memory_the_container_was_made_with(notebo
 def test_a_name_in_another_folder_is_not_in_the_way(notebook, hosted, notebook_dir):
     for number, content in enumerate((b"a", b"b", b"c"), start=1):
         hosted.put("plot.csv", content, f"cfile_{number}", f"cntr_{number}")
-        say(hosted, number, code(f"cntr_{number}"))
+    say(hosted, "cntr_1", "cntr_2", "cntr_3")
     notebook.ask("A", "Plot.", "--dir a")
     notebook.ask("B", "Plot.", "--new --dir b")
     again = notebook.ask("B", "Plot anew.", "--new --dir b")

@@ -12,57 +12,26 @@ from ipython_assistant.core.naming import LONGEST_NAME, folded, media_type, numb
 
 CASES = {
     # Places, not names.
-    "coverage.csv": "coverage.csv",
-    "../../etc/passwd": "passwd",
-    "..": "file",
-    "": "file",
-    "/etc/cron.d/x": "x",
-    "plots/": "plots",
-    "C:\\Users\\x\\a.csv": "a.csv",
-    "\\\\server\\share\\a.csv": "a.csv",
-    "C:a.csv": "C_a.csv",
+    "coverage.csv": "coverage.csv", "../../etc/passwd": "passwd", "..": "file", "": "file", "/etc/cron.d/x": "x",
+    "plots/": "plots", "C:\\Users\\x\\a.csv": "a.csv", "\\\\server\\share\\a.csv": "a.csv", "C:a.csv": "C_a.csv",
     # What some system forbids.
-    "a:b.csv": "a_b.csv",
-    "a.csv:hidden:$DATA": "a.csv_hidden_$DATA",
-    'q"uo<te>.csv': "q_uo_te_.csv",
-    "what?*|.csv": "what___.csv",
-    "trailing. . ": "trailing",
-    "\u3000a.csv\u00a0": "a.csv",
+    "a:b.csv": "a_b.csv", "a.csv:hidden:$DATA": "a.csv_hidden_$DATA", 'q"uo<te>.csv': "q_uo_te_.csv",
+    "what?*|.csv": "what___.csv", "trailing. . ": "trailing", "\u3000a.csv\u00a0": "a.csv",
     # Devices of Windows.
-    "CON": "_CON",
-    "nul.txt": "_nul.txt",
-    "lpt1.tar.gz": "_lpt1.tar.gz",
-    "CON .txt": "_CON .txt",
-    "COM¹.txt": "_COM¹.txt",
-    "conin$": "_conin$",
-    "console.csv": "console.csv",
-    "con" + " " * 300 + "x.csv": "_con.csv",
+    "CON": "_CON", "nul.txt": "_nul.txt", "lpt1.tar.gz": "_lpt1.tar.gz", "CON .txt": "_CON .txt",
+    "COM¹.txt": "_COM¹.txt", "conin$": "_conin$", "console.csv": "console.csv", "con" + " " * 300 + "x.csv": "_con.csv",
     # What a shell or a person takes for something else.
-    "-rf": "_-rf",
-    ".hidden": "_.hidden",
-    "~": "_~",
-    ".csv": "_.csv",
-    "." * 198 + "." + "y" * 60: "file",
+    "-rf": "_-rf", ".hidden": "_.hidden", "~": "_~", ".csv": "_.csv", "." * 198 + "." + "y" * 60: "file",
     # What cannot be seen, or moves what can.
-    "a\x00b\n.csv": "a_b_.csv",
-    "abc\u202efdp.exe": "abc_fdp.exe",
-    "\u2066a\u2069\u200b\ufeff.csv": "_a_.csv",
-    "\u202e\u2066\u200b": "file",
-    "\ud800.csv": "_.csv",
-    "\u3164.csv": "_.csv",
-    "x\U000e0061\U000e0062.csv": "x_.csv",
-    "\u200d \u200c.csv\u200d": "_.csv",
-    "a\uf022b.csv": "a_b.csv",
+    "a\x00b\n.csv": "a_b_.csv", "abc\u202efdp.exe": "abc_fdp.exe", "\u2066a\u2069\u200b\ufeff.csv": "_a_.csv",
+    "\u202e\u2066\u200b": "file", "\ud800.csv": "_.csv", "\u3164.csv": "_.csv", "x\U000e0061\U000e0062.csv": "x_.csv",
+    "\u200d \u200c.csv\u200d": "_.csv", "a\uf022b.csv": "a_b.csv",
     # What stays.
-    "Cafe\u0301.csv": "Café.csv",
-    "Übersicht 2024.csv": "Übersicht 2024.csv",
-    "Screenshot 3.14\u202fPM.png": "Screenshot 3.14 PM.png",
-    "👩\u200d🚀 launch.png": "👩\u200d🚀 launch.png",
-    "❤\ufe0f.csv": "❤\ufe0f.csv",
-    "می\u200cشود.csv": "می\u200cشود.csv",
-    "क्\u200dष.csv": "क्\u200dष.csv",
+    "Cafe\u0301.csv": "Café.csv", "Übersicht 2024.csv": "Übersicht 2024.csv",
+    "Screenshot 3.14\u202fPM.png": "Screenshot 3.14 PM.png", "👩\u200d🚀 launch.png": "👩\u200d🚀 launch.png",
+    "❤\ufe0f.csv": "❤\ufe0f.csv", "می\u200cشود.csv": "می\u200cشود.csv", "क्\u200dष.csv": "क्\u200dष.csv",
     "日本語のファイル名.xlsx": "日本語のファイル名.xlsx",
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "expected"), CASES.items(), ids=lambda value: ascii(value[:30]))

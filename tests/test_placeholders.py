@@ -23,25 +23,11 @@ class Fragile:
 
 
 NAMES = {
-    "district": "North",
-    "year": 2024,
-    "share": 0.1234,
-    "total": 1234567,
-    "i": 1,
-    "n": 2,
-    "a": "AAA",
-    "b": "BBB",
-    "place": SimpleNamespace(name="Kavango", codes=["001", "002"]),
-    "limits": {"upper bound": 80, "low": [1, 2]},
-    "since": dt.date(2024, 1, 31),
-    "none": None,
-    "fragile": Fragile(),
-    "cases": pd.DataFrame({"secret": ["cell"]}),
-    "mean": np.float64(0.5),
-    "words": {"b", "a", "c"},
-    "join": functools.partial(str.join, ","),
-    "long": "x" * 20_001,
-}
+    "district": "North", "year": 2024, "share": 0.1234, "total": 1234567, "i": 1, "n": 2, "a": "AAA", "b": "BBB",
+    "place": SimpleNamespace(name="Kavango", codes=["001", "002"]), "limits": {"upper bound": 80, "low": [1, 2]},
+    "since": dt.date(2024, 1, 31), "none": None, "fragile": Fragile(), "cases": pd.DataFrame({"secret": ["cell"]}),
+    "mean": np.float64(0.5), "words": {"b", "a", "c"}, "join": functools.partial(str.join, ","), "long": "x" * 20_001,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("prompt", "filled"), [

@@ -34,11 +34,9 @@ def written(path, content):
 
 
 KINDS = [
-    ("PNG", "image/png", {}),
-    ("JPEG", "image/jpeg", {}),
-    ("GIF", "image/gif", {}),
+    ("PNG", "image/png", {}), ("JPEG", "image/jpeg", {}), ("GIF", "image/gif", {}),
     ("WEBP", "image/webp", {"lossless": True}),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("kind", "type_", "options"), KINDS)

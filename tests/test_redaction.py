@@ -21,12 +21,8 @@ REDACT = Redactor([KEY, LONG])
 def test_where_a_secret_stood_sources_are_listed_without_a_mark_and_links_still_lead_to_their_files():
     text = f"On {KEY} it rose: [a.csv](sandbox:/mnt/data/a.csv)."
     source = {
-        "type": "url_citation",
-        "url": "https://example.org/",
-        "title": "A page",
-        "start_index": 0,
-        "end_index": 4,
-    }
+        "type": "url_citation", "url": "https://example.org/", "title": "A page", "start_index": 0, "end_index": 4,
+    }  # fmt: skip
     turn = redacted_turn(folded(stream([Message(text, (cite(text, "a.csv", "cfile_1"), source))])), REDACT)
     saved = Artifact("a.csv", "a.csv", Path("a.csv"), "files/a.csv", 3, "0" * 64, "text/csv", "cntr_test", "cfile_1")
     told, _, listed = answer_text(turn, [saved]).partition("\n\n**Sources**\n\n")

@@ -37,18 +37,6 @@ def finished(warmth):
     return not warmth._timer.is_alive()
 
 
-def test_it_begins_after_a_cell_ended_and_imports_everything(modules, ended):
-    import gate
-
-    gate.go.set()
-    warmth = Warmth(ended.set, modules, idle_s=0)
-    warmth.cell_ended()
-    assert finished(warmth)
-    assert warmth.left == []
-    assert set(modules) <= set(sys.modules)
-    assert ended.is_set()
-
-
 def test_it_does_not_begin_while_a_cell_runs(modules, ended):
     warmth = Warmth(ended.set, modules, idle_s=60)
     warmth.cell_ended()
@@ -58,7 +46,7 @@ def test_it_does_not_begin_while_a_cell_runs(modules, ended):
     assert not set(modules) & set(sys.modules)
 
 
-def test_a_cell_that_begins_stops_it_after_the_module_at_hand_and_the_next_pause_goes_on(modules, ended):
+def test_after_a_cell_it_imports_until_another_begins_and_the_next_pause_goes_on_to_the_end(modules, ended):
     import gate
 
     warmth = Warmth(ended.set, modules, idle_s=0)
@@ -72,6 +60,8 @@ def test_a_cell_that_begins_stops_it_after_the_module_at_hand_and_the_next_pause
     warmth.cell_ended()
     assert finished(warmth)
     assert warmth.left == []
+    assert set(modules) <= set(sys.modules)
+    assert ended.is_set()
 
 
 def test_a_module_that_cannot_be_imported_ends_it_quietly(ended):
