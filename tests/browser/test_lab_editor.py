@@ -37,7 +37,7 @@ def shown(notebook):
     return notebook.page.locator(".jp-Completer:not(.lm-mod-hidden) .jp-Completer-item .jp-Completer-match")
 
 
-def test_tab_offers_options_tables_files_and_variables(notebook):
+def test_tab_offers_options_tables_files_and_variables_and_what_is_chosen_stands_in_the_cell(notebook):
     press_tab(notebook, "%%assistant --m")
     expect(shown(notebook)).to_have_text(["--memory", "--model"])
     press_tab(notebook, "%%assistant -i c")
@@ -48,9 +48,6 @@ def test_tab_offers_options_tables_files_and_variables(notebook):
     expect(shown(notebook).nth(1)).to_have_text("basic")
     press_tab(notebook, "%%assistant\nNothing above {c")
     expect(shown(notebook)).to_have_text(["cases", "cases_by_year", "cutoff"])
-
-
-def test_what_is_chosen_stands_in_the_cell(notebook):
     press_tab(notebook, "%%assistant -i case")
     expect(shown(notebook)).to_have_text(["cases", "cases_by_year"])
     notebook.page.keyboard.press("ArrowDown")
@@ -58,8 +55,6 @@ def test_what_is_chosen_stands_in_the_cell(notebook):
     line = notebook.page.locator(".jp-Notebook .jp-Cell").nth(1).locator(".cm-line").first
     expect(line).to_have_text("%%assistant -i cases_by_year")
 
-
-# --- how a cell is coloured -------------------------------------------------------------------------------------------
 
 PROMPT = "%%assistant\ndon't **import** anything"
 CELLS = [PROMPT, "import os", "%%assistants\nimport os", "# %%assistant\nimport os"]
@@ -74,15 +69,11 @@ def wait_for(notebook, mime_types):
     )
 
 
-def test_a_prompt_is_shown_as_markdown_and_other_cells_as_ever(lab, open_in_lab):
+def test_a_prompt_is_shown_as_markdown_which_follows_what_is_written_and_saves_nothing(lab, open_in_lab):
     notebook = open_in_lab(lab.write_notebook("prompts/prompts.ipynb", CELLS))
     editor = notebook.page.locator(".jp-Notebook .jp-Cell").nth(0).locator(".cm-content")
     expect(editor.locator(".cm-line").nth(1).locator("span", has_text="import").last).to_have_css("font-weight", "700")
     wait_for(notebook, [MARKDOWN, PYTHON, PYTHON, PYTHON])
-
-
-def test_it_follows_what_is_written_and_saves_nothing(lab, open_in_lab):
-    notebook = open_in_lab(lab.write_notebook("prompts/edited.ipynb", CELLS))
     write = "([cell, text]) => window.jupyterapp.shell.currentWidget.model.cells.get(cell).sharedModel.setSource(text)"
     for cell, text in [(0, "import os"), (1, PROMPT)]:
         notebook.page.evaluate(write, [cell, text])

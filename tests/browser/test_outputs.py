@@ -94,13 +94,9 @@ def listener():
 @pytest.fixture(scope="module")
 def shown(lab, open_for_module):
     """A notebook in a folder with a space, its outputs shown, and a cell that keeps the kernel busy until told."""
-    return show_files(lab, open_for_module, "some folder/shown.ipynb")
-
-
-def show_files(lab, open_notebook, name):
-    path = lab.write_notebook(name, [SETUP + FILES + SHOW, BUSY])
+    path = lab.write_notebook("some folder/shown.ipynb", [SETUP + FILES + SHOW, BUSY])
     (path.parent / "go").touch()
-    notebook = open_notebook(path)
+    notebook = open_for_module(path)
     notebook.run_all()
     expect(buttons(notebook)).to_have_count(4)
     return notebook
@@ -236,10 +232,6 @@ def test_a_hostile_answer_runs_no_script_and_fetches_nothing(lab, open_in_lab, l
     cells = [SETUP, f"hostile = {hostile!r}\n{SHOW_HOSTILE}"]
     notebook = open_in_lab(lab.write_notebook("hostile/live.ipynb", cells))
     notebook.run_all()
-    check_nothing_happened(notebook, listener)
-
-
-def check_nothing_happened(notebook, listener):
     expect(notebook.output(1)).to_contain_text("all shown")
     expect(notebook.output(1)).to_contain_text("[picture not fetched: inline]")
     notebook.page.wait_for_load_state("networkidle")
