@@ -1,5 +1,6 @@
 """service.client against Azure: addresses, headers, and files that Azure lists and does not hand out."""
 
+import contextlib
 import sys
 import types
 
@@ -23,24 +24,17 @@ def azure(service, monkeypatch):
     monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-elsewhere")
     monkeypatch.setenv("OPENAI_API_KEY", "key-elsewhere")
     service.on(r"/responses(\?.*)?$", lambda _: Answer(wire.sse(wire.stream([wire.Message("Ok.")]))))
-    return {"AZURE_OPENAI_API_KEY": KEY, "AZURE_OPENAI_ENDPOINT": root(service)}
-
-
-def root(service):
-    return service.url.removesuffix("/v1")
+    return {"AZURE_OPENAI_API_KEY": KEY, "AZURE_OPENAI_ENDPOINT": service.url.removesuffix("/v1")}
 
 
 def ask(environment):
-    connection = connect("azure", 5.0, environment)
-    try:
+    with contextlib.closing(connect("azure", 5.0, environment)) as connection:
         connection.wire.respond(ASKED).close()
-    finally:
-        connection.close()
 
 
 @pytest.mark.parametrize("pasted", ["", "/", "/openai", "/openai/v1/", "/openai/v1?api-version=preview"])
 def test_without_a_version_the_v1_api_is_asked_however_the_address_was_pasted(service, azure, pasted):
-    ask({**azure, "AZURE_OPENAI_ENDPOINT": root(service) + pasted})
+    ask({**azure, "AZURE_OPENAI_ENDPOINT": azure["AZURE_OPENAI_ENDPOINT"] + pasted})
     [request] = service.requests
     assert f"{request.method} {request.path}" == "POST /openai/v1/responses"
     assert request.headers["authorization"] == f"Bearer {KEY}"
@@ -99,9 +93,7 @@ def test_a_listing_that_azure_gives_up_is_not_helped_by_a_higher_limit(service, 
 
 
 @EACH_VERSION
-def test_a_token_of_entra_id_or_what_azure_identity_gives_takes_the_place_of_the_key(
-    service, azure, monkeypatch, version
-):
+def test_a_token_of_entra_id_or_of_azure_identity_takes_the_place_of_the_key(service, azure, monkeypatch, version):
     del azure["AZURE_OPENAI_API_KEY"]
     ask({**azure, "AZURE_OPENAI_AD_TOKEN": "entra-planted-token", "OPENAI_API_VERSION": version})
     fake_identity(monkeypatch, lambda: "from-identity")
@@ -131,5 +123,6 @@ def test_without_key_and_token_the_error_says_that_nobody_signed_in_or_what_can_
     monkeypatch.setitem(sys.modules, "azure.identity", None)
     with pytest.raises(errors.NoKey) as caught:
         ask(azure)
-    for name in ("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN", "azure-identity"):
-        assert name in str(caught.value)
+    assert all(
+        name in str(caught.value) for name in ("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN", "azure-identity")
+    )

@@ -42,8 +42,8 @@ def rows(text):
 def test_each_file_is_listed_with_its_question_and_its_model(folder):
     run_cell(folder, {"by_district.csv": b"a,b\n" * 5000}, prompt="Mean coverage\nper district, " + "please " * 20)
     text, markup = command(folder)
-    line = text.splitlines()[1]
-    assert text.splitlines()[0].split("  ")[0] == "file"
+    header, line, *_ = text.splitlines()
+    assert header.split("  ")[0] == "file"
     assert line.startswith("by_district.csv  present  20.0 kB  Mean coverage per district, please ")
     assert "…" in line
     assert line.endswith("  some-model  2026-01-15 09:30")
@@ -96,8 +96,7 @@ def test_a_file_of_a_turn_that_was_replaced_is_listed_as_left_over_and_pruning_r
     assert "Left over from earlier answers: 1 file, 3 bytes. To remove them: %assistant files --prune" in text
     assert old.exists()
     text, _ = command(folder, "files --prune")
-    assert rows(text) == {"old.csv": "gone"}
-    assert "Removed: 1 file." in text
+    assert (rows(text), "Removed: 1 file." in text) == ({"old.csv": "gone"}, True)
     assert not old.exists()
     assert rows(command(folder)[0]) == {"kept.csv": "present"}
     assert command(folder, "files --prune")[0].startswith("Nothing to remove")

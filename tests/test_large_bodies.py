@@ -12,6 +12,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from faults.conftest import faulty  # noqa: F401 a fixture
 from faults.server import BLOCK, Container, FaultyService, Hang, Pattern, Reset
 from tests_support.events import CONTAINER
 
@@ -70,12 +71,6 @@ def hold(service, content=BIG):
     return service.write(CONTAINER, "big.bin", content).id
 
 
-@pytest.fixture
-def faulty():
-    with FaultyService() as service:
-        yield service
-
-
 @pytest.mark.parametrize("with_the_head", [0, 1, 200_000])
 def test_the_body_is_whole_however_much_of_it_comes_with_the_headers_and_nothing_behind_it(with_the_head, monkeypatch):
     monkeypatch.setattr(client, "LARGE_BYTES", 0)
@@ -85,7 +80,7 @@ def test_the_body_is_whole_however_much_of_it_comes_with_the_headers_and_nothing
         assert b"".join(reply.chunks) == body
 
 
-def test_a_connection_whose_body_was_read_from_the_socket_is_not_used_again(faulty):
+def test_a_connection_whose_body_was_read_from_the_socket_is_not_used_again(faulty):  # noqa: F811
     file_id = hold(faulty)
     with connected(faulty.url) as wire:
         for _ in range(2):
@@ -151,9 +146,8 @@ def test_closing_a_reply_ends_a_read_that_waits_for_its_bytes(large, monkeypatch
         assert_woken_by_closing(wire.content(CONTAINER, "cfile_1"))
 
 
-# What a download makes of it. -----------------------------------------------------------------------------------------
 @pytest.mark.parametrize("size", [client.LARGE_BYTES - 1, client.LARGE_BYTES, 40_000_001])
-def test_a_large_file_that_broke_on_the_way_is_whole_and_hashed_right(faulty, tmp_path, size):
+def test_a_large_file_that_broke_on_the_way_is_whole_and_hashed_right(faulty, tmp_path, size):  # noqa: F811
     file_id = hold(faulty, Pattern(size))
     faulty.goes_wrong("content", Reset(20_000_000))
     with connected(faulty.url) as wire, Downloads(wire, None, lambda: tmp_path, at_once=4) as downloads:

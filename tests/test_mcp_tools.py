@@ -27,8 +27,7 @@ def test_the_entry_point_names_tools_that_there_are():
 
 
 def test_an_agent_asks_and_sees_the_files_and_a_question_asked_before_is_answered_from_its_recording(answered, hosted):
-    first = asyncio.run(batch.ask_about_data("Mean?", answered, ["cases.csv"]))
-    again = asyncio.run(batch.ask_about_data("Mean?", answered, ["cases.csv"]))
+    first, again = (asyncio.run(batch.ask_about_data("Mean?", answered, ["cases.csv"])) for _ in range(2))
     assert (first["text"], first["status"], list(first["files"])) == ("Done.", "completed", ["out.csv"])
     assert again == first
     assert len(hosted.questions()) == 1
@@ -55,5 +54,4 @@ def test_the_server_offers_the_tools_and_calls_them(answered):
             return names, (await client.call_tool("ask_about_data", about)).data
 
     names, answer = asyncio.run(call())
-    assert names == ["ask_about_data"]
-    assert answer["text"] == "Done."
+    assert (names, answer["text"]) == (["ask_about_data"], "Done.")

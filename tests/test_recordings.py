@@ -43,9 +43,8 @@ STREAMS = _cases("*.sse", "*.chunks.txt")
 
 
 def events_of(path):
-    if path.suffix == ".sse":
-        return list(decode([path.read_bytes()]))
-    return [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
+    body = path.read_bytes()
+    return list(decode([body])) if path.suffix == ".sse" else [json.loads(line) for line in body.splitlines() if line]
 
 
 @pytest.mark.parametrize("path", STREAMS)

@@ -11,9 +11,7 @@ from tests_support.notebook import Notebook
 
 from ipython_assistant import errors
 
-SAID = (
-    "The mean: [by_year.csv](sandbox:/mnt/data/by_year.csv). <script>alert(1)</script> ![x](http://evil.example/x.png)"
-)
+SAID = "The mean: [by_year.csv](sandbox:/mnt/data/by_year.csv). <script>alert(1)</script> ![x](http://evil.example/x)"
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import resource
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 from unittest import mock
@@ -193,11 +194,12 @@ class Scenario:
 SCENARIOS: dict[str, Scenario] = {}
 
 
-def scenario(*, kinds=KINDS, owed="saved", ends_well=None):
+def scenario(*, name="", kinds=KINDS, owed="saved", ends_well=None):
     def register(prepare):
         by_kind = dict.fromkeys(KINDS, owed) if isinstance(owed, str) else owed
         well = ends_well if ends_well is not None else "named" not in by_kind.values()
-        SCENARIOS[prepare.__name__] = Scenario(prepare.__name__, prepare, kinds, by_kind, well)
+        called = name or prepare.__name__
+        SCENARIOS[called] = Scenario(called, prepare, kinds, by_kind, well)
         return prepare
 
     return register
@@ -217,8 +219,7 @@ def _one(name, fault=None, times=1, *, kind="content", settings=None, row=None, 
             stage.service.goes_wrong(kind, fault, times)
         stage.play(file, stage.beside())
 
-    prepare.__name__ = name
-    scenario(owed=owed)(prepare)
+    scenario(name=name, owed=owed)(prepare)
 
 
 _one("nothing_is_wrong")
@@ -270,13 +271,8 @@ NUMBERED = {f"file-{number:03}.csv": number for number in range(120)}
 _many("limit_100_per_minute", NUMBERED, limit=(100, 0.6))  # The documented limit on a scaled clock
 _many("forty_five_files", dict(list(NUMBERED.items())[:45]), page_most=20)  # Over three pages
 _many("nasty_names", dict(zip(NASTY_NAMES, NASTY_NAMES, strict=True)), kinds=("cited", "uncited"))
+_many("latency", dict(list(NUMBERED.items())[:8]), latency_s=0.05)
 _many("same_bytes_under_two_names", {"one.csv": "same", "two.csv": "same"}, kinds=("cited", "uncited"))
-
-
-@scenario()
-def latency(stage):
-    stage.service.latency_s = 0.05
-    stage.play(*(stage.file(f"file-{number}.csv") for number in range(8)))
 
 
 @scenario(owed="named")
@@ -287,8 +283,6 @@ def a_part_for_ever_though_all_was_asked_for(stage):
 
 
 # Streams that end badly. ----------------------------------------------------------------------------------------------
-
-
 def _ends(name, cut="", before="", **how):
     def prepare(stage):
         stage.play(stage.file(), stage.beside(), cut=cut, before=before, **how)
@@ -322,25 +316,24 @@ _ends("response_incomplete", ending="incomplete", whole={"incomplete_details": {
 
 
 # Containers that expire. ----------------------------------------------------------------------------------------------
-
-
 def expire(service, _container_id):
     service.expire()
 
 
-@scenario()
-def expired_at_the_next_question(stage):
-    stage.play(stage.file("first.csv"))
-    stage.play(stage.file("second.csv"), stage.beside())
-    stage.cells[1] = Cell("More.", before=stage.service.expire)
+def _expired_at_the(name, *inputs):
+    """Between two cells; with inputs the upload is what meets it."""
+
+    def prepare(stage):
+        stage.play(stage.file("first.csv"))
+        stage.play(stage.file("second.csv"), stage.beside())
+        one, two = [f"-i {stage.input_file(each)}" for each in inputs] or ("", "")
+        stage.cells[:] = Cell("One.", one), Cell("Two.", two, before=stage.service.expire)
+
+    SCENARIOS[name] = Scenario(name, prepare, KINDS, {}, ends_well=True)
 
 
-@scenario()
-def expired_at_the_upload(stage):
-    stage.play(stage.file("first.csv"))
-    stage.play(stage.file("second.csv"), stage.beside())
-    stage.cells[0] = Cell("One.", f"-i {stage.input_file('one.csv')}")
-    stage.cells[1] = Cell("Two.", f"-i {stage.input_file('two.csv')}", before=stage.service.expire)
+_expired_at_the("expired_at_the_next_question")
+_expired_at_the("expired_at_the_upload", "one.csv", "two.csv")
 
 
 @scenario(owed={"cited": "named", "uncited": "said", "figure": "named"}, ends_well=True)
@@ -363,8 +356,6 @@ def expired_after_everything_was_fetched_ahead(stage):
 
 
 # Listings. ------------------------------------------------------------------------------------------------------------
-
-
 @scenario()
 def phantom_rows(stage):
     def haunt(service, container_id):
@@ -399,8 +390,6 @@ def cited_but_not_listed(stage):
 
 
 # What code does to its files. -----------------------------------------------------------------------------------------
-
-
 def _rewritten(stage, *, new_id):
     file = stage.file()
     second = png("second") if stage.kind == "figure" else file.content[: len(file.content) // 2] + b"second,0,0\n"
@@ -420,14 +409,8 @@ def _rewritten(stage, *, new_id):
     stage.play(file, items=items, acts={1: [wait_for_the_prefetch, rewrite]})
 
 
-@scenario()
-def rewritten_after_prefetch(stage):
-    _rewritten(stage, new_id=False)
-
-
-@scenario(kinds=("cited", "uncited"))
-def rewritten_after_prefetch_under_a_new_id(stage):
-    _rewritten(stage, new_id=True)
+scenario(name="rewritten_after_prefetch")(partial(_rewritten, new_id=False))
+scenario(name="rewritten_after_prefetch_under_a_new_id", kinds=("cited", "uncited"))(partial(_rewritten, new_id=True))
 
 
 @scenario()
@@ -472,13 +455,13 @@ def same_name_in_two_subfolders(stage):
 
 
 def _changed_upload(name, changed):
-    def prepare(stage):
-        stage.play(acts={0: [change]})
-        stage.cells[0] = Cell("Add a row.", f"-i {stage.input_file()}")
-
     def change(service, container_id):
         (upload,) = service.containers[container_id].files.values()
         service.change(container_id, upload, changed(upload.content))
+
+    def prepare(stage):
+        stage.play(acts={0: [change]})
+        stage.cells[0] = Cell("Add a row.", f"-i {stage.input_file()}")
 
     SCENARIOS[name] = Scenario(name, prepare, ("uncited",), {}, ends_well=True)
 
@@ -488,8 +471,6 @@ _changed_upload("an_upload_that_was_changed_and_kept_its_size", bytes.swapcase)
 
 
 # Where citations and figures are found. -------------------------------------------------------------------------------
-
-
 @scenario(kinds=("cited", "figure"))
 def cited_in_a_middle_message(stage):
     file = stage.file()
@@ -580,8 +561,6 @@ def data_uri(content):
 
 
 # The disk. ------------------------------------------------------------------------------------------------------------
-
-
 @scenario(kinds=("cited", "uncited"))
 def target_locked(stage):
     """Another program has the file of the cell's first run open, in the way Windows forbids to replace it."""

@@ -33,9 +33,8 @@ MOUNT = "/mnt/data/"
 BLOCK = random.Random(7).randbytes(1 << 20)
 FIRST_CREATED = 1767225600
 
+
 # What a request can meet. ---------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Status:
     """An answer that is an error."""
@@ -100,8 +99,6 @@ EXPIRED = Status(400, "Container is expired.")
 
 
 # What a file holds. ---------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Pattern:
     """A body too big to keep: one block of noise over and over, made as it is sent."""
@@ -183,7 +180,6 @@ class Container:
 
 
 # What is streamed. ----------------------------------------------------------------------------------------------------
-
 Act = Callable[["FaultyService", str], None]
 """Something that happens in the service while it streams; called with the id of the container in use."""
 
@@ -337,7 +333,6 @@ class FaultyService(Loopback):
         super().__exit__(*exc_info)
 
     # Steering.
-
     def goes_wrong(self, kind: str, fault: Fault, times: int | None = 1, name: str | None = None) -> None:
         self.rules.append(Rule(kind, fault, times, name))
 
@@ -394,7 +389,6 @@ class FaultyService(Loopback):
         return [asked for asked in list(self.asked) if asked.kind == kind and name in {None, asked.name}]
 
     # Answering.
-
     def _now(self) -> int:
         self._ids += 1
         return FIRST_CREATED + self._ids

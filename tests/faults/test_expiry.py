@@ -80,8 +80,6 @@ def test_new_containers_are_what_the_settings_say(asking):
 
 
 # However it is told. --------------------------------------------------------------------------------------------------
-
-
 def test_an_expiry_that_is_told_inside_the_stream_heals_by_itself(asking):
     asked_once(asking)
     fail_once(asking, code="invalid_request_error", message="Container is expired.")

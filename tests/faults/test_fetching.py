@@ -149,8 +149,6 @@ def test_two_turns_in_one_container_do_not_bring_the_first_ones_files_twice(aski
 
 
 # Ahead. ---------------------------------------------------------------------------------------------------------------
-
-
 def play_slowly(asking, *files, until, most_s=2.0, then=lambda: None):
     """A turn whose answer does not begin before the client has done something; returns whether it did."""
     did, slow = [], play(files)
@@ -295,8 +293,6 @@ def test_a_file_that_code_removed_again_is_neither_saved_nor_missed(asking):
 
 
 # Ctrl-C. --------------------------------------------------------------------------------------------------------------
-
-
 def reading(before):
     """Whether a thread that was not there before is still at a file."""
     return any(
@@ -337,7 +333,6 @@ def test_ctrl_c_while_files_come_keeps_what_is_here_and_retry_fetches_the_rest(a
 
 
 # Size. ----------------------------------------------------------------------------------------------------------------
-
 CHILD = """
 import resource, sys
 from IPython.core.interactiveshell import InteractiveShell
