@@ -25,27 +25,22 @@ if TYPE_CHECKING:
 
 HOSTED = frozenset(KEYS)
 A_REAL_MODEL = "To read any question: set OPENAI_API_KEY, start Ollama or LM Studio, or `ipython-assistant model get`."
-_MOST_COMPARED = 300
-"""So many characters of questions are compared to find the one that is most like another: long ones take long."""
+_MOST_COMPARED = 300  # characters of a question, to find the one that is most like it: long ones take long
 
 
 def recorded_answer(question: Question, recordings: Recordings) -> Recording | None:
     """The recording that answers; None where the service is to be asked. Raises an error where neither may."""
-    settings, fresh = question.settings, question.fresh
+    settings, fresh, chosen = question.settings, question.fresh, question.settings.chosen_service
     if fresh and settings.mode == "replay":
         raise OptionError("--fresh asks again, and in replay mode nothing is asked.", "Leave it out, or change `mode`.")
-    others, why = other_services_recorded(settings, recordings), None
-    if others:
-        keys = " or ".join(KEYS[service] for service in sorted(others))
-        says = (
-            f"The answers in this folder are from {' and '.join(sorted(others))}, and there is no key to ask it again."
-        )
-        why = NoKey(says, f"Set {keys}; or {providers.WITHOUT_A_KEY}")
+    why = None
+    if others := sorted(other_services_recorded(settings, recordings)):
+        says = f"The answers in this folder are from {' and '.join(others)}, and there is no key to ask it again."
+        why = NoKey(says, f"Set {' or '.join(KEYS[it] for it in others)}; or {providers.WITHOUT_A_KEY}")
     if fresh or settings.mode == "live":
         if why is not None:
             raise why
         return None
-    chosen = settings.chosen_service
     services = frozenset({chosen}) if chosen else None if settings.service == "local" else HOSTED
     key, lacking = question.turn_key.sha256, settings.traits.on_missing_file == "warn"
     found = recordings.find(key, services, with_missing=lacking)
@@ -73,8 +68,7 @@ def _not_recorded(question: Question, recordings: Recordings, why: NoKey | None)
     if alike := difflib.get_close_matches(asked.prompt.strip()[:_MOST_COMPARED], by_prompt, 1, cutoff=0.0):
         nearest = by_prompt[alike[0]]
         one, other = asked.body(), nearest.asked.body()
-        differ = [part for part in {**one, **other} if one.get(part) != other.get(part)]
-        differ += ["missing files"] if nearest.missing else []
+        differ = [part for part in {**one, **other} if one.get(part) != other.get(part)] or ["missing files"]
         lines.append(f"The nearest in {path} is “{first_words(nearest.prompt)}” of {nearest.began[:10]}.")
         lines.append(f"It differs in: {', '.join(differ)}.")
     else:
@@ -84,12 +78,8 @@ def _not_recorded(question: Question, recordings: Recordings, why: NoKey | None)
 
 
 def check_max_cost(question: Question, recordings: Recordings) -> None:
-    """Raise `BudgetSpent` where the day's recorded questions and this one would pass `max_cost`, or a price is unknown.
-
-    A question costs at the least the tokens of the turn that it continues from, which are read once more.
-    """
-    settings, parent = question.settings, question.parent
-    most = settings.traits.max_cost
+    """Raise `BudgetSpent` where the day's questions and this one would pass `max_cost`, or a price is unknown."""
+    settings, parent, most = question.settings, question.parent, question.settings.traits.max_cost
     if most is None:
         return
 
@@ -100,9 +90,8 @@ def check_max_cost(question: Question, recordings: Recordings) -> None:
         return money.tokens
 
     prices, base_url = usage.prices_with(settings.traits.prices), environ.get("OPENAI_BASE_URL", "")
-    before = usage.tokens_of(parent.turn.usage) if parent is not None else usage.Tokens()
-    total = cost(usage.Tokens(before.input + before.output), settings.model, settings.service)
-    containers = set[str]()
+    again = usage.tokens_of(parent.turn.usage) if parent is not None else usage.Tokens()
+    total, containers = cost(usage.Tokens(again.input + again.output), settings.model, settings.service), set[str]()
     for name, one in recordings.store.summaries()[0]:
         if one.began.startswith(f"{question.began:%Y-%m-%d}"):
             turn = recordings.store.read(name).turn
@@ -115,9 +104,6 @@ def check_max_cost(question: Question, recordings: Recordings) -> None:
         raise BudgetSpent(f"{says}: more than max_cost, {usage.dollars(most)}.", cure)
 
 
-# --- services and models ----------------------------------------------------------------------------------------------
-
-
 def find_models(settings: Settings, environment: Mapping[str, str]) -> ModelsHere:
     """The models on this machine, unless a setting says that they are not looked for."""
     return models_here(environment) if settings.find_models else ModelsHere()
@@ -128,8 +114,8 @@ def with_answerer(
 ) -> Settings:
     """The settings with the model that answers, and with what it may see; models `here` are looked for if need be.
 
-    Where no model is named, the one that answered `before` goes on as long as it is there. Raises `ConfigError` without
-    a deployment at Azure, `ModelUnknown` where this machine has no such model, `NoKey` where its provider wants a key.
+    Where none is named, the one that answered `before` goes on, else the best of a server, the file fetched last, or
+    `basic` answers. Raises `ConfigError` without a deployment at Azure, `ModelUnknown`, and `NoKey` of a provider.
     """
     model = settings.model
     if settings.service != "local":
@@ -139,29 +125,23 @@ def with_answerer(
     if not providers.runs_code_here(model):
         here = here or find_models(settings, environment)
         if model:
-            model = _of_that_name(model, here.names)
+            full = next((it for it in here.names if model in {it, it.partition("/")[2]}), None)
+            if full is None:
+                meant = did_you_mean(model, [it.partition("/")[2] for it in here.names])
+                listed = f"Here are: {', '.join(here.names[:10])}." if here.names else A_REAL_MODEL
+                cure = f"{meant}A model elsewhere has its provider in front, as in openai/{model}. {listed}"
+                raise ModelUnknown(f"No server on this machine has the model {model}.", cure)
+            model = full
         elif before in here.names:
             model = before
         else:
-            # The best suited model of a server that runs, else the file that was fetched last, else `basic`.
-            best, files = best_model(here.servers), [f"{providers.GGUF}{name}" for name in here.files]
-            model = best.name if best is not None else next(iter(files), providers.BASIC)
+            best = best_model(here.servers)
+            model = best.name if best else next((f"{providers.GGUF}{name}" for name in here.files), providers.BASIC)
     provider = providers.provider_of(model)
     if provider is not None and provider.key and not environment.get(provider.key, "").strip():
         raise NoKey(f"{provider.key} is not set, and {provider.title} wants a key.", f"Set it. {A_REAL_MODEL}")
     share = settings.share or ("results" if providers.is_on_this_machine(model, environment) else "shapes")
     return replace(settings, model=model, share=share, answerer=providers.model_in_words(model, environment))
-
-
-def _of_that_name(name: str, offered: tuple[str, ...]) -> str:
-    """The full name of a model on this machine. Raises `ModelUnknown`."""
-    for full in offered:
-        if name in {full, full.partition("/")[2]}:
-            return full
-    meant = did_you_mean(name, [full.partition("/")[2] for full in offered])
-    listed = f"Here are: {', '.join(offered[:10])}." if offered else A_REAL_MODEL
-    cure = f"{meant}A model elsewhere has its provider in front, as in openai/{name}. {listed}"
-    raise ModelUnknown(f"No server on this machine has the model {name}.", cure)
 
 
 def address_in_use(settings: Settings, environment: Mapping[str, str]) -> str:
@@ -173,9 +153,8 @@ def address_in_use(settings: Settings, environment: Mapping[str, str]) -> str:
 
 def unknown_model(error: ModelUnknown, settings: Settings, offered: Sequence[str]) -> ModelUnknown:
     """A hosted service's error that it does not have the model, with the nearest of those that it offers."""
-    ended = usage.last_day_of(settings.model)
     by_default = "" if settings.written.get("model") else ", which is the default here"
-    why = f" Its last day is {ended}." if ended else ""
+    why = f" Its last day is {ended}." if (ended := usage.last_day_of(settings.model)) else ""
     near = did_you_mean(settings.model, offered) or (f"Others: {', '.join(offered[:8])}. " if offered else "")
     says = f"The service has no model {settings.model}{by_default}, or this key may not use it.{why}"
     return ModelUnknown(says, f"{near}Choose one with -m NAME.", status=error.status, code=error.code)

@@ -30,9 +30,7 @@ NAME = "ipython_assistant"  # the containers that are made here are known again 
 class KnownContainer:
     """What is known of one container; `paths` and `uploads` say what was sent, by name and sha256, and by its row."""
 
-    last_turn: PlacedTurn | None = (
-        None  # that ran there last; None: it did not end. A retry replaces all but its `turn`
-    )
+    last_turn: PlacedTurn | None = None  # that ran there; None: it did not end. A retry replaces all but its `turn`
     paths: dict[tuple[str, str], str] = field(default_factory=dict)
     saved: set[Signature] = field(default_factory=set)
     uploads: dict[Signature, str] = field(default_factory=dict)
