@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 ANSWERS_WITHIN_S = 3.0
 PACKAGES = ("ipython_assistant", "IPython", "ipykernel", "openai", "pandas", "matplotlib", "jupyterlab", "notebook")
-INSTALL = "Install ipython_assistant in the environment JupyterLab runs in too, then start JupyterLab again."
 FINE, WRONG, UNSURE = "ok", "NO", "--"
 
 
@@ -48,15 +47,17 @@ class Check(NamedTuple):
 
 def examine(session: Session, environment: Mapping[str, str] = os.environ) -> list[Check]:
     """Look at everything. A look that fails is a line, and does not hide the others."""
-    found = [_versions()]
-    try:
-        settings = session.settings
-    except AssistantError as error:
-        return [*found, Check("settings", WRONG, error.message, error.hint)]
+    settings, versions = session.settings, {}
+    for name in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    says = ", ".join([f"Python {platform.python_version()} on {platform.system()}", *map(" ".join, versions.items())])
+    right = FINE if versions.get("openai", "").startswith("3.") else WRONG
+    found = [Check("versions", right, says, "python -m pip install 'openai>=3,<4'")]
     at = f" at {host}" if (host := urlsplit(address_in_use(settings, environment)).hostname) else ""
     says = f"{settings.service}{at}; model {settings.model or 'not named'}; mode {settings.mode}"
     found.append(Check("service", FINE, says))
-    looks = {"service": _service(settings, environment)}
+    looks = {"reachable": _hosted_service(settings, environment)}
     if settings.service == "local":
         looks = {"model": _models(session, settings, environment), "engine": _engine(environment)}
     for name, look in looks.items():
@@ -79,39 +80,22 @@ def run_doctor(session: Session, environment: Mapping[str, str] = os.environ) ->
     return all(check.ok != WRONG for check in checks)
 
 
-def _versions() -> Check:
-    found = {}
-    for name in PACKAGES:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    says = ", ".join([f"Python {platform.python_version()} on {platform.system()}", *map(" ".join, found.items())])
-    right = FINE if found.get("openai", "").startswith("3.") else WRONG
-    return Check("versions", right, says, "python -m pip install 'openai>=3,<4'")
-
-
-def _service(settings: Settings, environment: Mapping[str, str]) -> Iterator[Check]:
-    """The key of a hosted service, its model and its containers, by two requests."""
+def _hosted_service(settings: Settings, environment: Mapping[str, str]) -> Iterator[Check]:
     azure = settings.service == "azure"
-    names = [KEYS[settings.service], *([AD_TOKEN] if azure else [])]
-    name = next((name for name in names if environment.get(name, "").strip()), "")
-    if not name:
-        yield Check("key", WRONG, f"{names[0]} is not set", f"Set it where Jupyter is started. {A_REAL_MODEL}")
-        return
-    yield Check("key", FINE, f"{name}, {len(environment[name].strip())} characters")
     with contextlib.closing((connect_azure if azure else connect_hosted)(environment, ANSWERS_WITHIN_S)) as patient:
+        name = next((name for name in (KEYS[settings.service], AD_TOKEN) if environment.get(name, "").strip()), "")
+        yield Check("key", FINE, f"{name}, {len(environment[name].strip())} characters" if name else "by Entra ID")
         live = patient.once()
         containers = Check("code interpreter", FINE, "containers can be listed")
         try:
             live.list_containers(None)
         except AssistantError as error:
-            containers = Check("code interpreter", WRONG, error.message, error.hint)
             if isinstance(error, Unreachable) or getattr(error, "status", None) == HTTPStatus.UNAUTHORIZED:
-                yield containers._replace(name="reachable")
-                return
+                raise
+            containers = Check("code interpreter", WRONG, error.message, error.hint)
             if type(error) is Refused and error.status in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}:
-                says = "this server has no containers, so it runs no code"
                 cure = "Put an address in front of the model (-m http://HOST/v1/NAME): code then runs here."
-                containers = Check("code interpreter", WRONG, says, cure)
+                containers = containers._replace(says="this server has no containers, so it runs no code", cure=cure)
         yield Check("reachable", FINE, "it answers, and takes the key")
         yield containers
         if azure:
@@ -129,7 +113,6 @@ def _service(settings: Settings, environment: Mapping[str, str]) -> Iterator[Che
 
 
 def _models(session: Session, settings: Settings, environment: Mapping[str, str]) -> Iterator[Check]:
-    """The servers on this machine with their models, and the model that answers."""
     here = find_models(settings, environment)
     for server in here.servers:
         yield Check(server.title, FINE, f"{server.address}: {', '.join(model.name for model in server.models)}")
@@ -153,8 +136,7 @@ def _engine(environment: Mapping[str, str]) -> Iterator[Check]:
     engine = Engine(environment)
     try:
         ready = engine.ready()
-        sandbox = f"{ready.sandbox} ({ready.reason})" if ready.reason else ready.sandbox
-        yield Check("engine", FINE, f"it starts; sandbox: {sandbox}")
+        yield Check("engine", FINE, f"it starts; sandbox: {ready.sandbox} ({ready.reason})".removesuffix(" ()"))
     finally:
         engine.stop()
 
@@ -173,5 +155,6 @@ def _server_extension(environment: Mapping[str, str]) -> Check:
     if environment.get(ANNOUNCEMENT) == PROMISE:
         return Check("server extension", FINE, "at work")
     if ANNOUNCEMENT in environment or "JPY_PARENT_PID" in environment or "JPY_SESSION_NAME" in environment:
-        return Check("server extension", WRONG, "missing in this Jupyter server", INSTALL)
-    return Check("server extension", UNSURE, "this is not a Jupyter server", INSTALL)
+        cure = "Install ipython_assistant in the environment JupyterLab runs in too, then start JupyterLab again."
+        return Check("server extension", WRONG, "missing in this Jupyter server", cure)
+    return Check("server extension", UNSURE, "this is not a Jupyter server")

@@ -113,7 +113,7 @@ def test_a_missing_key_extension_or_folder_is_said_with_its_cure(hosted_one, mon
     (hosted_one.notebook_dir / "taken").touch()
     checks = looked_at(hosted_one, {**os.environ, "JPY_SESSION_NAME": "a.ipynb"})
     for name, says, cure in (
-        ("key", "OPENAI_API_KEY is not set", "Set it where Jupyter is started"),
+        ("reachable", "there is no OPENAI_API_KEY", "Set it where Jupyter is started"),
         ("folder", "cannot be written: a file is where a folder should be", "--dir"),
         ("server extension", "", "JupyterLab"),
     ):
