@@ -3,7 +3,7 @@ PYTHON ?= python
 
 # For `make oldest`: what the tests need beside pandas, and which of them it concerns.
 TOOLS = hypothesis ipython pytest pytest-timeout pytest-xdist
-OF_TABLES = tests/test_logical.py tests/test_tables.py tests/test_named_frames.py
+OF_TABLES = tests/test_inputs.py tests/test_tables.py tests/test_named_frames.py
 
 OF_HUBS = tests/browser/test_jupyterhub.py tests/browser/test_collaboration.py tests/test_marimo.py
 

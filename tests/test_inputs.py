@@ -1,4 +1,4 @@
-"""workspace.inputs: what -i names."""
+"""workspace.inputs: what -i names. The texts and hashes are the same with every pandas, with and without pyarrow."""
 
 import datetime as dt
 import hashlib
@@ -10,9 +10,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests_support.files import workbook
 
 from ipython_assistant.errors import InputError
-from ipython_assistant.workspace.inputs import gather
+from ipython_assistant.workspace import inputs
+from ipython_assistant.workspace.inputs import gather, read_hashes
 
 FRAME = pd.DataFrame({"district": ["A", "B"], "IU code": ["001", "002"], "coverage": [0.5, None]})
 
@@ -23,12 +27,8 @@ def look(tmp_path, *named, **namespace):
     return gather(named, namespace, tmp_path, lambda: scratch)
 
 
-def test_a_file_is_sent_as_it_is_under_its_own_name(tmp_path):
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "my table.csv").write_bytes(b"a\r\n1\r\n")
-    (item,) = look(tmp_path, "data/my table.csv")
-    assert (item.name, item.size) == ("my table.csv", 6)
-    assert item.sha256 == hashlib.sha256(b"a\r\n1\r\n").hexdigest()
+def sha256(text):
+    return hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()
 
 
 NAMES = {"coverage_2024": FRAME, "one": 3, "source": "data/casse.csv", "cases": FRAME, "where": Path("data/casse.csv")}
@@ -73,7 +73,7 @@ def test_what_is_neither_table_nor_text_nor_json_is_refused(tmp_path, value):
 def text_of(tmp_path, value):
     (item,) = look(tmp_path, "x", x=value)
     assert item.size == item.path.stat().st_size
-    assert item.sha256 == hashlib.sha256(item.path.read_bytes()).hexdigest()
+    assert item.sha256 == sha256(item.path.read_bytes())
     return item.name, item.path.read_text()
 
 
@@ -87,14 +87,9 @@ def text_of(tmp_path, value):
     (pd.DataFrame({"n": [5]}, index=range(2024, 2025)), "index,n\n2024,5\n"),
     (pd.DataFrame({"index": [5]}, index=["a"]), "index,index.1\na,5\n"),
     (pd.DataFrame([[1, 2, 3]], columns=["a", "a", 2024]), "a,a.1,2024\n1,2,3\n"),
-    (
-        pd.DataFrame({"d": ["A", "A", "B"], "n": [1, 3, 5]}).groupby("d").agg({"n": ["mean", "max"]}),
-        "d,n_mean,n_max\nA,2.0,3\nB,5.0,5\n",
-    ),
-    (
-        pd.DataFrame({"n": [1, 2]}, index=pd.MultiIndex.from_product([["A"], [2023, 2024]], names=["d", None])),
-        "d,level_1,n\nA,2023,1\nA,2024,2\n",
-    ),
+    (pd.DataFrame({"d": ["A", "A"], "n": [1, 3]}).groupby("d").agg({"n": ["min", "max"]}), "d,n_min,n_max\nA,1,3\n"),
+    (pd.DataFrame({"n": [1, 2]}, index=pd.MultiIndex.from_product([["A"], [3, 4]], names=["d", None])),
+     "d,level_1,n\nA,3,1\nA,4,2\n"),
     (pd.DataFrame({"t": pd.to_datetime(["2024-01-02", None])}), 't\n2024-01-02\n""\n'),
     ({"a": [1, 2], "b": ["x", None]}, "a,b\n1,x\n2,\n"),
     ({"a": range(2), "b": pd.Series([1, 2])}, "a,b\n0,1\n1,2\n"),
@@ -127,21 +122,18 @@ def test_a_wide_table_and_hostile_column_names_are_described_in_one_short_line(t
 
 
 def test_a_table_that_has_not_changed_is_not_written_again(tmp_path):
-    scratches = []
+    def cases(folder, frame, *known):
+        (tmp_path / folder).mkdir()
+        (item,) = gather(["cases"], {"cases": frame}, tmp_path, lambda: tmp_path / folder, known=known)
+        return item
 
-    def scratch():
-        scratches.append(tmp_path / str(len(scratches)))
-        scratches[-1].mkdir()
-        return scratches[-1]
-
-    (first,) = gather(["cases"], {"cases": FRAME}, tmp_path, scratch)
-    (again,) = gather(["cases"], {"cases": FRAME.copy()}, tmp_path, scratch, known=[first])
-    (changed,) = gather(["cases"], {"cases": FRAME.assign(coverage=1.0)}, tmp_path, scratch, known=[first])
+    first = cases("first", FRAME)
+    assert cases("again", FRAME.copy(), first) == first
+    assert not (tmp_path / "again").exists()
+    changed = cases("changed", FRAME.assign(coverage=1.0), first)
     first.path.unlink()
-    (gone,) = gather(["cases"], {"cases": FRAME}, tmp_path, scratch, known=[first])
-    assert again == first
-    assert [item.path.parent.name for item in (first, changed, gone)] == ["0", "2", "3"]
-    assert not scratches[1].exists()
+    gone = cases("gone", FRAME, first)
+    assert [item.path.parent.name for item in (first, changed, gone)] == ["first", "changed", "gone"]
     assert (changed.logical, changed.sha256) != (first.logical, first.sha256)
     assert (gone.logical, gone.sha256) == (first.logical, first.sha256)
 
@@ -170,10 +162,8 @@ def test_nothing_is_imported_to_look_at_a_variable(tmp_path, monkeypatch):
     ({"a": [1], "b": [1, 2]}, {"a": [1], "b": [1, 2]}),
     ([1, "ü", 2.5], [1, "ü", 2.5]),
     ([{"a": [1]}, {"a": {"b": 2}}], [{"a": [1]}, {"a": {"b": 2}}]),
-    (
-        {"d": dt.date(2024, 1, 2), "n": np.int64(3), "v": np.array([1, 2]), "s": {2, 1}, "p": Path("a/b")},
-        {"d": "2024-01-02", "n": 3, "v": [1, 2], "s": [1, 2], "p": str(Path("a/b"))},
-    ),
+    ({"d": dt.date(2024, 1, 2), "n": np.int64(3), "v": np.array([1, 2]), "s": {2, 1}, "p": Path("a/b")},
+     {"d": "2024-01-02", "n": 3, "v": [1, 2], "s": [1, 2], "p": str(Path("a/b"))}),
     ((), []),
 ])  # fmt: skip
 def test_other_dicts_and_lists_become_json(tmp_path, value, held):
@@ -191,9 +181,7 @@ def test_a_figure_becomes_a_picture_that_is_the_same_every_time(tmp_path):
     assert again.logical == item.logical
 
 
-@pytest.mark.parametrize(
-    "text", ["", "one line, no file", "two\nlines\n", "see cases.csv", "ü\r\n", "x" * 5000, "a\0b"]
-)
+@pytest.mark.parametrize("text", ["", "one line", "two\nlines\n", "see cases.csv", "ü\r\n", "x" * 5000, "a\0b"])
 def test_text_becomes_a_text_file(tmp_path, text):
     (item,) = look(tmp_path, "note", note=text)
     assert (item.name, item.path.read_bytes()) == ("note.txt", text.encode())
@@ -245,13 +233,7 @@ def test_a_file_is_described_by_its_columns_and_never_by_a_cell(tmp_path, name, 
 
 
 def test_a_workbook_is_described_by_sheet_and_a_sheet_can_be_named(tmp_path):
-    openpyxl = pytest.importorskip("openpyxl")
-    book = openpyxl.Workbook()
-    for name, rows in {"Cases": [("code", "n"), ("007", 1), ("12", 2)], "Targets": [("t",), (0.5,)]}.items():
-        sheet = book.create_sheet(name)
-        for row in rows:
-            sheet.append(row)
-    book.save(tmp_path / "book.xlsx")
+    workbook(tmp_path / "book.xlsx", Cases=[("code", "n"), ("007", 1), ("12", 2)], Targets=[("t",), (0.5,)])
     (whole,) = look(tmp_path, "book.xlsx")
     (cases,) = look(tmp_path, "book.xlsx#Cases")
     told = "2 rows × 2 columns: code (str), n (int64)"
@@ -259,16 +241,95 @@ def test_a_workbook_is_described_by_sheet_and_a_sheet_can_be_named(tmp_path):
     assert (cases.name, cases.source) == ("book-Cases.csv", "book.xlsx#Cases")
     assert cases.path.read_text() == "code,n\n007,1\n12,2\n"
     assert cases.description == f"sheet Cases of book.xlsx, {told}"
-    with pytest.raises(InputError, match="has no sheet 'X'; there are: Sheet, Cases, Targets"):
+    with pytest.raises(InputError, match="has no sheet 'X'; there are: Cases, Targets"):
         look(tmp_path, "book.xlsx#X")
 
 
 def test_a_geodataframe_goes_along_as_geojson_in_wgs_84(tmp_path):
-    geopandas = pytest.importorskip("geopandas")
-    shapely = pytest.importorskip("shapely")
+    geopandas, shapely = pytest.importorskip("geopandas"), pytest.importorskip("shapely")
     wells = geopandas.GeoDataFrame({"depth": [1.5]}, geometry=[shapely.Point(500_000, 0)], crs="EPSG:32636")
     (item,) = look(tmp_path, "wells", wells=wells)
     (feature,) = json.loads(item.path.read_text())["features"]
     assert (item.name, feature["properties"]) == ("wells.geojson", {"depth": 1.5})
     assert feature["geometry"]["coordinates"] == pytest.approx([33, 0])
     assert item.description.startswith("GeoDataFrame wells as GeoJSON in WGS 84, 1 row × 2 columns: depth (float64)")
+
+
+# --- one content, one hash: a table is hashed as the CSV it is sent as, a text whatever its line ends -----------------
+@pytest.fixture
+def logical_of(tmp_path):
+    return lambda frame: look(tmp_path, "frame", frame=frame)[0].logical
+
+
+CASES = pd.DataFrame({
+        "IU code": ["00412", None, 'Süd\n"x"'],
+        "n": [1, -2, 9_007_199_254_740_993],
+        "share": [0.1, float("nan"), 3.0],
+        "day": pd.to_datetime(["2024-01-31", None, "1999-12-31"]),
+        "at": pd.to_datetime(["2024-01-31 12:30:00", "2024-01-31 12:30:00.250", None], format="ISO8601"),
+        "zone": pd.to_datetime(["2024-07-01 12:00", None, "2024-01-01 00:00"]).tz_localize("Europe/Berlin"),
+        "gaps": pd.array([1, None, 3], dtype="Int64"),
+        "maybe": pd.array([True, None, False], dtype="boolean"),
+        "kind": pd.Categorical(["a", None, "b"], categories=["b", "a"]),
+        "took": pd.to_timedelta(["1s", None, "1 days"]),
+})  # fmt: skip
+CASES_TEXT = """\
+IU code,n,share,day,at,zone,gaps,maybe,kind,took
+00412,1,0.1,2024-01-31,2024-01-31 12:30:00.000,2024-07-01 12:00:00+02:00,1,True,a,0 days 00:00:01
+,-2,,,2024-01-31 12:30:00.250,,,,,
+"Süd
+""x\""",9007199254740993,3.0,1999-12-31,,2024-01-01 00:00:00+01:00,3,False,b,1 days 00:00:00
+"""
+
+
+def test_a_table_has_the_hash_of_its_csv_which_stays_what_it_is(logical_of):
+    assert logical_of(CASES) == sha256(CASES_TEXT)
+
+
+@pytest.mark.parametrize("dtype", ["object", "string", "category", "string[pyarrow]"])
+def test_text_is_the_same_in_every_dtype_that_holds_it(logical_of, dtype):
+    pytest.importorskip("pyarrow") if "pyarrow" in dtype else None
+    assert logical_of(pd.DataFrame({"x": pd.Series(["a", None, "ü"], dtype=dtype)})) == sha256('x\na\n""\nü\n')
+
+
+def test_polars_has_the_hash_of_pandas(logical_of):
+    polars = pytest.importorskip("polars")
+    values = {"i": [1, None], "f": [0.5, None], "b": [True, None], "s": ["x", None], "d": [dt.date(2024, 1, 2), None]}
+    frame = polars.DataFrame(values)
+    other = pd.DataFrame(values).astype({"i": "Int64", "b": "boolean"})
+    assert logical_of(frame) == logical_of(frame.lazy()) == logical_of(other)
+
+
+@pytest.mark.parametrize("other", [
+    CASES.assign(n=[1, -2, 3]), CASES.rename(columns={"n": "N"}), CASES[CASES.columns[::-1]], CASES.iloc[::-1],
+    CASES.assign(kind=["a", "", "c"]),
+])  # fmt: skip
+def test_another_value_name_or_order_is_another_hash(logical_of, other):
+    assert logical_of(other) != logical_of(CASES)
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_dates_of_any_resolution_are_the_same(logical_of, unit):
+    frame = pd.DataFrame({"t": np.array(["2024-01-02T03:04:05", "NaT"], dtype=f"datetime64[{unit}]")})
+    assert logical_of(frame) == sha256('t\n2024-01-02 03:04:05\n""\n')
+
+
+@pytest.mark.parametrize(("name", "content", "text"), [
+    ("my table.csv", b"a,b\r\n1,2\r\n", b"a,b\n1,2\n"),
+    ("t.csv", b"a,b\r1,2\r", b"a,b\n1,2\n"),
+    ("t.csv", b"\xef\xbb\xbfa,b\n1,2\n", b"a,b\n1,2\n"),
+    ("latin.csv", b"\xfc\r\n", b"\xfc\n"),
+    ("x.bin", b"\0\r\n", b"\0\r\n"),
+])  # fmt: skip
+def test_a_file_is_sent_as_it_is_and_a_text_is_the_same_whatever_its_line_ends(tmp_path, name, content, text):
+    (tmp_path / name).write_bytes(content)
+    (item,) = look(tmp_path, name)
+    assert (item.name, item.size, item.sha256, item.logical) == (name, len(content), sha256(content), sha256(text))
+
+
+@given(st.lists(st.sampled_from([b"a", b"\r", b"\n", b"\r\n", "ü".encode()]), max_size=40), st.integers(1, 9))
+def test_line_ends_are_one_however_the_file_is_cut_in_reading(tmp_path, monkeypatch, parts, size):
+    content, path = b"".join(parts), tmp_path / "t.csv"
+    path.write_bytes(content)
+    monkeypatch.setattr(inputs, "_PIECE_BYTES", size)
+    assert read_hashes(path).logical == sha256(content.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))

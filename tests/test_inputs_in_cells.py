@@ -4,8 +4,10 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from pandas.testing import assert_frame_equal
 from tests_support import events as wire
 from tests_support.notebook import Notebook
 from tests_support.scripted import Answer, refusal
@@ -34,6 +36,16 @@ def ask(notebook, hosted, line, question="Look."):
     return uploads(hosted)
 
 
+def rows(count):
+    n = np.arange(count)
+    return pd.DataFrame({
+        "code": [f"{k % 997:05d}" for k in n],
+        "country": pd.Categorical(np.array(["NA", "ZA"])[n % 2], ["ZA", "NA", "BW"]),
+        "day": pd.Timestamp("2000-01-01") + pd.to_timedelta(n % 9000, unit="D"), "share": n / 7,
+        "treated": pd.Series(n * 3, dtype="Int64").mask(pd.Series(n % 5 == 0)),
+    })  # fmt: skip
+
+
 # --- in ---------------------------------------------------------------------------------------------------------------
 def test_a_dataframe_a_series_a_dict_and_a_list_of_records_go_along_as_tables(notebook, hosted):
     notebook.names.update(
@@ -44,7 +56,6 @@ def test_a_dataframe_a_series_a_dict_and_a_list_of_records_go_along_as_tables(no
         nested={"a": {"b": [1, None]}},
     )
     sent = ask(notebook, hosted, "-i cases -i rates -i columns -i records -i nested")
-
     assert sent == {
         "cases.csv": b"IU code,n\n001,1\n002,2\n",
         "rates.csv": b"rate\n0.5\n0.75\n",
@@ -59,12 +70,12 @@ def test_a_dataframe_a_series_a_dict_and_a_list_of_records_go_along_as_tables(no
 
 
 def test_a_figure_text_paths_and_globs_go_along_as_the_files_they_are(notebook, hosted, notebook_dir):
-    figure_module = pytest.importorskip("matplotlib.figure")
+    figures = pytest.importorskip("matplotlib.figure")
     (notebook_dir / "data").mkdir()
     for name in ("one.csv", "two.csv"):
         (notebook_dir / "data" / name).write_text(COVERAGE)
     (notebook_dir / "notes.txt").write_text("note\n")
-    notebook.names.update(drawing=figure_module.Figure(), remark="Plain words.", where=Path("notes.txt"))
+    notebook.names.update(drawing=figures.Figure(), remark="Plain words.", where=Path("notes.txt"))
     sent = ask(notebook, hosted, "-i drawing -i remark -i where -i 'data/*.csv'")
     assert sorted(sent) == ["drawing.png", "notes.txt", "one.csv", "remark.txt", "two.csv"]
     assert sent["drawing.png"].startswith(b"\x89PNG")
@@ -133,7 +144,6 @@ def test_a_tools_token_that_the_service_repeats_is_in_no_error(notebook, hosted,
     tool = json.dumps({"type": "mcp", "server_label": "crm", "authorization": token})
     with pytest.raises(errors.AssistantError) as caught:
         notebook.ask("A", "Ask.", f"--tool '{tool}'")
-
     assert "The server crm did not accept <secret>." in str(caught.value)
     chain, error = "", caught.value
     while error is not None:
@@ -213,7 +223,6 @@ def test_an_assistant_that_came_with_the_notebook_is_shown_and_confirmed_once_pe
     for shown in ("https://crm.example.org", "require_approval", "assistants --confirm coverage", "Nothing was sent"):
         assert shown in caught.value.hint
     assert "tok-0123456789" not in caught.value.hint
-
     confirm(notebook, monkeypatch, answer="")
     monkeypatch.setattr("builtins.input", lambda _prompt: (_ for _ in ()).throw(EOFError))  # nobody watches
     with pytest.raises(errors.OptionError, match="Only a person"):
@@ -246,29 +255,22 @@ def test_an_assistant_that_came_with_the_notebook_sends_no_file_from_outside_its
     assert len(ask(notebook, hosted, "--assistant coverage")) == 1
 
 
-@pytest.fixture
-def azure(notebook, hosted, monkeypatch):
-    """The scripted service as Azure's."""
+def test_azure_needs_a_deployment_which_is_said_before_anything_is_sent_and_a_replay_needs_none(
+    notebook, hosted, monkeypatch
+):
     monkeypatch.delenv("OPENAI_API_KEY")
     monkeypatch.setenv("AZURE_OPENAI_API_KEY", "key")
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", hosted.url.removesuffix("/v1"))
-    return hosted
-
-
-def test_azure_without_a_model_says_that_a_deployment_is_needed_before_anything_is_sent(notebook, azure):
     with pytest.raises(errors.ConfigError, match="deployment") as caught:
         notebook.ask("A", "Ask.")
     assert "-m NAME" in caught.value.hint
-    assert azure.requests == []
+    assert hosted.requests == []
     for command in ("status", "files", "history", "cost"):
         notebook.cell("S", f"%assistant {command}")
-
-
-def test_a_recording_of_azure_replays_where_no_model_is_named(notebook, azure, monkeypatch):
     monkeypatch.delenv("IPYTHON_ASSISTANT_MODE")
     monkeypatch.setenv("IPYTHON_ASSISTANT_MODEL", "our-deployment")
-    azure.on("/openai/v1/responses", lambda _: azure._turns.pop(0))
-    azure.will_say([wire.Message("From Azure.")])
+    hosted.on("/openai/v1/responses", lambda _: hosted._turns.pop(0))
+    hosted.will_say([wire.Message("From Azure.")])
     notebook.ask("A", "Ask.")
     for name in ("IPYTHON_ASSISTANT_MODEL", "AZURE_OPENAI_API_KEY"):
         monkeypatch.delenv(name)
@@ -295,3 +297,19 @@ def test_a_table_that_did_not_come_ends_the_cell_in_an_error_that_says_what_came
     assert "by_district" not in notebook.names
     with pytest.raises(errors.TableMissing, match="refused"):
         notebook.ask("A", "Ask.", "-o by_district")
+
+
+def test_rows_go_in_and_come_out_with_equal_dtypes(shell):
+    shell.user_ns["cases"] = frame = rows(20_000)
+    code = "import shutil\nshutil.copy('cases.csv', 'back.csv')"
+    shell.run_cell(f"%%assistant -i cases -o back\n```python\n{code}\n```").raise_error()
+    assert_frame_equal(shell.user_ns["back"], frame)
+
+
+def test_a_second_cell_with_the_same_table_uploads_nothing(shell, hosted):
+    sent, table = [], rows(3_000)
+    for shell.user_ns["cases"] in (table, table.copy(), table.iloc[:-1]):
+        hosted.will_say([wire.Code("pass", container_id="cntr_test_1"), wire.Message("Done.")])
+        shell.run_cell(f"%%assistant -i cases\nCount the rows, {len(sent)}.").raise_error()
+        sent.append(len(hosted.asked("^POST /v1/containers/.*/files$")))
+    assert sent == [1, 1, 2]

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests_support.files import workbook
 
 from ipython_assistant.core.naming import media_type
 from ipython_assistant.workspace import csv_tables, sheets, tables
@@ -190,8 +191,7 @@ def test_pandas_reads_the_same_with_the_arguments_that_the_model_is_told(path, s
 
 
 def test_a_column_that_is_known_to_be_text_stays_text(path):
-    written(path, "digits,share\n12,85%\n")
-    table = read_table(path, "text/csv", {"digits": "str", "share": "str"})
+    table = read_table(written(path, "digits,share\n12,85%\n"), "text/csv", {"digits": "str", "share": "str"})
     assert table.frame.to_dict("list") == {"digits": ["12"], "share": ["85%"]}
     assert table.notes == ()
 
@@ -208,17 +208,15 @@ def test_numbers_are_read_to_their_last_digit(path):
 
 
 def test_a_quotation_mark_that_is_never_closed_is_said(path):
-    written(path, 'a,b\n1,"x\n' + "2,y\n" * 200)
     with pytest.raises(NotATable, match="never closed"):
-        read_table(path, "text/csv")
+        read_table(written(path, 'a,b\n1,"x\n' + "2,y\n" * 200), "text/csv")
 
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=12)
 
 
 @given(st.lists(st.lists(CELLS, min_size=3, max_size=3), max_size=8))
-def test_the_cells_that_the_csv_module_writes_are_those_of_the_head(tmp_path_factory, rows):
-    path = tmp_path_factory.mktemp("csv") / "t.csv"
+def test_the_cells_that_the_csv_module_writes_are_those_of_the_head(path, rows):
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, quoting=csv.QUOTE_ALL).writerows([["x", "y", "z"], *rows, ["1", "2", "3"]])
     head = read_head(path, "text/csv", rows=20)
@@ -306,17 +304,6 @@ def test_records_and_lines_of_json_and_properties_of_geojson_are_tables(tmp_path
     assert (frame.columns.tolist(), len(frame)) == ([*expected[0]], expected[2])
 
 
-def workbook(path, **rows_of_sheets):
-    book = pytest.importorskip("openpyxl").Workbook()
-    book.remove(book.active)
-    for name, rows in rows_of_sheets.items():
-        sheet = book.create_sheet(name)
-        for row in rows:
-            sheet.append(row)
-    book.save(path)
-    return path
-
-
 def test_a_workbook_is_read_with_its_types_its_titles_and_its_notes_left_out(tmp_path):
     rows = [("code", "n", None), ("007", 1, None), ("12", None, "x")]
     path = workbook(tmp_path / "t.xlsx", Cases=[("Cases 2025", None, None), (), *rows, (), ("Source: M",)])
@@ -375,8 +362,7 @@ def test_a_parquet_file_is_read_with_what_it_says_of_its_columns(tmp_path):
 
 
 def test_a_small_parquet_file_with_a_list_of_millions_is_not_unpacked(tmp_path):
-    pyarrow = pytest.importorskip("pyarrow")
-    parquet = pytest.importorskip("pyarrow.parquet")
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     path = tmp_path / "bomb.parquet"
     values = pyarrow.array([0] * 3_000_000)
     column = pyarrow.ListArray.from_arrays(pyarrow.array([0, 3_000_000]), values)

@@ -4,6 +4,8 @@ import base64
 import hashlib
 from pathlib import Path
 
+import pytest
+
 from ipython_assistant.core.artifacts import Artifact, TableHead
 from ipython_assistant.core.naming import media_type as type_of_name
 from ipython_assistant.core.turn import CodeCall
@@ -38,3 +40,14 @@ def head(
     notes: tuple[str, ...] = (),
 ) -> TableHead:
     return TableHead(columns, rows, len(rows) if row_count is None else row_count, notes=notes)
+
+
+def workbook(path: Path, **rows_of_sheets: list[tuple[object, ...]]) -> Path:
+    book = pytest.importorskip("openpyxl").Workbook()
+    book.remove(book.active)
+    for name, rows in rows_of_sheets.items():
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+    book.save(path)
+    return path
