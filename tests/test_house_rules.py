@@ -11,9 +11,9 @@ PACKAGE = Path(ipython_assistant.__file__).parent
 MODULES = {path: ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
 MOST_LINES_OF_A_MODULE = 500
 MOST_METHODS = 25
-MOST_LINES = 23_500
+MOST_LINES = 20_200
 """The goal is 20,000; this number may only fall."""
-MOST_MODULES = 107
+MOST_MODULES = 105
 """The goal is 110; this number may only fall."""
 
 
