@@ -107,7 +107,7 @@ def test_over_tls_the_bytes_are_the_same_and_a_read_can_be_ended(tmp_path, monke
         assert_woken_by_closing(wire.content(CONTAINER, file_id))
 
 
-ENCODED = gzip.compress(b"content")
+ENCODED = gzip.compress(b"content", mtime=0)
 HEADS = {
     "chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7\r\ncontent\r\n0\r\n\r\n",
     "encoded": b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nContent-Encoding: gzip\r\n\r\n" % len(ENCODED) + ENCODED,
