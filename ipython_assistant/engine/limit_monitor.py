@@ -25,14 +25,16 @@ CPU_S: Final = 600.0
 MOST_PROCESSORS: Final = 8
 KEPT_FREE_BYTES: Final = 256_000_000
 """Code is stopped when it leaves less than this of the disk."""
-SAMPLE_EVERY_S, REST_EVERY_S = 0.1, 3.0
-"""How often a run is sampled, and what it has left going on: a bomb of processes doubles several times a second."""
-COUNT_EVERY: Final = 8
+SAMPLE_EVERY_S, REST_EVERY_S = 0.3, 3.0
+"""How often a run is sampled, and what it has left going on."""
+COUNTS_A_SAMPLE: Final = 3
+"""How often the processes are counted: a bomb of them doubles several times between two samples."""
 SAMPLING_SHARE: Final = 10
 """The files are sampled again after this many times the seconds that it took, at least."""
 INTERRUPT_GRACE_S: Final = 1.8
 """How long interrupted code may take to stop before its process is ended."""
 
+_TOO_MANY: Final = "it started more than {:,} processes and threads"
 _TOO_LONG: Final = "it used more than {:g} s of processor time"
 
 
@@ -103,19 +105,35 @@ class LimitMonitor:
         if run:  # what is there before it may be what it clears up
             self._files_due_s = 0.0
             self._before = await asyncio.to_thread(self._usage)
-        while not (passed := self._excess(await asyncio.to_thread(self._usage))):
-            await asyncio.sleep(SAMPLE_EVERY_S if run else REST_EVERY_S)
-        self.passed = passed
-        if passed == _TOO_LONG.format(self.limits.cpu_s):
+        every_s = SAMPLE_EVERY_S if run else REST_EVERY_S
+        # Side by side: a sample of processes that double takes seconds, and by then they are too many to be counted.
+        looks = (self._repeated(self._excess, every_s), self._repeated(self._too_many, every_s / COUNTS_A_SAMPLE))
+        tasks = [asyncio.create_task(look) for look in looks]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            self.passed = done.pop().result()
+        finally:
+            for task in tasks:
+                task.cancel()
+        if self.passed == _TOO_LONG.format(self.limits.cpu_s):
             await self.interrupt()
             await asyncio.sleep(INTERRUPT_GRACE_S)
         await self.kill()
 
-    def _excess(self, used: _Usage) -> str:
+    async def _repeated(self, look: Callable[[], str], every_s: float) -> str:
+        while not (passed := await asyncio.to_thread(look)):
+            await asyncio.sleep(every_s)
+        return passed
+
+    def _too_many(self) -> str:
+        most = self.limits.processes
+        return _TOO_MANY.format(most) if len(_processes_of(self.pid, most)) > most else ""
+
+    def _excess(self) -> str:
         """The first limit that is passed, in words."""
-        limits, before = self.limits, self._before
+        limits, before, used = self.limits, self._before, self._usage()
         if used.threads > limits.processes:
-            return f"it started more than {limits.processes:,} processes and threads"
+            return _TOO_MANY.format(limits.processes)
         if used.memory_bytes > limits.memory_bytes:
             return f"its processes used more than {_in_words(limits.memory_bytes)} of memory"
         if used.cpu_s - before.cpu_s > limits.cpu_s:
@@ -127,12 +145,9 @@ class LimitMonitor:
         return ""
 
     def _usage(self) -> _Usage:
-        most, found = self.limits.processes, list[psutil.Process]()
+        found = list[psutil.Process]()
         used = self._used = _Usage(disk_bytes=self._used.disk_bytes)
-        for place, pid in enumerate(_processes_of(self.pid, most)):
-            # Counted again and again: to look at them all takes seconds while they double.
-            if place % COUNT_EVERY == 0 and (count := len(_processes_of(self.pid, most))) > most:
-                return _Usage(threads=count)
+        for pid in _processes_of(self.pid, self.limits.processes):
             with contextlib.suppress(psutil.Error):  # it may have just ended
                 found.append(process := psutil.Process(pid))
                 used.threads += process.num_threads()
