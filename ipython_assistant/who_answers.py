@@ -52,7 +52,7 @@ def recorded_answer(question: Question, recordings: Recordings) -> Recording | N
 
 
 def other_services_recorded(settings: Settings, recordings: Recordings) -> frozenset[str]:
-    """The hosted services that answered in this folder, where only the engine, which nobody chose, would answer now."""
+    """The hosted services that answered in this folder; none where the user chose who answers, or a hosted one can."""
     by_default = settings.service == "local" and settings.chosen_service is None
     return recordings.services() & HOSTED if by_default else frozenset()
 

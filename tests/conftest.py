@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -96,6 +97,20 @@ def hosted(service: ScriptedService, monkeypatch: pytest.MonkeyPatch) -> Scripte
     monkeypatch.setenv("OPENAI_API_KEY", "test-key")
     monkeypatch.setenv("OPENAI_BASE_URL", service.url)
     return service
+
+
+@pytest.fixture
+def azure_identity(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], str]], None]:
+    """azure-identity, as far as it is used: call it with what gives the token."""
+
+    def provided(provider: Callable[[], str]) -> None:
+        identity = types.ModuleType("azure.identity")
+        identity.DefaultAzureCredential = object
+        identity.get_bearer_token_provider = lambda _credential, _scope: provider
+        monkeypatch.setitem(sys.modules, "azure", types.ModuleType("azure"))
+        monkeypatch.setitem(sys.modules, "azure.identity", identity)
+
+    return provided
 
 
 @pytest.fixture

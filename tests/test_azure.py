@@ -2,7 +2,6 @@
 
 import contextlib
 import sys
-import types
 
 import pytest
 from tests_support import events as wire
@@ -93,31 +92,24 @@ def test_a_listing_that_azure_gives_up_is_not_helped_by_a_higher_limit(service, 
 
 
 @EACH_VERSION
-def test_a_token_of_entra_id_or_of_azure_identity_takes_the_place_of_the_key(service, azure, monkeypatch, version):
+def test_a_token_of_entra_id_or_of_azure_identity_takes_the_place_of_the_key(service, azure, azure_identity, version):
     del azure["AZURE_OPENAI_API_KEY"]
     ask({**azure, "AZURE_OPENAI_AD_TOKEN": "entra-planted-token", "OPENAI_API_VERSION": version})
-    fake_identity(monkeypatch, lambda: "from-identity")
+    azure_identity(lambda: "from-identity")
     ask({**azure, "OPENAI_API_VERSION": version})
     sent = [request.headers for request in service.requests]
     assert [headers["authorization"] for headers in sent] == ["Bearer entra-planted-token", "Bearer from-identity"]
     assert all("api-key" not in headers for headers in sent)
 
 
-def fake_identity(monkeypatch, provider):
-    """azure-identity, as far as it is used."""
-    identity = types.ModuleType("azure.identity")
-    identity.DefaultAzureCredential = object
-    identity.get_bearer_token_provider = lambda _credential, _scope: provider
-    monkeypatch.setitem(sys.modules, "azure", types.ModuleType("azure"))
-    monkeypatch.setitem(sys.modules, "azure.identity", identity)
-
-
-def test_without_key_and_token_the_error_says_that_nobody_signed_in_or_what_can_be_set(azure, monkeypatch):
+def test_without_key_and_token_the_error_says_that_nobody_signed_in_or_what_can_be_set(
+    azure, azure_identity, monkeypatch
+):
     def refuse():
         raise RuntimeError("DefaultAzureCredential failed to retrieve a token\nfrom the included credentials")
 
     del azure["AZURE_OPENAI_API_KEY"]
-    fake_identity(monkeypatch, refuse)
+    azure_identity(refuse)
     with pytest.raises(errors.KeyRefused, match="Entra ID gave no token"):
         ask(azure)
     monkeypatch.setitem(sys.modules, "azure.identity", None)

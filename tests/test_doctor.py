@@ -98,13 +98,18 @@ def test_a_service_that_cannot_be_reached_is_one_line_not_three(hosted_one, monk
     assert {"model", "code interpreter"}.isdisjoint(checks)
 
 
-def test_azure_is_looked_at_to_the_end_without_a_model_and_with_a_token_of_entra_id(hosted_one, hosted, monkeypatch):
-    monkeypatch.setenv("AZURE_OPENAI_AD_TOKEN", KEY)
+@pytest.mark.parametrize("token", [KEY, ""])
+def test_azure_is_looked_at_to_the_end_without_a_model_and_with_a_token_of_entra_id(
+    hosted_one, hosted, azure_identity, monkeypatch, token
+):
+    monkeypatch.setenv("AZURE_OPENAI_AD_TOKEN", token)
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", hosted.url.removesuffix("/v1"))
+    azure_identity(lambda: "from-identity")
     hosted.on("^GET /openai/v1/", lambda _: Answer(b'{"object": "list", "data": [], "has_more": false}'))
     checks = looked_at(patient(hosted_one.notebook_dir, "azure"))
     found = [checks[name].ok for name in ("key", "reachable", "code interpreter", "model")]
     assert found == [FINE, FINE, FINE, UNSURE]
+    assert ("by Entra ID" in checks["key"].says) is not bool(token)
 
 
 def test_a_missing_key_extension_or_folder_is_said_with_its_cure(hosted_one, monkeypatch):

@@ -1,4 +1,4 @@
-"""service.background: imports while nobody waits, and only then; the engine that would answer is started at last."""
+"""service.background: while no cell runs, modules are imported, and then the engine is started if it would answer."""
 
 import sys
 import threading
@@ -6,6 +6,7 @@ import threading
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
+from ipython_assistant import errors
 from ipython_assistant.magics import hooks_of
 from ipython_assistant.service import background
 from ipython_assistant.service.background import Warmth
@@ -42,7 +43,7 @@ def test_it_does_not_begin_while_a_cell_runs(modules, ended):
     warmth.cell_ended()
     warmth.cell_began()
     assert finished(warmth)
-    assert warmth.left == list(modules)
+    assert warmth.left == [*modules, ended.set]
     assert not set(modules) & set(sys.modules)
 
 
@@ -55,7 +56,7 @@ def test_after_a_cell_it_imports_until_another_begins_and_the_next_pause_goes_on
     warmth.cell_began()
     gate.go.set()
     assert finished(warmth)
-    assert warmth.left == ["warm_three"]
+    assert warmth.left == ["warm_three", ended.set]
     assert not ended.is_set()
     warmth.cell_ended()
     assert finished(warmth)
@@ -105,3 +106,11 @@ def test_no_engine_is_started_where_it_would_not_answer(shell, monkeypatch, vari
         monkeypatch.setenv(name, value)
     hooks_of(shell).start_engine()
     assert list(hooks_of(shell).session.connections) == []
+
+
+def test_no_engine_is_started_once_the_extension_was_unloaded(shell):
+    session = hooks_of(shell).session
+    shell.run_line_magic("unload_ext", "ipython_assistant")
+    with pytest.raises(errors.ConfigError, match="unloaded"):
+        session.connect(session.settings)
+    shell.run_line_magic("load_ext", "ipython_assistant")

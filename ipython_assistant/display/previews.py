@@ -76,7 +76,7 @@ _MAPS = re.compile(r"choropleth\w*|\w*mapbox|scattergeo|scattermap|densitymap", 
 
 
 def picture(artifact: Artifact, content: bytes, media_type: str = "", description: str = "") -> Bundle | None:
-    """The picture or, with another `media_type`, its thumbnail; None for an SVG that is none.
+    """Show the picture, or its thumbnail if that has another `media_type`; None for text that only claims to be an SVG.
 
     An SVG becomes an `<img>`, which runs and loads nothing: https://www.w3.org/TR/SVG2/conform.html#secure-static-mode
     """

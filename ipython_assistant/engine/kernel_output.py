@@ -50,7 +50,7 @@ class CodeRun:
 
     @property
     def outcome(self) -> RunOutcome:
-        """The same as a model is told it."""
+        """What a model is told of the run."""
         logs = "".join(part for part in self.shown if isinstance(part, str))
         figures = sum(isinstance(part, bytes) for part in self.shown)
         return RunOutcome(logs, self.error or None, figures, tuple(file.name for file in self.files))

@@ -72,12 +72,13 @@ MODULES = (
 
 
 class Warmth:
-    """What is `left` to import, one by one, once no cell has run for `idle_s` seconds; `at_last` is called then."""
+    """What is `left` to do, once no cell has run for `idle_s` seconds: import the modules, and call `at_last`."""
 
     def __init__(
         self, at_last: Callable[[], object], modules: tuple[str, ...] = MODULES, idle_s: float = IDLE_S
     ) -> None:
-        self.left, self._at_last, self._idle_s = list(modules), at_last, idle_s
+        self.left: list[str | Callable[[], object]] = [*modules, at_last]
+        self._idle_s = idle_s
         self._busy = threading.Event()
         self._timer: threading.Timer | None = None
 
@@ -101,21 +102,20 @@ class Warmth:
 
     def end(self, events: Any) -> None:
         """Take back `warm_when_idle`."""
-        self.stop()
+        self.cell_began()
         events.unregister("pre_run_cell", self.cell_began)
         events.unregister("post_run_cell", self.cell_ended)
 
     def _go_on(self) -> None:
         while self.left and not self._busy.is_set():
+            step = self.left[0]
             try:
-                importlib.import_module(self.left[0])
+                importlib.import_module(step) if isinstance(step, str) else step()
             except ImportError:
                 # The first question will say what is wrong, where somebody reads it.
                 self.left.clear()
                 return
             del self.left[:1]
-            if not self.left:
-                self._at_last()
 
 
 def warm_when_idle(events: Any, at_last: Callable[[], object]) -> Warmth:

@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import IO, TYPE_CHECKING, cast
 
 from ipython_assistant.core.providers import MODELS_FOLDER, models_folder, variables_of
-from ipython_assistant.errors import AssistantError, EngineError, StreamBroken, Unreachable
+from ipython_assistant.errors import AssistantError, ConfigError, EngineError, StreamBroken, Unreachable
 from ipython_assistant.service import accounts
 from ipython_assistant.service.background import Threads
 from ipython_assistant.service.containers import Containers
@@ -193,10 +193,13 @@ class Connections:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._made: dict[Hashable, Connection] = {}
+        self._closed = False
 
     def get(self, key: Hashable, make: Callable[[], Connection]) -> Connection:
         """The usable connection for this key, made by `make` if need be. Raises the errors of `make`."""
         with self._lock:
+            if self._closed:  # as when the extension is unloaded while a thread asks, or starts the engine
+                raise ConfigError("The extension was unloaded.", "Load it again: %load_ext ipython_assistant")
             connection = self._made.get(key)
             if connection is None or not connection.usable:
                 if connection is not None:
@@ -213,6 +216,7 @@ class Connections:
         with self._lock:
             connections = tuple(self._made.values())
             self._made.clear()
+            self._closed = True
         for connection in connections:
             connection.close()
 
