@@ -13,7 +13,7 @@ import functools
 import os
 import threading
 from collections import UserDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -67,20 +67,16 @@ def ask(prompt: str, **options: Any) -> Answer:
     """
     session = _session()
     front = front_end(session.shell) if options.get("show") else None
-    return turn_run.answer_question(session, _read(session, prompt, options, session.cell_of_ask()), front)
+    return turn_run.answer_question(session, _reader(session, prompt, options)(), front)
 
 
 async def aask(prompt: str, **options: Any) -> Answer:
     """Ask one question, with the options of `ask` except `show`, without holding up the event loop."""
     session, stop = _session(), threading.Event()
-    cell = session.cell_of_ask()
-
-    def answered() -> Answer:
-        # Reading and hashing the inputs takes time too, so all of it is done in the thread.
-        return turn_run.answer_question(session, _read(session, prompt, options, cell), stop=stop)
-
+    read = _reader(session, prompt, options)
     try:
-        future = session.threads.submit(answered)
+        # Reading and hashing the inputs takes time too, so all of it is done in the thread.
+        future = session.threads.submit(lambda: turn_run.answer_question(session, read(), stop=stop))
         return await asyncio.wrap_future(future)
     except asyncio.CancelledError:
         stop.set()
@@ -99,7 +95,7 @@ def ask_each(prompts: Mapping[Any, str] | Iterable[str], *, at_once: int = AT_ON
     session = _session()
     labelled = dict(prompts) if isinstance(prompts, Mapping) else dict(enumerate(prompts))
     # All are read before one is asked: a missing input must not be found after half of them have been paid for.
-    questions = {label: _read(session, prompt, options, session.cell_of_ask()) for label, prompt in labelled.items()}
+    questions = {label: _reader(session, prompt, options)() for label, prompt in labelled.items()}
     pool, stop, line = Threads(at_once, "ipython_assistant ask"), threading.Event(), ""
     # A notebook that nobody watches is saved with the same line as one that was watched; a script has none.
     live = LiveOutput(front_end(session.shell) if session.shell is not None else FrontEnd())
@@ -194,13 +190,14 @@ class Answers(UserDict[Any, Outcome]):
         return overview(("", "status", "answer", "files"), cells, [f"{words}."])
 
 
-def _read(session: Session, prompt: str, given: Mapping[str, Any], cell: str) -> Question:
+def _reader(session: Session, prompt: str, given: Mapping[str, Any]) -> Callable[[], Question]:
+    """A function that reads the question; its options are checked, and its variables taken, at once."""
     if not prompt.strip():
         raise OptionError("There is no question.", "Write it as text: ask('Plot coverage by year', ...).")
     options, namespace = _options(given)
     if session.shell is not None:
         namespace = {**session.shell.user_ns, **namespace}
-    return turn_run.read(session, options, prompt, cell, namespace, from_code=True)
+    return functools.partial(turn_run.read, session, options, prompt, session.cell_of_ask(), namespace, from_code=True)
 
 
 def _options(given: Mapping[str, Any]) -> tuple[Options, Mapping[str, Any]]:

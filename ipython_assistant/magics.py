@@ -35,6 +35,7 @@ class Hooks:
         self._traits: AssistantMagics | None = None
         self._session: Session | None = None
         self._lock = threading.RLock()
+        self._closed = False
         self.warmth: Warmth | None = None
 
     def assistant(self, line: str, cell: str | None = None) -> Answer | None:
@@ -74,17 +75,16 @@ class Hooks:
 
     def start_engine(self) -> None:
         """Start the engine, if it would answer, before there is a question, which then waits for no process."""
-        from ipython_assistant.errors import AssistantError
+        import contextlib
+
         from ipython_assistant.who_answers import other_services_recorded
 
-        session = self.session
-        try:
-            settings = session.settings
-            answers = settings.service == "local" and settings.mode != "replay"
-            if answers and not other_services_recorded(settings, session.recordings(settings)):
-                session.connect(settings)
-        except (AssistantError, OSError):
-            return  # the first question says it, where somebody reads it
+        # Whatever is wrong, the first question says it, where somebody reads it.
+        with contextlib.suppress(Exception), self._lock:
+            settings = self.session.settings
+            answers = settings.service == "local" and settings.mode != "replay" and not self._closed
+            if answers and not other_services_recorded(settings, self.session.recordings(settings)):
+                self.session.connect(settings, ahead=True)
 
     def keep_lines(self, lines: list[str]) -> list[str]:
         """Input transformer: an empty cell gets the body that IPython asks for, and `%assistant x?` is no help."""
@@ -147,9 +147,11 @@ class Hooks:
 
     def close(self) -> None:
         """End what the session started, and take the settings out of the shell."""
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+        with self._lock:
+            self._closed = True
+            if self._session is not None:
+                self._session.close()
+                self._session = None
         self._shell.configurables[:] = [other for other in self._shell.configurables if other is not self._traits]
 
 

@@ -10,7 +10,6 @@ import os
 import shutil
 import tempfile
 import threading
-from collections import Counter
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,7 +68,8 @@ class Session:
         self._inputs: dict[str, Input] = {}
         self._scratch: Path | None = None
         self._found_model = ""
-        self._counts = Counter[tuple[str, int]]()
+        self._runs = 0
+        self._asks: tuple[tuple[str, int] | None, int] = (None, 0)
 
     @property
     def settings(self) -> Settings:
@@ -100,28 +100,31 @@ class Session:
 
     def next_run(self) -> str:
         """A name for a cell without an id from the front end."""
-        return f"run {self._count('', 0)}"
+        with self._lock:
+            self._runs += 1
+            return f"run {self._runs}"
 
     def cell_of_ask(self) -> str:
         """The owner of the files of a question that code asks: its cell, and which of the cell's questions it is."""
         cell = front_end(self.shell).cell_id
         if cell is None or self.shell is None:
             return self.next_run()
-        return f"{cell} ask {self._count(cell, self.shell.execution_count)}"
-
-    def _count(self, cell: str, execution: int) -> int:
+        running = (cell, self.shell.execution_count)
         with self._lock:
-            self._counts[cell, execution] += 1
-            return self._counts[cell, execution]
+            self._asks = (running, self._asks[1] + 1 if self._asks[0] == running else 1)
+            return f"{cell} ask {self._asks[1]}"
 
-    def connect(self, settings: Settings) -> Connection:
-        """The connection for these settings; starts the engine if it answers. Raises `ConfigError`, `EngineError`."""
+    def connect(self, settings: Settings, *, ahead: bool = False) -> Connection:
+        """The connection for these settings; starts the engine if it answers. Raises `ConfigError`, `EngineError`.
+
+        `ahead` is said where there is no question yet.
+        """
         service, timeout_s = settings.service, settings.timeout_s
         # A key or an address that is corrected in the environment is meant for the next cell.
         read = variables_of(settings.model) if service == "local" else ASKED_OF_THE_ENVIRONMENT
         values = tuple((name, os.environ[name]) for name in read if name in os.environ)
         make = partial(connect, service, timeout_s, os.environ, settings.model)
-        return self.connections.get((service, timeout_s, values), make)
+        return self.connections.get((service, timeout_s, values), make, ahead=ahead)
 
     def with_answerer(self, settings: Settings, here: ModelsHere | None = None) -> Settings:
         """The settings with the model that answers: the named one, or one found `here`. Raises `ConfigError`."""

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 
 FETCH_AGAIN = "%assistant retry fetches again while the container lives, about 20 minutes; --fresh asks again."
-NO_CODE_RAN = "No code was run: nothing in the answer was calculated, and no file was made."
+NO_CODE_RAN = "No code was run: nothing in the answer was calculated."
 
 
 def read(
@@ -90,9 +90,9 @@ def answer_question(session: Session, question: Question, front: FrontEnd | None
 
     Raises an `AssistantError` after everything that could be is shown and saved; its `.answer` holds what arrived.
     """
-    recording = recorded_answer(question, session.recordings(question.settings))
     for hint in question.hints if front else ():
         print(hint)  # noqa: T201 it belongs to the question, not to the answer
+    recording = recorded_answer(question, session.recordings(question.settings))
     source = RecordingSource(session, question, recording) if recording else None
     return run_turn(source or ServiceSource(session, question), front, **how)
 

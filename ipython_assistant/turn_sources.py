@@ -18,6 +18,7 @@ from ipython_assistant.core.conversation import PlacedTurn
 from ipython_assistant.core.fold import TurnFold
 from ipython_assistant.core.recording import RecordedFile, RecordedInput, Recording, stamp, turn_digest
 from ipython_assistant.core.redaction import redacted_turn, secrets_in
+from ipython_assistant.core.turn import without_code_outputs
 from ipython_assistant.display.live import DOING, LARGE_BYTES, transfer_in_words
 from ipython_assistant.errors import AssistantError, Interrupted, ModelUnknown, Refused, TurnNotKept
 from ipython_assistant.service.downloads import Downloads
@@ -70,7 +71,7 @@ class _AnySource:
         question = self.question
         return PlacedTurn(
             prompt=question.prompt,
-            turn=answer.turn,
+            turn=without_code_outputs(answer.turn),
             uploads=question.uploads,
             artifacts=answer.artifacts,
             before=question.parent,

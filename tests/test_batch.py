@@ -12,7 +12,7 @@ import pytest
 from tests_support import events as wire
 from tests_support.scripted import Answer, refusal
 
-from ipython_assistant import aask, ask, ask_each, batch, errors, session
+from ipython_assistant import aask, ask, ask_each, batch, errors, session, turn_run
 
 
 def prompt_of(request):
@@ -230,6 +230,22 @@ def test_aask_leaves_the_event_loop_free_keeps_the_limit_and_reads_its_inputs_el
     assert len(ticks) > 3
     assert len(readers) == 5
     assert threading.main_thread() not in readers
+
+
+def test_aask_asks_about_what_a_variable_held_when_it_was_called(notebook, hosted, monkeypatch):
+    async def asked():
+        tasks = []
+        for number in range(6):
+            notebook.names["t"] = pd.DataFrame({"a": [number]})
+            tasks.append(asyncio.ensure_future(aask(f"Q{number}", inputs="t")))
+            await asyncio.sleep(0)
+        return await asyncio.gather(*tasks)
+
+    monkeypatch.setattr(
+        turn_run, "answer_question", lambda _session, question, **_: question.inputs[0].path.read_text()
+    )
+    monkeypatch.setattr(session, "AT_ONCE", 2)
+    assert asyncio.run(asked()) == [f"a\n{number}\n" for number in range(6)]
 
 
 def test_an_aask_that_is_cancelled_ends_its_question(notebook, hosted):

@@ -198,3 +198,13 @@ def test_ctrl_c_while_an_input_is_being_sent_is_two_lines_and_the_next_run_asks(
     hosted.will_say([wire.Code("1", container_id="cntr_test_2"), wire.Message("a")])
     assert hosted.questions() == []
     assert notebook.ask("A", "A", "-i cases").value.text == "a"
+
+
+def test_what_code_printed_and_showed_is_not_kept_for_the_turns_to_come(notebook, hosted):
+    hosted.will_say(
+        [wire.Code("1/0", (wire.logs("Traceback (most recent call last)\n" + "x" * 9_999),)), wire.Message("Oh.")]
+    )
+    notebook.ask("A", "Ask.")
+    (call,) = notebook.session.conversations.present("A").turn.calls
+    assert (call.outputs, call.status) == (None, "failed")
+    assert "x" * 9_999 in notebook.session.last_answer.logs

@@ -59,6 +59,8 @@ BODIES: dict[str, tuple[int, type[errors.ServiceError], str, dict[str, Any]]] = 
         said("Hosted tool 'code_interpreter' is not supported with gpt-3.5-turbo.", param="tools")),
     "tool unknown to a compatible server": (400, errors.ToolNotAllowed, "--no-code",
         said('Only `type:"function"` tools are supported on this endpoint.', param="tools.0.type")),
+    "tool that is no valid value": (400, errors.ToolNotAllowed, "--no-code",
+        said("Invalid value: 'code_interpreter'. Supported values are: 'function'.", param="tools[0].type")),
     "earlier turn not kept": (400, errors.TurnNotKept, "--new",
         said("Previous response cannot be used for this organization due to Zero Data Retention.",
             "unsupported_parameter", "previous_response_id")),

@@ -117,6 +117,20 @@ def test_no_name_in_a_recording_leads_out_of_its_folder(name):
         read_recording(json.dumps(body))
 
 
+@pytest.mark.parametrize(("change", "field"), [
+    ({"notes": "abc"}, "notes"), ({"notes": {"a": 1}}, "notes"), ({"asked": {"outputs": "abc"}}, "outputs"),
+    ({"asked": {"tools": {}}}, "tools"), ({"files": {"found": "nonsense"}}, "found"), ({"cell": {}}, "cell"),
+])  # fmt: skip
+def test_a_field_of_another_type_is_no_recording(change, field):
+    body = json.loads(recording_text(WHOLE))
+    for name, value in change.items():
+        inner = body["files"][0] if name == "files" else body[name]
+        body[name] = [inner | value] if name == "files" else inner | value if isinstance(inner, dict) else value
+    body["integrity"] = integrity(body)
+    with pytest.raises(ValueError, match=field):
+        read_recording(json.dumps(body))
+
+
 # --- what it never holds ----------------------------------------------------------------------------------------------
 def test_nothing_of_a_secret_is_left_anywhere_in_a_recording():
     secret, token = "open-sesame-0123456789", "planted-token-0123456789"

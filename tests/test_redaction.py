@@ -31,6 +31,17 @@ def test_where_a_secret_stood_sources_are_listed_without_a_mark_and_links_still_
     assert not turn.citations[0].anonymous
 
 
+def test_an_address_at_the_beginning_of_a_text_from_which_a_secret_was_taken_leads_to_its_own_file():
+    text = f"sandbox:/mnt/data/a.csv, {KEY}, sandbox:/mnt/data/b.csv"
+    cited = [cite(text, name, f"cfile_{name}") for name in ("a.csv", "b.csv")]
+    turn = redacted_turn(folded(stream([Message(text, tuple(cited))])), REDACT)
+    saved = [
+        Artifact(name, name, Path(name), f"files/{name}", 3, "0" * 64, "text/csv", "cntr_test", f"cfile_{name}")
+        for name in ("a.csv", "b.csv")
+    ]
+    assert answer_text(turn, saved) == "[a.csv](files/a.csv), <secret>, [b.csv](files/b.csv)"
+
+
 def test_a_secret_is_taken_out_of_code_what_it_printed_and_every_other_item():
     turn = folded(stream([Code(f"# {KEY}", (logs(f"{KEY}\n"),)), Reasoning(), Message("Done.")]))
     other = replace(turn.others[0], raw={"type": "reasoning", "summary": [{"text": f"It is {KEY}"}]})
@@ -77,6 +88,7 @@ def test_every_secret_in_a_tool_is_taken_out_at_any_depth_and_nothing_else():
         }
     ]
     assert without_secrets(without_secrets([TOOL])) == without_secrets([TOOL])
+    assert secrets_in({"credentials": "postgres://ana:s3cretPass99@db.example.org/x"}) >= {"s3cretPass99"}
     assert {"planted-header", "planted-pass", "planted-in-address", "planted-authorization"} <= secrets_in([TOOL])
 
 

@@ -205,6 +205,13 @@ def test_what_does_not_change_the_question_replays(notebook, hosted, notebook_di
     assert len(hosted.questions()) == 1
 
 
+def test_a_name_that_is_no_variable_is_told_though_the_question_is_not_recorded(notebook, monkeypatch):
+    monkeypatch.setenv("IPYTHON_ASSISTANT_MODE", "replay")
+    with pytest.raises(errors.NotRecorded) as caught:
+        notebook.ask("A", "Plot {yaer}.")
+    assert "no variable yaer" in caught.value.ran.printed
+
+
 # --- modes and services -----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("line", ["", "--fresh"])
 @pytest.mark.parametrize("mode", ["auto", "live"])

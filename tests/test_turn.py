@@ -9,7 +9,7 @@ from tests_support import events as wire
 from tests_support.mutation import mutated
 from tests_support.replaying import folded
 
-from ipython_assistant.core.artifacts import cited_files, shown_figures
+from ipython_assistant.core.artifacts import ContainerFile, cited_files, shown_figures, wanted_files
 from ipython_assistant.core.fold import TurnFold, read_response
 from ipython_assistant.core.footnotes import answer_text
 from ipython_assistant.core.turn import Image, Source
@@ -111,7 +111,9 @@ def test_an_annotation_of_an_unknown_kind_or_shape_changes_nothing_and_a_nested_
 def test_an_item_without_a_view_still_says_which_container_is_its_own():
     item = {"type": "shell_call", "environment": {"type": "container_reference", "container_id": "cntr_3"}}
     raw = wire.response([wire.Message(TEXT, (CITATION,))])
-    turn = read_response({**raw, "output": [item, {"type": "brand_new", "container_id": "cntr_4"}, *raw["output"]]})
+    turn = read_response(
+        {**raw, "output": [item, {"type": "brand_new", "steps": [{"container_id": "cntr_4"}]}, *raw["output"]]}
+    )
     assert [item.type for item in turn.others] == ["shell_call", "brand_new"]
     assert turn.container_ids == ("cntr_3", "cntr_4", wire.CONTAINER)
 
@@ -121,6 +123,15 @@ FULL = [
     wire.Reasoning(), wire.Message("First I plan."), wire.Code("one()", (wire.logs("1"),)),
     wire.Code("two()", (wire.image("data:image/png;base64,AA=="),)), wire.Message(TEXT, (CITATION,)),
 ]  # fmt: skip
+
+
+def test_a_listed_file_that_is_cited_like_a_figure_is_fetched_though_the_figure_itself_came_whole():
+    figure = wire.image("data:image/png;base64,AA==")
+    turn = read_response(
+        wire.response([wire.Code("p()", (figure,)), wire.Message("See.", (wire.cite_figure("cfile_2"),))])
+    )
+    listed = ContainerFile(wire.CONTAINER, "cfile_2", "table.csv", "listed", 9, 1)
+    assert wanted_files(turn, [listed], shown=1) == (listed,)
 
 
 def without(*keys):
@@ -156,10 +167,26 @@ def other_ids(event):
     return {**event, "response": {**event["response"], "output": items}} if "response" in event else event
 
 
-@pytest.mark.parametrize("change", [lambda event: {**event, "sequence_number": 0}, other_ids])
-def test_a_service_that_numbers_nothing_or_has_other_ids_in_the_end_gives_the_same_turn(change):
+ODD = {
+    "every event numbered 0": lambda event: {**event, "sequence_number": 0},
+    "every item at place 0": lambda event: {**event, "output_index": 0} if "output_index" in event else event,
+    "other ids in the last event": other_ids,
+}
+
+
+@pytest.mark.parametrize("change", ODD.values(), ids=ODD)
+def test_a_service_that_is_odd_in_this_way_gives_the_same_turn(change):
     events = [change(event) for event in wire.stream(FULL)]
     assert contents(folded(events)) == contents(read_response(wire.response(FULL)))
+
+
+@pytest.mark.parametrize("ids", [{}, {"id": "m_1"}])
+def test_an_item_that_begins_twice_or_after_its_text_is_one(ids):
+    begins = {"type": "response.output_item.added", "output_index": 0, "item": {"type": "message", **ids}}
+    text = {"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": "Hi"}
+    for events in ([begins, begins, text], [text, begins], [begins, {**begins, "item": {"type": "message"}}, text]):
+        assert folded(events).text == "Hi"
+        assert len(folded(events).items) == 1
 
 
 EMPTY = {"content": [], "code": None, "outputs": [], "container_id": ""}

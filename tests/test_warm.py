@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import types
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
@@ -10,6 +11,7 @@ from ipython_assistant import errors
 from ipython_assistant.magics import hooks_of
 from ipython_assistant.service import background
 from ipython_assistant.service.background import Warmth
+from ipython_assistant.service.connection import Connections
 
 
 @pytest.fixture
@@ -114,3 +116,32 @@ def test_no_engine_is_started_once_the_extension_was_unloaded(shell):
     with pytest.raises(errors.ConfigError, match="unloaded"):
         session.connect(session.settings)
     shell.run_line_magic("load_ext", "ipython_assistant")
+
+
+def test_a_short_cell_while_a_module_is_imported_begins_no_second_import(modules, ended):
+    import gate
+
+    warmth = Warmth(ended.set, modules, idle_s=0)
+    warmth.cell_ended()
+    assert gate.reached.wait(20)
+    first = warmth._timer
+    warmth.cell_began()
+    warmth.cell_ended()
+    assert finished(warmth)
+    assert warmth.left == [*modules[1:], ended.set]
+    gate.go.set()
+    first.join(20)
+    assert warmth.left == []
+    assert ended.is_set()
+
+
+def test_an_engine_that_was_started_ahead_ends_where_the_first_question_goes_elsewhere():
+    closed = []
+    made = types.SimpleNamespace(usable=True, close=lambda: closed.append("engine"), engine_pid=1)
+    connections = Connections()
+    assert connections.get("engine", lambda: made, ahead=True) is made
+    assert connections.get("hosted", lambda: types.SimpleNamespace(usable=True)) is not made
+    assert closed == ["engine"]
+    assert connections.get("engine", lambda: made, ahead=True) is connections.get("engine", lambda: made)
+    connections.get("hosted", lambda: None)
+    assert closed == ["engine"]

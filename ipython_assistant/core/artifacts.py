@@ -241,11 +241,14 @@ def wanted_files(turn: Turn, listed: Iterable[ContainerFile], shown: int) -> tup
         place, name = file.container_id or row.container_id, file.name or row.name
         return replace(file, container_id=place, name=name, size=row.size, created_at=row.created_at)
 
-    cited = map(placed, (*cited_files(turn), *cited_files(turn, figures=True)))
-    files = _each_once((*cited, *in_containers))
-    figures = tuple(file for file in files if file.found == "figure")
+    def all_of(found: Found) -> tuple[ContainerFile, ...]:
+        # Apart: what is cited like a figure may be a file that the listing knows by its own name.
+        cited = map(placed, cited_files(turn, figures=found == "figure"))
+        return _each_once((*cited, *(file for file in in_containers if file.found == found)))
+
+    named, figures = all_of("listed"), all_of("figure")
     complete = len(figures) <= shown and all(call.outputs for call in turn.calls)
-    return tuple(file for file in files if file.found != "figure") + (() if complete else figures)
+    return named + (() if complete else figures)
 
 
 def _bare(path: str) -> str:

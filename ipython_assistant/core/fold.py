@@ -85,7 +85,8 @@ class TurnFold:
         for index, raw in enumerate(objects_in(response.get("output"))):
             # The item of which this is a whole copy: ids may be others in the end, and places may have been missing.
             item_id, alike = text_of(raw.get("id")), [it for it in unmatched if it.kind == text_of(raw.get("type"))]
-            item = next((it for it in alike if it.id == item_id), alike[0] if alike else None)
+            of_this_id = [it for it in alike if item_id and it.id == item_id]
+            item = next(iter([*of_this_id, *(it for it in alike if it.index == index), *alike]), None)
             if item is None:
                 self._items.append(item := _OpenItem(raw, index))
             else:
@@ -96,10 +97,11 @@ class TurnFold:
     def _item(self, event: Json) -> None:
         raw = event.get("item")
         if isinstance(raw, dict):
-            begins = event["type"] == "response.output_item.added"
+            done = event["type"] == "response.output_item.done"
             about = {"item_id": raw.get("id"), "output_index": event.get("output_index")}
-            item = self._find(text_of(raw.get("type")), about, begins=begins) or self._begun(raw, event)
+            item = self._find(text_of(raw.get("type")), about, begins=not done) or self._begun(raw, event)
             item.take(raw)
+            item.done = item.done or done
 
     def _part(self, event: Json) -> None:
         self._open_part(event).take(event.get("part"))
@@ -136,13 +138,14 @@ class TurnFold:
         return item
 
     def _find(self, kind: str, event: Json, *, begins: bool = False) -> _OpenItem | None:
-        """The item of this kind that an event speaks of; one that an event `begins` is there only if it comes twice."""
+        """The item of this kind that an event speaks of; the event that `begins` an item speaks of no finished one."""
         item_id, index = text_of(event.get("item_id")), number_of(event.get("output_index"))
         latest_first = [item for item in reversed(self._items) if item.kind == kind]
-        of_this_id = (item for item in latest_first if item_id and item.id == item_id)
+        of_this_id = [item for item in latest_first if item_id and item.id == item_id]
+        others = [] if begins and index is None else [item for item in latest_first if not (begins and item.done)]
         # Without a place it is the latest one, unless both have ids, which differ.
-        here = (it for it in latest_first if it.index == index or (index is None and not (item_id and it.id)))
-        return next(of_this_id, None) or (None if begins else next(here, None))
+        here = [it for it in others if it.index == index or (index is None and not (item_id and it.id))]
+        return next(iter([*of_this_id, *here]), None)
 
     _READERS: ClassVar[Mapping[str, Callable[[TurnFold, Json], None]]] = {
         f"response.{name}": reader
@@ -213,11 +216,12 @@ class _OpenPart:
 class _OpenItem:
     """An output item that is still being written."""
 
-    __slots__ = ("_parts", "code", "id", "index", "kind", "raw")
+    __slots__ = ("_parts", "code", "done", "id", "index", "kind", "raw")
 
     def __init__(self, raw: Json, index: int) -> None:
         self.raw: Json = {}
         self.index = index
+        self.done = False
         self.code = StringIO()
         self._parts: dict[int, _OpenPart] = {}
         self.take(raw)

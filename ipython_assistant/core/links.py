@@ -77,7 +77,8 @@ def link_edits(
         if artifact.file_id:
             by_id[artifact.container_id, artifact.file_id] = artifact
     # Of two files of one name, the citation says which is meant.
-    cited = {one.start: by_id.get((one.container_id, one.file_id)) for one in part.citations if not one.anonymous}
+    placed = (one for one in part.citations if not one.anonymous and one.end > one.start)
+    cited = {one.start: by_id.get((one.container_id, one.file_id)) for one in placed}
     in_code = code_mask(text)
     marks = (match.span() for match in _CITATION_MARKS.finditer(text) if not in_code[match.end() - 1])
     edits = [Edit(*mark, "") for mark in marks]

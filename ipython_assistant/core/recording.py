@@ -311,12 +311,16 @@ def _read_as(kind: type[Any], body: Json, **known: Any) -> Any:
         value, (wanted, _, or_none) = body[each.name], str(each.type).partition(" | ")
         if isinstance(value, list):
             value = "".join(value) if wanted == "str" else tuple(value)
-        parts = value if wanted.startswith("tuple") else [value]
+        parts = value if wanted.startswith("tuple") and isinstance(value, tuple) else [value]
         fits = all(type(part) is _TYPES[wanted] and (wanted != "int" or number_of(part) is not None) for part in parts)
+        fits = (
+            fits and isinstance(value, tuple) == wanted.startswith("tuple") and (wanted != "Found" or value in _FOUND)
+        )
         if not fits and not (or_none and value is None):
             raise ValueError(f"{each.name!r} is not what it has to be")
         values[each.name] = value
     return kind(**values)
 
 
+_FOUND = ("cited", "listed", "figure")
 _TYPES = {"str": str, "Found": str, "bool": bool, "int": int, "tuple[str, ...]": str, "tuple[Json, ...]": dict}

@@ -189,7 +189,9 @@ def _masked(value: Any, taken: list[str], name: str = "") -> Any:
     # `max_tokens` is named like a secret but is not one.
     is_plain = not value or isinstance(value, bool) or (isinstance(value, int | float) and "token" in name)
     if not is_plain and _SECRET_NAME.search(name):
-        taken += _texts(value)
+        for text in _texts(value):
+            _masked(text, taken)  # what is secret in an address is known by itself too
+            taken.append(text)
         return SECRET
     if isinstance(value, dict):
         # In `{"name": "ACCESS_TOKEN", "value": ...}` the name stands beside.

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Json = dict[str, Any]
 _LARGEST = 2**63
@@ -114,10 +117,9 @@ class OtherItem:
     raw: Json
 
     @property
-    def container_id(self) -> str:
-        """The container it names, if any: a `shell_call` runs in one too."""
-        environment = self.raw.get("environment")
-        return container_id_of(environment if isinstance(environment, dict) else self.raw)
+    def container_ids(self) -> tuple[str, ...]:
+        """The containers it names, wherever in it they stand: a `shell_call` runs in one too."""
+        return tuple(dict.fromkeys(filter(None, map(container_id_of, _objects(self.raw)))))
 
 
 Item = Message | CodeCall | OtherItem
@@ -206,8 +208,10 @@ class Turn:
     @property
     def container_ids(self) -> tuple[str, ...]:
         """The containers this turn ran in, each once: those of code calls first."""
-        ran: list[CodeCall | OtherItem | Citation] = [*self.calls, *self.others, *self.citations]
-        return tuple(dict.fromkeys(it.container_id for it in ran if it.container_id))
+        named = [call.container_id for call in self.calls]
+        named += [container_id for item in self.others for container_id in item.container_ids]
+        named += [citation.container_id for citation in self.citations]
+        return tuple(dict.fromkeys(filter(None, named)))
 
 
 def _shell_step(call: OtherItem, printed: Json) -> CodeCall:
@@ -215,7 +219,7 @@ def _shell_step(call: OtherItem, printed: Json) -> CodeCall:
     commands = action.get("commands") if isinstance(action, dict) else None
     return CodeCall(
         id=call.id,
-        container_id=call.container_id,
+        container_id=next(iter(call.container_ids), ""),
         code="\n".join(map(text_of, commands)) if isinstance(commands, list) else "",
         status=text_of(call.raw.get("status")),
         outputs=tuple(
@@ -245,6 +249,14 @@ def annotation_of(raw: Any) -> Citation | Source | None:
 def objects_in(rows: Any) -> list[Json]:
     """The JSON objects of a list; nothing of what is no list."""
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def _objects(raw: Any) -> Iterator[Json]:
+    """Every JSON object in a value, the value itself first, in reading order; `bounded` has made it shallow."""
+    if isinstance(raw, dict):
+        yield raw
+    for value in raw.values() if isinstance(raw, dict) else raw if isinstance(raw, list) else ():
+        yield from _objects(value)
 
 
 def container_id_of(raw: Json) -> str:
@@ -285,6 +297,23 @@ def without_pictures(turn: Turn) -> Turn:
             outputs = (Image(_lighter(it.url, "")) if isinstance(it, Image) else it for it in item.outputs)
             return replace(item, outputs=tuple(outputs))
         return replace(item, raw=_lighter(item.raw, "")) if isinstance(item, OtherItem) else item
+
+    return replace(turn, items=tuple(map(lighter, turn.items)))
+
+
+def without_code_outputs(turn: Turn) -> Turn:
+    """The turn without what its code printed and showed, for a kernel to keep; a call that raised has `failed`.
+
+    Of other items only the containers they name are left.
+    """
+
+    def lighter(item: Item) -> Item:
+        if isinstance(item, CodeCall):
+            return replace(item, outputs=None, status="failed" if item.raised else item.status)
+        if isinstance(item, OtherItem):
+            named = [{"container_id": container_id} for container_id in item.container_ids]
+            return replace(item, raw={"type": item.type, "containers": named})
+        return item
 
     return replace(turn, items=tuple(map(lighter, turn.items)))
 

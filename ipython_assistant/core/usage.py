@@ -109,7 +109,7 @@ def cost(tokens: Tokens, model: str, prices: Mapping[str, Price] | None = None, 
     if service == "local":  # the engine, which may pass the question on to a provider
         if is_on_this_machine(model, {}):
             return Cost(0.0, "A model on this machine costs nothing.")
-        service, model = model.split("/", 1) if provider_of(model) else (urlsplit(model).netloc, model)
+        service, model = model.split("/", 1) if provider_of(model) else (urlsplit(model).hostname or "", model)
     table = prices_with({}) if prices is None else prices
     price = table.get(model) or table.get(_DATE.sub("", model))
     if price is None or (service != "openai" and price.source != OWN):

@@ -170,9 +170,10 @@ def _processes_of(pid: int, most: int) -> list[int]:
             return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
     found = [pid]
     for each in found:  # which grows meanwhile
-        for children in Path("/proc", str(each), "task").glob("*/children") if len(found) <= most else ():
-            with contextlib.suppress(OSError):
-                found += map(int, children.read_text().split())
+        with contextlib.suppress(OSError):  # it has just ended
+            for thread in os.listdir(f"/proc/{each}/task") if len(found) <= most else ():  # noqa: PTH208 names alone
+                with contextlib.suppress(OSError):
+                    found += map(int, Path(f"/proc/{each}/task/{thread}/children").read_text().split())
     return found
 
 

@@ -80,6 +80,7 @@ class Warmth:
         self.left: list[str | Callable[[], object]] = [*modules, at_last]
         self._idle_s = idle_s
         self._busy = threading.Event()
+        self._at_work = threading.Lock()
         self._timer: threading.Timer | None = None
 
     def cell_began(self, *_info: Any) -> None:
@@ -107,15 +108,18 @@ class Warmth:
         events.unregister("post_run_cell", self.cell_ended)
 
     def _go_on(self) -> None:
-        while self.left and not self._busy.is_set():
-            step = self.left[0]
-            try:
+        if not self._at_work.acquire(blocking=False):
+            return  # a short cell began and ended while a module was imported: that thread goes on
+        try:
+            while self.left and not self._busy.is_set():
+                step = self.left[0]
                 importlib.import_module(step) if isinstance(step, str) else step()
-            except ImportError:
-                # The first question will say what is wrong, where somebody reads it.
-                self.left.clear()
-                return
-            del self.left[:1]
+                del self.left[0]
+        except ImportError:
+            # The first question will say what is wrong, where somebody reads it.
+            self.left.clear()
+        finally:
+            self._at_work.release()
 
 
 def warm_when_idle(events: Any, at_last: Callable[[], object]) -> Warmth:

@@ -194,12 +194,19 @@ class Connections:
         self._lock = threading.Lock()
         self._made: dict[Hashable, Connection] = {}
         self._closed = False
+        self._ahead: Hashable = None
 
-    def get(self, key: Hashable, make: Callable[[], Connection]) -> Connection:
-        """The usable connection for this key, made by `make` if need be. Raises the errors of `make`."""
+    def get(self, key: Hashable, make: Callable[[], Connection], *, ahead: bool = False) -> Connection:
+        """The usable connection for this key, made by `make` if need be. Raises the errors of `make`.
+
+        One that is made `ahead` of the first question is closed again if that goes elsewhere.
+        """
         with self._lock:
             if self._closed:  # as when the extension is unloaded while a thread asks, or starts the engine
                 raise ConfigError("The extension was unloaded.", "Load it again: %load_ext ipython_assistant")
+            unused, self._ahead = self._ahead, key if ahead else None
+            if unused not in {None, key}:
+                self._made.pop(unused).close()
             connection = self._made.get(key)
             if connection is None or not connection.usable:
                 if connection is not None:

@@ -180,7 +180,9 @@ class Downloads:
         code_calls = self._code_calls
         try:
             rows = self._containers.file_rows(container_id) if time.monotonic() >= self._not_before else []
-        except errors.AssistantError:
+        except errors.AssistantError as error:
+            if isinstance(error, errors.RateLimited):
+                self._slow_down(error.retry_after_s or FIRST_BACKOFF_S)
             return
         for file in listed_files(rows, frozenset(self._containers.known(container_id).saved)):
             with self._changed:
@@ -221,23 +223,29 @@ class Downloads:
             with self._changed:
                 self._changed.notify_all()
 
+    def _slow_down(self, seconds: float) -> None:
+        """Let every request wait so many seconds from now."""
+        with self._changed:
+            self._not_before = max(self._not_before, time.monotonic() + seconds)
+
     def _attempt(self, download: FileDownload, target: IO[bytes]) -> None:
         download.state = "fetching"
         try:
             download.attempt(target)
         except errors.ServiceError as error:
-            download.tries = 1 if download.received > download.furthest else download.tries + 1
-            download.furthest = max(download.furthest, download.received)
-            wait_s = FIRST_BACKOFF_S * 2 ** min(download.tries - 1, MOST_DOUBLINGS)
             with self._changed:
                 if isinstance(error, errors.RateLimited):
-                    wait_s = error.retry_after_s or wait_s
-                    self._not_before = max(self._not_before, time.monotonic() + wait_s)  # all files wait
+                    download.waits += 1
+                    wait_s = error.retry_after_s or FIRST_BACKOFF_S * 2 ** min(download.waits, MOST_DOUBLINGS)
+                    self._slow_down(wait_s)
                     goes_on = download.wanted and wait_s < self.left_s
                 else:
+                    download.fruitless = 0 if download.received > download.furthest else download.fruitless + 1
+                    download.furthest = max(download.furthest, download.received)
+                    wait_s = FIRST_BACKOFF_S * 2 ** min(max(0, download.fruitless - 1), MOST_DOUBLINGS)
                     status = error.status or 0
                     may_pass = isinstance(error, MAY_PASS) or status >= SERVER_FAULT or status == RANGE_NOT_SATISFIABLE
-                    goes_on = may_pass and download.tries < MAX_FRUITLESS_TRIES
+                    goes_on = may_pass and download.fruitless < MAX_FRUITLESS_TRIES
                 if goes_on and not download.stopped.is_set():
                     download.state = "queued"
                 else:
@@ -261,7 +269,7 @@ class FileDownload:
         self.state: Literal["queued", "fetching", "verified", "failed"] = "queued"
         self.total: int | None = None
         self.stopped = threading.Event()
-        self.received = self.tries = self.furthest = 0
+        self.received = self.waits = self.fruitless = self.furthest = 0
         self._wire = wire
         self.digest = hashlib.sha256()
         self._etag, self._resumable = "", True

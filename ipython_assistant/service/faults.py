@@ -90,7 +90,7 @@ _RULES = (
         words=r"(\btools?\b|code[ _]interpreter|\bcontainers\b).*"
         r"(not (supported|allowed|enabled|available|permitted|executed)|disabled|does not match|zero data retention)"
         r"|(not allowed|disabled|zero data retention).*(\btools?\b|code[ _]interpreter|\bcontainers\b)"
-        r"|\bonly\b.*\btools are supported"),
+        r"|\bonly\b.*\btools are supported|invalid value:? ['\"`]?code_interpreter"),
     # https://github.com/Aider-AI/aider/issues/604, https://github.com/Aider-AI/aider/issues/2030
     _Rule(errors.ModelUnknown, "Choose another with -m NAME.", "model_not_found DeploymentNotFound",
         words=r"deployment .*does not exist|model ['`\"][^'`\"]*['`\"] (does not exist|not found)"

@@ -142,6 +142,15 @@ def test_what_will_not_change_is_asked_for_once_and_what_may_is_tried_again_but_
     assert str(fault.status) in ran.answer.failed[0].reason
 
 
+def test_waits_that_the_service_asked_for_are_no_fruitless_tries(asking):
+    file = asking.stage().file()
+    asking.set(prefetch_bytes=0)
+    asking.service.goes_wrong("content", slow_down(), times=3)
+    asking.service.goes_wrong("content", SERVER_FAULT, times=2)
+    assert ask_for(asking, file).error is None
+    assert saved(asking, file)
+
+
 def test_two_turns_in_one_container_do_not_bring_the_first_ones_files_twice(asking):
     asking.turns("first.csv", "second.csv", kind="uncited")
     assert [asking.run(body).files for body in ("One.", "Two.")] == [["first.csv"], ["second.csv"]]

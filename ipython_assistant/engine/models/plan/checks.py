@@ -159,8 +159,9 @@ class _Checker:
 
     def _has_value(self, one: Mention) -> bool:
         plan, text = self.plan, one.text.lower()
-        if one.kind == "number" and text in {"one", "two"}:
-            return text == "one" or 2 in (len(plan.measures), len(plan.all_keys), len(plan.tables))  # noqa: PLR2004
+        pair = 2 in (len(plan.measures), len(plan.all_keys), len(plan.tables))  # noqa: PLR2004 two
+        if one.kind == "number" and (text == "one" or (text == "two" and pair)):
+            return True
         wanted = one.values[0][0] if one.kind == "period" else one.text.strip("\"'“”`")
         return wanted in self.has["value"] or any(f"{number:g}" in self.has["number"] for number in one.numbers)
 
