@@ -5,16 +5,11 @@ import os
 from dataclasses import replace
 
 import pytest
+from tests_support.cases import told
 
 from ipython_assistant.errors import ConfigError
-from ipython_assistant.workspace.assistants import (
-    SavedAssistant,
-    assistant_folders,
-    is_confirmed,
-    list_assistants,
-    load_assistant,
-    summary_of,
-)
+from ipython_assistant.workspace import assistants
+from ipython_assistant.workspace.assistants import SavedAssistant, list_assistants, load_assistant, summary_of
 
 WHOLE = '''
 instructions = """
@@ -38,7 +33,7 @@ def beside(notebook_dir):
 @pytest.fixture
 def folders(beside, tmp_path, monkeypatch):
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path / "jupyter"))
-    return assistant_folders(beside.parent)
+    return assistants.assistant_folders(beside.parent)
 
 
 def test_every_key_is_read_or_left_out_and_a_windows_editor_may_have_saved_it(beside, folders):
@@ -61,16 +56,15 @@ def test_one_beside_the_notebook_comes_before_one_of_the_users_configuration(bes
     (beside / "both.toml").write_text('instructions = "The project\'s."')
     assert load_assistant("both", folders).instructions == "The project's."
     assert load_assistant("mine", folders).path == own / "mine.toml"
-    assert [is_confirmed(load_assistant(name, folders)) for name in ("both", "mine")] == [False, True]
+    assert [assistants.is_confirmed(load_assistant(name, folders)) for name in ("both", "mine")] == [False, True]
     assert list_assistants(folders) == {"both": beside / "both.toml", "mine": own / "mine.toml"}
     assert [summary_of(name, folders) for name in ("both", "mine")] == ["The project's.", "Only here."]
 
 
 def test_one_that_is_not_there_names_the_nearest_and_the_folders(beside, folders):
     (beside / "coverage.toml").touch()
-    with pytest.raises(ConfigError, match="There is no assistant 'covrage'") as caught:
+    with told(ConfigError, "There is no assistant 'covrage'", "Did you mean coverage?") as caught:
         load_assistant("covrage", folders)
-    assert "Did you mean coverage?" in caught.value.hint
     assert "Looked in: assistants, " in caught.value.hint
 
 
@@ -89,12 +83,8 @@ def test_one_that_is_not_there_names_the_nearest_and_the_folders(beside, folders
 ])  # fmt: skip
 def test_a_damaged_one_is_an_error_that_names_file_key_and_what_is_allowed(beside, folders, written, said, cure):
     (beside / "damaged.toml").write_bytes(written.encode(errors="surrogatepass"))
-    with pytest.raises(ConfigError) as caught:
+    with told(ConfigError, f"assistants/damaged.toml {said}", cure) as caught:
         load_assistant("damaged", folders)
-    assert caught.value.message.startswith("assistants/damaged.toml ")
-    assert said in caught.value.message
-    assert cure in caught.value.hint
-    assert len(caught.value._render_traceback_()) == 2
     assert summary_of("damaged", folders) == caught.value.message
 
 
@@ -106,14 +96,11 @@ def test_a_name_is_never_a_way_to_another_folder(beside, folders, name):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there are no named pipes")
-def test_what_is_no_ordinary_file_is_not_opened(beside, folders):
+def test_what_is_no_ordinary_file_is_not_opened_and_nothing_in_a_file_is_a_command_of_the_terminal(beside, folders):
     os.mkfifo(beside / "pipe.toml")
     (beside / "folder.toml").mkdir()
     assert list_assistants(folders) == {}
     with pytest.raises(ConfigError, match="There is no assistant"):
         load_assistant("pipe", folders)
-
-
-def test_nothing_in_a_file_reaches_the_terminal_as_a_command(beside, folders):
     (beside / "loud.toml").write_text(r'instructions = "\u001b]0;owned\u0007Hello"')
     assert summary_of("loud", folders) == "]0;owned Hello"

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from tests_support import events as wire
+from tests_support.cases import told
 from tests_support.scripted import Answer, refusal
 
 from ipython_assistant import errors
@@ -67,17 +68,15 @@ def test_the_names_that_make_the_connection_are_those_that_renew_it(azure):
 
 @pytest.mark.parametrize(("endpoint", "said"), [("", "There is no AZURE_OPENAI_ENDPOINT"), ("ours", "is 'ours'")])
 def test_an_address_that_is_none_says_what_one_looks_like(azure, endpoint, said):
-    with pytest.raises(errors.ConfigError, match=said) as caught:
+    with told(errors.ConfigError, said, "https://NAME.openai.azure.com"):
         connect_azure({**azure, "AZURE_OPENAI_ENDPOINT": endpoint}, 5.0)
-    assert "https://NAME.openai.azure.com" in caught.value.hint
 
 
 def test_a_deployment_that_is_not_there_is_said_as_such(service, azure):
     body = refusal("The API deployment for this resource does not exist.", 404, "DeploymentNotFound")
     service.on("/responses", lambda _: body)
-    with pytest.raises(errors.ModelUnknown) as caught:
+    with told(errors.ModelUnknown, "", "deployment"):
         connect_azure(azure, 5.0).respond(ASKED)
-    assert "deployment" in caught.value.hint
 
 
 def test_a_listing_that_azure_gives_up_is_not_helped_by_a_higher_limit(service, azure, monkeypatch):
@@ -85,10 +84,9 @@ def test_a_listing_that_azure_gives_up_is_not_helped_by_a_higher_limit(service, 
 
     monkeypatch.setattr(openai._base_client, "INITIAL_RETRY_DELAY", 0.01)
     service.on("/containers", lambda _: refusal("The operation was timeout.", 408, "Timeout"))
-    with pytest.raises(errors.TimedOut) as caught:
+    with told(errors.TimedOut, "", "again") as caught:
         connect_azure(azure, 5.0).list_containers(None)
     assert "--timeout" not in caught.value.hint
-    assert "again" in caught.value.hint
 
 
 @EACH_VERSION
@@ -102,9 +100,7 @@ def test_a_token_of_entra_id_or_of_azure_identity_takes_the_place_of_the_key(ser
     assert all("api-key" not in headers for headers in sent)
 
 
-def test_without_key_and_token_the_error_says_that_nobody_signed_in_or_what_can_be_set(
-    azure, azure_identity, monkeypatch
-):
+def test_without_key_and_token_it_is_said_that_nobody_signed_in_or_what_can_be_set(azure, azure_identity, monkeypatch):
     def refuse():
         raise RuntimeError("DefaultAzureCredential failed to retrieve a token\nfrom the included credentials")
 
@@ -113,8 +109,5 @@ def test_without_key_and_token_the_error_says_that_nobody_signed_in_or_what_can_
     with pytest.raises(errors.KeyRefused, match="Entra ID gave no token"):
         ask(azure)
     monkeypatch.setitem(sys.modules, "azure.identity", None)
-    with pytest.raises(errors.NoKey) as caught:
+    with pytest.raises(errors.NoKey, match=r"AZURE_OPENAI_API_KEY[\s\S]*AZURE_OPENAI_AD_TOKEN[\s\S]*azure-identity"):
         ask(azure)
-    assert all(
-        name in str(caught.value) for name in ("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN", "azure-identity")
-    )

@@ -1,5 +1,6 @@
 """A cell, from its text to files on disk, against a scripted service on loopback: the hosted way."""
 
+import _thread
 import base64
 import json
 import threading
@@ -7,19 +8,17 @@ import threading
 import pandas as pd
 import pytest
 from tests_support import events as wire
+from tests_support.cases import told
 from tests_support.files import PNG
 from tests_support.notebook import on_activity, run_cell
-from tests_support.scripted import Answer, refusal
+from tests_support.scripted import refusal, streamed
 
 from ipython_assistant import errors
 
 CSV = b"district,coverage\nA,0.5\nB,0.75\n"
 TEXT = "The mean per district: [by_district.csv](sandbox:/mnt/data/by_district.csv)."
 CODE = wire.Code("frame.to_csv('by_district.csv')\nprint('ok')", (wire.logs("ok\n"),))
-
-
-def said(file_id="cfile_csv"):
-    return [CODE, wire.Message(TEXT, (wire.cite(TEXT, "by_district.csv", file_id),))]
+SAID = [CODE, wire.Message(TEXT, (wire.cite(TEXT, "by_district.csv", "cfile_csv"),))]
 
 
 def run(shell, body, line=""):
@@ -30,7 +29,7 @@ def run(shell, body, line=""):
 
 def test_the_file_is_on_disk_and_the_link_leads_to_it(shell, hosted, notebook_dir):
     hosted.put("by_district.csv", CSV, "cfile_csv")
-    hosted.will_say(said())
+    hosted.will_say(SAID)
     answer, ran = run(shell, "Save the mean per district.")
     saved = notebook_dir / "assistant_files" / "by_district.csv"
     assert saved.read_bytes() == CSV
@@ -41,7 +40,7 @@ def test_the_file_is_on_disk_and_the_link_leads_to_it(shell, hosted, notebook_di
 
 def test_the_cells_value_is_the_answer_with_its_parts_shown_once_and_again_in_another_cell(shell, hosted):
     hosted.put("by_district.csv", CSV, "cfile_csv")
-    hosted.will_say(said())
+    hosted.will_say(SAID)
     answer, ran = run(shell, "Save the mean per district.")
     assert shell.user_ns["_"] is answer
     assert shell.user_ns["Out"][shell.execution_count - 1] is answer
@@ -98,10 +97,10 @@ def test_a_dataframe_goes_into_a_container_and_the_model_is_told_its_path_not_it
 
 def test_one_chart_that_was_saved_and_shown_is_seen_once_and_kept_twice(shell, hosted):
     uri = "data:image/png;base64," + base64.b64encode(PNG + b"shown").decode()
-    text = "[c.png](sandbox:/mnt/data/c.png)"
     hosted.put("c.png", PNG, "cfile_png")
-    citations = (wire.cite_figure("cfile_9"), wire.cite(text, "c.png", "cfile_png"))
-    hosted.will_say([wire.Code("savefig('c.png'); show()", (wire.image(uri),)), wire.Message(text, citations)])
+    figure = wire.Message("", (wire.cite_figure("cfile_9"),))
+    code = wire.Code("savefig('c.png'); show()", (wire.image(uri),))
+    hosted.will_say([code, figure, wire.cited(("c.png", "cfile_png"))])
     answer, ran = run(shell, "Plot.")
     assert set(answer.files) == {"c.png", "figure-1.png"}
     (shown,) = [output["image/png"] for output in ran.outputs if "image/png" in output]
@@ -110,7 +109,7 @@ def test_one_chart_that_was_saved_and_shown_is_seen_once_and_kept_twice(shell, h
 
 def test_files_go_where_the_cell_says(shell, hosted, notebook_dir):
     hosted.put("by_district.csv", CSV, "cfile_csv")
-    hosted.will_say(said())
+    hosted.will_say(SAID)
     answer, _ = run(shell, "Save.", "--dir out/tables")
     assert (notebook_dir / "out" / "tables" / "by_district.csv").is_file()
     assert "(out/tables/by_district.csv)" in answer.text
@@ -146,22 +145,14 @@ def test_a_key_that_is_corrected_in_the_environment_is_used_by_the_next_cell(she
 
 
 def test_ctrl_c_keeps_what_arrived_and_saves_the_files(shell, hosted, notebook_dir, monkeypatch):
-    import _thread
-
-    hosted.put("by_district.csv", CSV, "cfile_csv")
-    release = threading.Event()
-    body = wire.sse(wire.stream(said())[:-4])
-
-    def stall(_request):
-        return Answer(body + b" " * 10_000_000, headers={"Content-Type": "text/event-stream"}, cut_after=len(body))
-
-    hosted.on("^POST /v1/responses$", stall)
-
     def interrupt(activity):
         if activity == "writing" and not release.is_set():
             release.set()
             _thread.interrupt_main()
 
+    hosted.put("by_district.csv", CSV, "cfile_csv")
+    release = threading.Event()
+    hosted.will_answer(streamed(wire.stream(SAID)[:-4], ends=False))
     on_activity(monkeypatch, interrupt)
     with pytest.raises(errors.Interrupted) as caught:
         run(shell, "Save.")
@@ -172,7 +163,7 @@ def test_ctrl_c_keeps_what_arrived_and_saves_the_files(shell, hosted, notebook_d
 def test_the_key_is_in_no_output(shell, hosted, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-0123456789abcdef")
     hosted.put("by_district.csv", CSV, "cfile_csv")
-    hosted.will_say(said())
+    hosted.will_say(SAID)
     answer, ran = run(shell, "Save.")
     everything = json.dumps(ran.outputs) + repr(answer) + ran.printed
     assert "sk-planted" not in everything
@@ -181,10 +172,8 @@ def test_the_key_is_in_no_output(shell, hosted, monkeypatch):
 
 def test_a_table_whose_file_could_not_be_fetched_says_retry(shell, hosted):
     hosted.will_say([wire.Code("x"), wire.cited(("by_year.csv", "cfile_gone"))])
-    with pytest.raises(errors.TableMissing) as caught:
+    with told(errors.TableMissing, "by_year.csv", "%assistant retry", lines=3):
         run(shell, "Save it.", "-o by_year")
-    assert "by_year.csv" in caught.value.message
-    assert "%assistant retry" in caught.value.hint
 
 
 def test_an_interrupt_while_a_container_is_deleted_leaves_the_answer_whole(shell, hosted, monkeypatch):

@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests_support.cases import cases
 
 from ipython_assistant.core.artifacts import Artifact
 from ipython_assistant.core.code_cell import LOOK_FOR, code_cell
@@ -29,7 +29,7 @@ def body(text):
     return "\n".join(line for line in text.split("\n") if not line.startswith("# ")).strip("\n")
 
 
-QUOTED = {
+@cases(("code", "expected"), {
     "the whole path": ("open('/mnt/data/coverage.csv')", "open('data/coverage.csv')"),
     "the bare name": ('open("coverage.csv")', 'open("data/coverage.csv")'),
     "a name after ./": ("open('./coverage.csv')", "open('data/coverage.csv')"),
@@ -42,10 +42,7 @@ QUOTED = {
     "a longer text": ("print('see coverage.csv')", "print('see coverage.csv')"),
     "a comment": ("x = 1  # coverage.csv", "x = 1  # coverage.csv"),
     "a column": ("t['coverage']", "t['coverage']"),
-}
-
-
-@pytest.mark.parametrize(("code", "expected"), QUOTED.values(), ids=QUOTED.keys())
+})  # fmt: skip
 def test_a_quoted_name_of_a_file_in_the_container_becomes_its_path_here(code, expected):
     assert body(code_cell(turn(code), {}, HERE)) == expected
 

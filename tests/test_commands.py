@@ -4,15 +4,14 @@ import json
 
 import pytest
 from tests_support import events as wire
-from tests_support.scripted import Answer
+from tests_support.cases import told
+from tests_support.scripted import Answer, streamed
 
 from ipython_assistant import commands, errors
 from ipython_assistant.display.live import FrontEnd
 
 CSV = b"a\n1\n"
 USED = {"input_tokens": 1000, "output_tokens": 2000, "total_tokens": 3000}
-
-
 pytestmark = pytest.mark.usefixtures("recording")
 
 
@@ -42,8 +41,7 @@ def test_history_lists_cell_question_files_status_and_cost_and_conversations_the
 def test_history_has_what_was_cut_and_what_code_asked_but_no_replaced_turn_which_cost_still_counts(talked, hosted):
     hosted.will_say([wire.Message("Anew.")], response_id="resp_4", usage=USED)
     talked.ask("B", "And another?")
-    begun = wire.stream([wire.Message("Begun and never ended.")], usage=USED)[:-1]
-    hosted.will_answer(Answer(wire.sse(begun), headers={"Content-Type": "text/event-stream"}))
+    hosted.will_answer(streamed(wire.stream([wire.Message("Begun and never ended.")], usage=USED)[:-1]))
     hosted.will_say([wire.Message("By code.")], response_id="resp_5", usage=USED)
     with pytest.raises(errors.StreamBroken):
         talked.ask("D", "Will it end?")
@@ -146,10 +144,8 @@ def test_a_question_that_would_pass_max_cost_or_whose_price_is_unknown_is_not_as
         talked.ask("D", "One more?", "-m no-such-model")
     config("prices = {'test-model': {'input': 1.0, 'output': 10.0}}")
     config("model = 'test-model'")
-    with pytest.raises(errors.BudgetSpent) as caught:
+    with told(errors.BudgetSpent, "at least $0.0660: more than max_cost, $0.0650", "max_cost"):
         talked.ask("D", "One more?")
-    assert "at least $0.0660: more than max_cost, $0.0650" in caught.value.message
-    assert "max_cost" in caught.value.hint
     assert len(hosted.questions()) == asked
     config("max_cost = 1")
     hosted.will_say([wire.Message("Yes.")], response_id="resp_4", usage=USED)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tests_support.cases import cases
 from traitlets import TraitError
 
 from ipython_assistant.config import AssistantMagics, freeze
@@ -18,7 +19,9 @@ def settings(traits=None, environment=None, **options):
 
 LOCAL = {"OPENAI_API_KEY": "x", "IPYTHON_ASSISTANT_SERVICE": "local", "IPYTHON_ASSISTANT_MODE": "live"}
 THEIRS = {"OPENAI_API_KEY": "x", "IPYTHON_ASSISTANT_SERVICE": "openai", "IPYTHON_ASSISTANT_MODEL": "theirs"}
-ORDER = {
+
+
+@cases(("traits", "environment", "options", "expected"), {
     "without a key the embedded engine answers": (
         {}, {}, {}, {"service": "local", "model": "", "save_dir": HERE / "assistant_files"}),
     "a key means the hosted service": ({}, {"OPENAI_API_KEY": "x"}, {}, {"service": "openai"}),
@@ -28,10 +31,7 @@ ORDER = {
     "the cell's option beats all": (
         {"model": "mine", "save_dir": "there"}, THEIRS, {"model": "this", "directory": "here"},
         {"model": "this", "save_dir": HERE / "here"}),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("traits", "environment", "options", "expected"), ORDER.values(), ids=ORDER)
+})  # fmt: skip
 def test_a_setting_comes_from_the_nearest_place(traits, environment, options, expected):
     frozen = settings(AssistantMagics(**traits), environment, **options)
     assert {name: getattr(frozen, name) for name in expected} == expected

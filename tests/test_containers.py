@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests_support import events as wire
-from tests_support.scripted import Answer, refusal
+from tests_support.scripted import Answer, listing, refusal
 
 from ipython_assistant import collect_files, errors
 from ipython_assistant.service import containers
@@ -21,9 +21,7 @@ def will_use(hosted, *container_ids):
         hosted.will_say([wire.Code("1", container_id=name), wire.Message("x")], response_id=f"resp_{number}")
 
 
-def test_a_cell_that_runs_again_deletes_the_container_of_its_replaced_turn_unless_another_cell_goes_on_in_it(
-    hosted, notebook
-):
+def test_a_cell_that_runs_again_deletes_the_container_that_no_other_cell_goes_on_in(hosted, notebook):
     will_use(hosted, "cntr_a", "cntr_a", "cntr_b", "cntr_c")
     for name in ("cell-1", "cell-2", "cell-1"):
         notebook.ask(name, "Ask.")
@@ -35,13 +33,7 @@ def test_a_cell_that_runs_again_deletes_the_container_of_its_replaced_turn_unles
 def test_a_service_that_does_not_answer_a_delete_holds_nobody_up(hosted, notebook, monkeypatch):
     asked, answered = threading.Event(), threading.Event()
     monkeypatch.setattr(containers, "DELETE_WITHIN_S", 0.05)
-
-    def never(_request):
-        asked.set()
-        answered.wait(20)
-        return Answer(b"{}")
-
-    hosted.on("^DELETE", never)
+    hosted.on("^DELETE", lambda _request: [asked.set(), answered.wait(20), Answer(b"{}")][2])
     will_use(hosted, "cntr_a", "cntr_b")
     assert [notebook.ask("cell-1", "Ask.").value.text for _ in range(2)] == ["x", "x"]
     assert asked.wait(10)
@@ -87,22 +79,18 @@ def test_retry_finds_uncited_files_when_the_listing_failed_before(notebook, host
 def test_the_services_list_shows_ours_and_those_made_by_this_package_only(notebook, hosted):
     will_use(hosted, "cntr_a")
     notebook.ask("A", "Ask.")
-    rows = [
-        {"id": "cntr_a", "name": "auto", "status": "running"},
-        {"id": "cntr_old", "name": "ipython_assistant", "status": "expired"},
-        {"id": "cntr_other", "name": "somebody's", "status": "running"},
-    ]
-    hosted.on(r"^GET /v1/containers\?", lambda _request: Answer(json.dumps({"data": rows, "has_more": False}).encode()))
+    names = {"cntr_a": "auto", "cntr_old": "ipython_assistant", "cntr_other": "somebody's"}
+    states = {"cntr_a": "running", "cntr_old": "expired", "cntr_other": "running"}
+    rows = [{"id": container_id, "name": names[container_id], "status": states[container_id]} for container_id in names]
+    hosted.on(r"^GET /v1/containers\?", lambda _request: listing(*rows))
     session = notebook.session
     seen = session.connect(session.settings).containers.overview()
     assert seen == [("cntr_a", "running", True), ("cntr_old", "expired", False)]
 
 
 def test_connections_are_closed_where_python_starts_no_thread_any_more(notebook, hosted, monkeypatch):
-    """Python 3.12.0 and 3.12.1 start none while the interpreter ends."""
-
     def refuse(_thread):
-        raise RuntimeError("can't create new thread at interpreter shutdown")
+        raise RuntimeError("can't create new thread at interpreter shutdown")  # as Python 3.12.0 and 3.12.1 do
 
     will_use(hosted, "cntr_a")
     notebook.ask("A", "Ask.")

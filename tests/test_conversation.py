@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-import pytest
+from tests_support.cases import cases
 
 from ipython_assistant.core.conversation import Conversations, PlacedTurn, ancestors, as_messages
 from ipython_assistant.core.turn import Message, TextPart, Turn
@@ -20,17 +20,14 @@ def ran(*cells):
     return conversation
 
 
-RUNS = {
+@cases(("cells", "of", "expected"), {
     "each cell continues from the one that ran before it": ("A B C", "C", "A B C"),
     "running a cell again replaces its turn and keeps its place": ("A B C B2", "B", "A B2"),
     "what ran below it knows the old one": ("A B C B2", "C", "A B C"),
     "until it runs again": ("A B C B2 C2", "C", "A B2 C2"),
     "restart and run all tells the same": ("A B A B", "B", "A B"),
     "a cell inserted in the middle continues from the last one run": ("A C B", "B", "A C B"),
-}
-
-
-@pytest.mark.parametrize(("cells", "of", "expected"), RUNS.values(), ids=RUNS)
+})  # fmt: skip
 def test_what_a_cell_continues_from(cells, of, expected):
     assert [past.prompt for past in ancestors(ran(*cells.split()).present(of))] == expected.split()
     assert Conversations().parent("", "A") is None

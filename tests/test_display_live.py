@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
+from tests_support.cases import cases
 from tests_support.markup import Markup
 
 from ipython_assistant.display import outputs
@@ -46,7 +47,7 @@ def live(publisher):
 
 
 # What comes in, or so many ticks of 0.1 s; and what is shown of it.
-STEPS = {
+@cases(("steps", "shown"), {
     "the first state and the first text at once": (
         [("", "connecting"), ("C", "writing")], ["Connecting …", "C\nWriting …"]),
     "more text is held back until a pause comes": (
@@ -54,10 +55,7 @@ STEPS = {
     "an activity that lasts counts its seconds": (
         [("", "running code"), 35, (None, "thinking")],
         ["Running code …", "Running code, 2 s …", "Running code, 3 s …", "Thinking …"]),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("steps", "shown"), STEPS.values(), ids=STEPS)
+})  # fmt: skip
 def test_what_is_shown_and_when(live, publisher, steps, shown):
     for step in steps:
         if isinstance(step, tuple):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests_support.cases import cases
 from tests_support.files import PNG, artifact, head
 from tests_support.markup import Markup
 
@@ -234,13 +235,10 @@ def test_a_chart_that_loads_or_links_is_refused(chart, more):
         read_chart("a.vl.json" if chart is VEGA else "a.plotly.json", json.dumps({**chart, **more}).encode())
 
 
-NO_SPECIFICATION = {
+@cases("content", {
     "empty": b"", "cut": b"{", "a list": b"[]", "no text": b"\xff", "deep": b"[" * 100_000,
     "large": b'{"a": "' + b"x" * LARGEST_CHART + b'"}', "objects in objects": b'{"a":' * 900 + b"1" + b"}" * 900,
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("content", NO_SPECIFICATION.values(), ids=NO_SPECIFICATION)
+})  # fmt: skip
 def test_what_is_no_specification_is_refused_in_words(content):
     with pytest.raises(ChartError, match=r"\.$"):
         read_chart("a.vl.json", content)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests_support.cases import cases
 from tests_support.names import LONG, NASTY
 from tests_support.saving import NOTEBOOK, run_cell, save, save_all, start_python
 
@@ -51,8 +52,10 @@ def test_a_file_keeps_its_name_knows_where_it_is_and_can_be_read_by_whom_the_use
 
 
 NOTEBOOKS = {"A": "analysis.ipynb", "A2": "analysis.ipynb", "copy": "analysis-Copy1.ipynb", "none": "", "none2": ""}
+
+
 # Each turn: the kernel (it starts with its first turn), the cell, what it saves as a.csv, and the name this gets.
-TURNS = {
+@cases("turns", {
     "a cell replaces its own file": "A 1 x a.csv; A 1 y a.csv",
     "another cell's file stays": "A 1 x a.csv; A 2 y a-2.csv; A 1 z a.csv",
     "the same bytes are one file": "A 1 x a.csv; A 2 x a.csv",
@@ -65,10 +68,7 @@ TURNS = {
     "also after a restart, one changed since": "A 1 x a.csv; user - edits a.csv; A2 1 y a-2.csv",
     "the user's own file is not ours because a turn made the same": "user - x a.csv; A 1 x a.csv; A 1 y a-2.csv",
     "a nameless notebook's earlier kernel is another": "none 1 x a.csv; none2 1 y a-2.csv",
-}
-
-
-@pytest.mark.parametrize("turns", TURNS.values(), ids=TURNS)
+})  # fmt: skip
 def test_a_file_is_replaced_only_by_the_cell_it_belongs_to(kernel, saved_dir, tmp_path, turns):
     for notebook in filter(None, NOTEBOOKS.values()):
         (tmp_path / notebook).touch()

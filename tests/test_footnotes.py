@@ -1,14 +1,13 @@
 """core.footnotes: what an answer rests on, as marks in the text and a list at its end."""
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests_support.cases import and_slow, cases
+from tests_support.files import artifact
 from tests_support.growth import assert_linear
 from tests_support.markup import Markup
 
-from ipython_assistant.core.artifacts import Artifact
 from ipython_assistant.core.footnotes import answer_text
 from ipython_assistant.core.links import edited, link_edits
 from ipython_assistant.core.turn import Citation, Message, Source, TextPart, Turn
@@ -18,8 +17,7 @@ GAP = "\u202f"
 PAGE = "https://example.org/report"
 
 
-def saved(name):
-    return Artifact(name, name, Path(name), f"assistant_files/{name}", 3, "0" * 64, "text/csv", "cntr_1", "cfile_1")
+SAVED = artifact("a.csv", container_id="cntr_1", file_id="cfile_1")
 
 
 def url(text, span, address=PAGE, title="The report"):
@@ -39,7 +37,9 @@ def written(text, *sources):
 
 PROSE = "As [the report](https://example.org/report) says."
 LISTED = "1. [The report](https://example.org/report), example.org"
-WRITTEN = {
+
+
+@cases(("text", "source", "body", "listed"), {
     "a mark stands behind the line, the source in the list": (
         "Coverage fell in 2020. It rose since.", (PAGE, "The report", 0, 22),
         f"Coverage fell in 2020. It rose since.{GAP}¹", LISTED),
@@ -52,25 +52,20 @@ WRITTEN = {
     "a title is one line of words": (
         "Text.", ("", "1. a [b](c)\n# *d* `e` <f> & $g$ _h_", 5, 5, "file_1"), f"Text.{GAP}¹",
         r"1. 1\. a (b)(c) \# \*d\* \`e\` \<f\> \& \$g\$ \_h\_"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("text", "source", "body", "listed"), WRITTEN.values(), ids=WRITTEN)
+})  # fmt: skip
 def test_a_source_is_marked_and_listed(text, source, body, listed):
     assert written(text, Source(*source)) == (body, [listed])
 
 
 def test_an_answer_without_sources_is_what_its_links_make_of_it():
     part = TextPart("See [a](sandbox:/mnt/data/a.csv).")
-    assert answer_text(answer(part), [saved("a.csv")]) == edited(part.text, link_edits(part, [saved("a.csv")]))
+    assert answer_text(answer(part), [SAVED]) == edited(part.text, link_edits(part, [SAVED]))
 
 
 def test_sources_are_numbered_as_a_reader_meets_them_and_each_stands_once():
     text = "One.\nTwo.\nThree."
-    other = "https://example.org/other"
-    body, listed = written(
-        text, url(text, "Three.", other, "Other"), url(text, "One."), url(text, "Two.", f"{PAGE}?utm_source=openai")
-    )
+    three, two = url(text, "Three.", f"{PAGE}/other", "Other"), url(text, "Two.", f"{PAGE}?utm_source=openai")
+    body, listed = written(text, three, url(text, "One."), two)
     assert body == f"One.{GAP}¹\nTwo.{GAP}¹\nThree.{GAP}²"
     assert [line.partition(".")[0] for line in listed] == ["1", "2"]
     assert "Other" in listed[1]
@@ -85,7 +80,7 @@ def test_numbers_go_on_over_messages_and_the_list_stands_once():
 
 
 # Where the service's span ends (▮), and where the mark has to stand (¹).
-PLACES = {
+@cases(("spanned", "expected"), {
     "in a line": ("It fe▮ll. So.\nMore.", "It fell. So.¹\nMore."),
     "behind white space": ("It fell. ▮\n\nMore.", "It fell.¹ \n\nMore."),
     "in a link": ("See [the re▮port](https://e.org)", "See [the report](https://e.org)¹"),
@@ -96,10 +91,7 @@ PLACES = {
     "at the end of a block of code": ("Text.\n\n```python\nprint(1)\n```▮\n", None),
     "in an indented block": ("Text.\n\n    print(1▮)\n", None), "before a list": ("Text.\n\n▮- one", "Text.¹\n\n- one"),
     "at the very beginning": ("▮Text.", None),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("spanned", "expected"), PLACES.values(), ids=PLACES.keys())
+})  # fmt: skip
 def test_a_mark_breaks_nothing(spanned, expected):
     text = spanned.replace("▮", "")
     body = text if expected is None else expected.replace("¹", f"{GAP}¹")
@@ -113,24 +105,17 @@ def test_a_span_that_cannot_be_right_gets_no_mark_but_its_source_is_listed(span)
 
 def test_links_and_marks_are_made_in_one_text_whose_spans_are_those_of_the_original():
     text = "See ![the table](sandbox:/mnt/data/a.csv), as said.\nAnd [b](sandbox:/mnt/data/b.csv)."
-    link = "sandbox:/mnt/data/a.csv"
-    start = text.index(link)
-    part = TextPart(
-        text,
-        (Citation("cntr_1", "cfile_1", "a.csv", start, start + len(link)),),
-        sources=(url(text, "as said."), url(text, "sandbox:/mnt/data/b", "https://b.example/", "B")),
-    )
-    body = answer_text(answer(part), [saved("a.csv")]).partition("\n\n**Sources**")[0]
+    start, length = text.index("sandbox"), len("sandbox:/mnt/data/a.csv")
+    cited = (Citation("cntr_1", "cfile_1", "a.csv", start, start + length),)
+    sources = (url(text, "as said."), url(text, "sandbox:/mnt/data/b", "https://b.example/", "B"))
+    body = answer_text(answer(TextPart(text, cited, sources=sources)), [SAVED]).partition("\n\n**Sources**")[0]
     assert body == f"See [the table](assistant_files/a.csv), as said.{GAP}¹\nAnd b (no such file was made).{GAP}²"
 
 
-NOT_OF_THE_WEB = [
+@pytest.mark.parametrize("address", [
     "javascript:alert(1)", "data:text/html,<script>alert(1)</script>", "file:///etc/passwd", "//example.org/x", "",
     "https://bank.example@other.example/", "https:\\\\example.org", "http://[", "https://\ud800.example/",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("address", NOT_OF_THE_WEB, ids=ascii)
+], ids=ascii)  # fmt: skip
 def test_an_address_that_is_not_one_of_the_web_is_no_link(address):
     listed = ["1. A title (its address is not one of the web)"]
     assert written("Text.", Source(address, "A title", 0, 5)) == (f"Text.{GAP}¹", listed)
@@ -154,14 +139,11 @@ def test_hostile_titles_addresses_and_spans_do_no_harm(text, title, address, sta
 def test_all_that_the_model_wrote_is_still_there(text, spans):
     sources = tuple(Source(f"https://e.org/{n}", f"T{n}", *span) for n, span in enumerate(spans))
     body = answer_text(answer(TextPart(text, sources=sources)), []).partition("\n\n**Sources**")[0] if spans else text
-    unmarked = body.translate({ord(sign): None for sign in f"{GAP}¹²³⁴"})
-    assert unmarked.startswith(text.translate({ord(sign): None for sign in f"{GAP}¹²³⁴"}))
+    marks = {ord(sign): None for sign in f"{GAP}¹²³⁴"}
+    assert body.translate(marks).startswith(text.translate(marks))
 
 
-MORE_SIGNS = ["` `` ", "$", "\\[", "![", "([x](", "(" * 9]
-
-
-@pytest.mark.parametrize("sign", ["[](", *(pytest.param(more, marks=pytest.mark.slow) for more in MORE_SIGNS)])
+@pytest.mark.parametrize("sign", and_slow(["[]("], ["` `` ", "$", "\\[", "![", "([x](", "(" * 9]))
 def test_the_cost_of_footnotes_grows_with_text_and_sources_not_with_their_product(sign):
     def work(size):
         sources = (Source(f"{PAGE}/{end}", "R", 0, end) for end in range(1, size, 40))

@@ -1,12 +1,11 @@
 """Where a turn runs, cell by cell in a real shell: which container, whose it is, what is in it, what it costs."""
 
-import json
 import re
 
 import pandas as pd
 import pytest
 from tests_support import events as wire
-from tests_support.scripted import Answer
+from tests_support.scripted import listing
 
 from ipython_assistant import ask, errors
 from ipython_assistant.core.conversation import PlacedTurn
@@ -44,8 +43,7 @@ def test_this_notebooks_containers_are_listed_and_deleted_but_not_the_one_that_w
     notebook.ask("A", "Count.", "--container cntr_mine")
     notebook.ask("B", "Count.", "--new")
     rows = [{"id": name, "name": "auto", "status": "running"} for name in ("cntr_mine", "cntr_ours")]
-    body = json.dumps({"object": "list", "data": rows, "has_more": False}).encode()
-    hosted.on(r"^GET /v1/containers\?", lambda _: Answer(body))
+    hosted.on(r"^GET /v1/containers\?", lambda _: listing(*rows))
     assert "cntr_ours  running  used here" in notebook.cell("C", "%assistant containers").printed
     assert "Deleted cntr_ours" in notebook.cell("C", "%assistant containers --delete").printed
     assert deleted(hosted) == ["cntr_ours"]

@@ -49,20 +49,14 @@ def rows(count):
 # --- in ---------------------------------------------------------------------------------------------------------------
 def test_a_dataframe_a_series_a_dict_and_a_list_of_records_go_along_as_tables(notebook, hosted):
     notebook.names.update(
-        cases=pd.DataFrame({"IU code": ["001", "002"], "n": [1, 2]}),
-        rates=pd.Series([0.5, 0.75], name="rate"),
-        columns={"a": [1, 2], "b": ["x", "y"]},
-        records=[{"a": 1}, {"a": 2}],
-        nested={"a": {"b": [1, None]}},
-    )
+        cases=pd.DataFrame({"IU code": ["001", "002"], "n": [1, 2]}), rates=pd.Series([0.5, 0.75], name="rate"),
+        columns={"a": [1, 2], "b": ["x", "y"]}, records=[{"a": 1}, {"a": 2}], nested={"a": {"b": [1, None]}},
+    )  # fmt: skip
     sent = ask(notebook, hosted, "-i cases -i rates -i columns -i records -i nested")
     assert sent == {
-        "cases.csv": b"IU code,n\n001,1\n002,2\n",
-        "rates.csv": b"rate\n0.5\n0.75\n",
-        "columns.csv": b"a,b\n1,x\n2,y\n",
-        "records.csv": b"a\n1\n2\n",
-        "nested.json": sent["nested.json"],
-    }
+        "cases.csv": b"IU code,n\n001,1\n002,2\n", "rates.csv": b"rate\n0.5\n0.75\n",
+        "columns.csv": b"a,b\n1,x\n2,y\n", "records.csv": b"a\n1\n2\n", "nested.json": sent["nested.json"],
+    }  # fmt: skip
     assert b'"b"' in sent["nested.json"]
     (question,) = hosted.questions()
     assert "2 rows" in question["instructions"]

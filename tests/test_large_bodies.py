@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from faults.conftest import faulty  # noqa: F401 a fixture
 from faults.server import BLOCK, Container, FaultyService, Hang, Pattern, Reset
+from tests_support.cases import cases
 from tests_support.events import CONTAINER
 
 from ipython_assistant import errors
@@ -108,14 +109,13 @@ def test_over_tls_the_bytes_are_the_same_and_a_read_can_be_ended(tmp_path, monke
 
 
 ENCODED = gzip.compress(b"content", mtime=0)
-HEADS = {
+
+
+@cases("head", {
     "chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7\r\ncontent\r\n0\r\n\r\n",
     "encoded": b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nContent-Encoding: gzip\r\n\r\n" % len(ENCODED) + ENCODED,
     "HTTP/1.0": b"HTTP/1.0 200 OK\r\nContent-Length: 7\r\n\r\ncontent",
-}
-
-
-@pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
+})  # fmt: skip
 def test_a_body_that_is_not_the_bytes_in_the_socket_is_read_by_the_transport(head, monkeypatch):
     monkeypatch.setattr(client, "LARGE_BYTES", 0)
     with sending(head) as url, connected(url) as wire, wire.content(CONTAINER, "cfile_1") as reply:

@@ -1,13 +1,12 @@
 """core.links: `sandbox:` links become links to the saved files."""
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests_support.cases import and_slow, cases
+from tests_support.files import artifact
 from tests_support.growth import assert_linear
 
-from ipython_assistant.core.artifacts import Artifact
 from ipython_assistant.core.links import edited, link_edits
 from ipython_assistant.core.turn import Citation, TextPart
 
@@ -16,12 +15,11 @@ def relink(part, *files):
     return edited(part.text, link_edits(part, *files))
 
 
-def artifact(own_name, saved=None, file_id="cfile_1"):
-    name = saved or own_name
-    return Artifact(name, own_name, Path(name), f"assistant_files/{name}", 3, "0" * 64, "text/csv", "cntr_1", file_id)
+SAVED = artifact("a.csv", container_id="cntr_1", file_id="cfile_1")
+SECOND = artifact("a-2.csv", own_name="a.csv", container_id="cntr_1", file_id="cfile_2")
 
 
-CASES = {
+@cases(("text", "expected"), {
     "a link": ("See [the table](sandbox:/mnt/data/a.csv).", "See [the table](assistant_files/a.csv)."),
     "a picture is a link": ("![chart](sandbox:/mnt/data/a.csv)", "[chart](assistant_files/a.csv)"),
     "a bare address": ("Saved to sandbox:/mnt/data/a.csv.", "Saved to [a.csv](assistant_files/a.csv)."),
@@ -57,45 +55,36 @@ CASES = {
     "a dead link says so": ("[b](sandbox:/mnt/data/b.csv) end", "b (no such file was made) end"),
     "a dead picture says so": ("![b](sandbox:/mnt/data/b.csv)", "b (no such file was made)"),
     "a dead bare address says so": ("In sandbox:/mnt/data/b.csv.", "In b.csv (no such file was made)."),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("text", "expected"), CASES.values(), ids=CASES.keys())
+})  # fmt: skip
 def test_link(text, expected):
-    assert relink(TextPart(text), [artifact("a.csv")]) == expected
+    assert relink(TextPart(text), [SAVED]) == expected
 
 
-@pytest.mark.parametrize(
-    "written", ["my table (1).csv", "my%20table%20%281%29.csv", "my%20table%20(1).csv", "out/my table (1).csv"]
-)
+@pytest.mark.parametrize("written", ["my table (1)", "my%20table%20%281%29", "my%20table%20(1)", "out/my table (1)"])
 def test_a_name_with_blanks_and_parentheses_is_found_as_it_is_and_percent_encoded(written):
-    text = relink(TextPart(f"[x](sandbox:/mnt/data/{written}) end"), [artifact("my table (1).csv")])
+    text = relink(TextPart(f"[x](sandbox:/mnt/data/{written}.csv) end"), [artifact("my table (1).csv")])
     assert text == "[x](assistant_files/my%20table%20%281%29.csv) end"
 
 
-@pytest.mark.parametrize(
-    ("label", "expected"), [("a.csv", "a-2.csv"), ("**`a.csv`**", "a-2.csv"), ("the table", "the table")]
-)
-def test_a_label_that_is_the_models_name_becomes_the_saved_name(label, expected):
-    text = relink(TextPart(f"[{label}](sandbox:/mnt/data/a.csv)"), [artifact("a.csv", "a-2.csv")])
-    assert text == f"[{expected}](assistant_files/a-2.csv)"
+def test_a_label_that_is_the_models_name_becomes_the_saved_name():
+    for label, expected in {"a.csv": "a-2.csv", "**`a.csv`**": "a-2.csv", "the table": "the table"}.items():
+        text = relink(TextPart(f"[{label}](sandbox:/mnt/data/a.csv)"), [SECOND])
+        assert text == f"[{expected}](assistant_files/a-2.csv)"
 
 
 def test_the_citation_decides_between_two_files_of_one_name():
     text = "[old](sandbox:/mnt/data/a.csv) [new](sandbox:/mnt/data/a.csv)"
-    first, second = text.index("sandbox"), text.rindex("sandbox")
     length = len("sandbox:/mnt/data/a.csv")
-    starts = {"cfile_1": first, "cfile_2": second}.items()
+    starts = {"cfile_1": text.index("sandbox"), "cfile_2": text.rindex("sandbox")}.items()
     part = TextPart(text, tuple(Citation("cntr_1", it, "a.csv", start, start + length) for it, start in starts))
-    files = [artifact("a.csv"), artifact("a.csv", "a-2.csv", "cfile_2")]
-    assert relink(part, files) == "[old](assistant_files/a.csv) [new](assistant_files/a-2.csv)"
+    assert relink(part, [SAVED, SECOND]) == "[old](assistant_files/a.csv) [new](assistant_files/a-2.csv)"
 
 
 @pytest.mark.parametrize("span", [(0, 0), (3, 9), (5, 4000), (-4, 12), (14, 14)])
 def test_a_span_that_holds_no_link_is_not_believed(span):
     text = "Here is it: [a](sandbox:/mnt/data/a.csv)."
     part = TextPart(text, (Citation("cntr_1", "cfile_1", "a.csv", *span),))
-    assert relink(part, [artifact("a.csv")]) == "Here is it: [a](assistant_files/a.csv)."
+    assert relink(part, [SAVED]) == "Here is it: [a](assistant_files/a.csv)."
 
 
 def test_a_file_that_could_not_be_saved_says_why():
@@ -112,20 +101,19 @@ words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="[](
 def test_all_text_outside_the_link_is_preserved(before, after, picture):
     mark = "!" if picture else ""
     part = TextPart(f"{before}{mark}[label](sandbox:/mnt/data/a.csv){after}")
-    assert relink(part, [artifact("a.csv")]) == f"{before}[label](assistant_files/a.csv){after}"
+    assert relink(part, [SAVED]) == f"{before}[label](assistant_files/a.csv){after}"
 
 
-LINK = "[a](sandbox:/mnt/data/f1.csv) "
-PIECES = ["` `` "]
 MORE_PIECES = ["](sandbox:/mnt/data/f1.csv", "<a href=", "[", "[a]: sandbox:/mnt/data/z\n", "\\`", "/mnt/data/"]
 
 
-@pytest.mark.parametrize("piece", [*PIECES, *(pytest.param(more, marks=pytest.mark.slow) for more in MORE_PIECES)])
+@pytest.mark.parametrize("piece", and_slow(["` `` "], MORE_PIECES))
 def test_the_cost_of_links_grows_with_the_text(piece):
     files = [artifact(f"f{number} {'x' * (number % 50)}.csv") for number in range(50)]
 
     def work(size):
-        part = TextPart(f"sandbox:/mnt/data/{piece * (20 * size // len(piece or LINK))} {LINK * size}")
+        links = "[a](sandbox:/mnt/data/f1.csv) " * size
+        part = TextPart(f"sandbox:/mnt/data/{piece * (20 * size // len(piece))} {links}")
         return lambda: relink(part, files)
 
     assert_linear(work, 250)

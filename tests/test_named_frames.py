@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
+from tests_support.cases import cases
 
 from ipython_assistant.core.artifacts import Artifact
 from ipython_assistant.core.naming import media_type
@@ -17,7 +18,7 @@ def saved(folder, name, content="a,b\n1,2\n", own_name=""):
     return Artifact(name, own_name or name, path, name, path.stat().st_size, "", media_type(name))
 
 
-NAMED = {
+@cases(("name", "files"), {
     "the stem": ("by_district", [("plot.png",), ("by_district.csv", "x\n1\n"), ("other.csv",)]),
     "the whole name": ("by_district.csv", [("plot.png",), ("by_district.csv", "x\n1\n"), ("other.csv",)]),
     "the model's own name first": ("x", [("x.csv", "old\n1\n", "y.csv"), ("x-2.csv", "x\n1\n", "x.csv")]),
@@ -26,10 +27,7 @@ NAMED = {
     "the same case first": ("means", [("Means.csv", "upper\n1\n"), ("means.tsv", "x\n1\n")]),
     "the one that can be read": ("t", [("t.json", '[{"j": 1}]'), ("t.csv", "x\n1\n"), ("t.parquet", b""), ("t.png",)]),
     "JSON where there is no other": ("t", [("t.json", '[{"x": 1}]')]),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "files"), NAMED.values(), ids=NAMED)
+})  # fmt: skip
 def test_the_table_that_suits_the_name_best_is_a_frame(tmp_path, name, files):
     assert named_frame([saved(tmp_path, *file) for file in files], name).frame.to_dict("list") == {"x": [1]}
 
@@ -82,20 +80,11 @@ def test_what_goes_in_comes_out_with_equal_dtypes_and_values(tmp_path):
 
 
 @pytest.mark.parametrize(("values", "dtype"), [
-    (["North", "Total"], pd.CategoricalDtype(["North"])),
-    ([1.5, 2.0], np.dtype("int64")),
-    ([300], np.dtype("int8")),
-    ([-1], np.dtype("uint8")),
-    ([2**60 + 1], np.dtype("float64")),
-    (["2024-Q1"], np.dtype("datetime64[ns]")),
-    (["2024-01-01"], pd.DatetimeTZDtype(tz="UTC")),
-    ([0, 1], np.dtype("bool")),
-    (["all", "1"], np.dtype("int64")),
-    ([True, False], np.dtype("int64")),
-    ([0.5], "str"),
-    (["x"], np.dtype("timedelta64[ns]")),
-    (["x"], np.dtype("object")),
-    (pd.DataFrame([[1, 2]], columns=["x", "x"]), np.dtype("float64")),
+    (["North", "Total"], pd.CategoricalDtype(["North"])), ([1.5, 2.0], np.dtype("int64")), ([300], np.dtype("int8")),
+    ([-1], np.dtype("uint8")), ([2**60 + 1], np.dtype("float64")), (["2024-Q1"], np.dtype("datetime64[ns]")),
+    (["2024-01-01"], pd.DatetimeTZDtype(tz="UTC")), ([0, 1], np.dtype("bool")), (["all", "1"], np.dtype("int64")),
+    ([True, False], np.dtype("int64")), ([0.5], "str"), (["x"], np.dtype("timedelta64[ns]")),
+    (["x"], np.dtype("object")), (pd.DataFrame([[1, 2]], columns=["x", "x"]), np.dtype("float64")),
 ])  # fmt: skip
 def test_a_column_that_would_change_or_shares_its_name_stays_as_it_came(values, dtype):
     frame = values if isinstance(values, pd.DataFrame) else pd.DataFrame({"x": values})

@@ -146,19 +146,14 @@ def nested(depth):
 
 
 DAMAGE = {
-    "edited": lambda text: text.replace("resp_0", "other"),
-    "cut": lambda text: text[:-20],
-    "cut at its key": lambda text: text[:40],
-    "emptied": lambda text: "",
-    "a format that is a list": changed(format=[]),
-    "nested 600 deep": changed(asked={"prompt": nested(600)}),
+    "edited": lambda text: text.replace("resp_0", "other"), "cut": lambda text: text[:-20],
+    "cut at its key": lambda text: text[:40], "emptied": lambda text: "",
+    "a format that is a list": changed(format=[]), "nested 600 deep": changed(asked={"prompt": nested(600)}),
     "a response nested 900 deep": changed(response={"output": nested(900)}),
-    "a response of the wrong type": changed(response=[]),
-    "a size of 400 digits": changed({"size": 10**400}),
-    "inputs that are a number": changed(inputs=1),
-    "an input whose name is a list": changed(inputs=[[]]),
+    "a response of the wrong type": changed(response=[]), "a size of 400 digits": changed({"size": 10**400}),
+    "inputs that are a number": changed(inputs=1), "an input whose name is a list": changed(inputs=[[]]),
     "a file found in no way there is": changed({"found": []}),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("how", DAMAGE)

@@ -1,14 +1,13 @@
 """What must not be kept is taken out of a turn, and the turn still says the same."""
 
 from dataclasses import replace
-from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 from tests_support.events import Code, Message, Reasoning, cite, logs, stream
+from tests_support.files import artifact
 from tests_support.replaying import folded
 
-from ipython_assistant.core.artifacts import Artifact
 from ipython_assistant.core.footnotes import answer_text
 from ipython_assistant.core.recording import TurnKey
 from ipython_assistant.core.redaction import Redactor, redacted_turn, secrets_in, without_secrets
@@ -20,14 +19,12 @@ REDACT = Redactor([KEY, LONG])
 
 def test_where_a_secret_stood_sources_are_listed_without_a_mark_and_links_still_lead_to_their_files():
     text = f"On {KEY} it rose: [a.csv](sandbox:/mnt/data/a.csv)."
-    source = {
-        "type": "url_citation", "url": "https://example.org/", "title": "A page", "start_index": 0, "end_index": 4,
-    }  # fmt: skip
+    source = {"type": "url_citation", "url": "https://e.org/", "title": "A page", "start_index": 0, "end_index": 4}
     turn = redacted_turn(folded(stream([Message(text, (cite(text, "a.csv", "cfile_1"), source))])), REDACT)
-    saved = Artifact("a.csv", "a.csv", Path("a.csv"), "files/a.csv", 3, "0" * 64, "text/csv", "cntr_test", "cfile_1")
+    saved = artifact("a.csv", folder="files", container_id="cntr_test", file_id="cfile_1")
     told, _, listed = answer_text(turn, [saved]).partition("\n\n**Sources**\n\n")
     assert told == "On <secret> it rose: [a.csv](files/a.csv)."
-    assert listed == "1. [A page](https://example.org/), example.org"
+    assert listed == "1. [A page](https://e.org/), e.org"
     assert not turn.citations[0].anonymous
 
 
@@ -35,10 +32,8 @@ def test_an_address_at_the_beginning_of_a_text_from_which_a_secret_was_taken_lea
     text = f"sandbox:/mnt/data/a.csv, {KEY}, sandbox:/mnt/data/b.csv"
     cited = [cite(text, name, f"cfile_{name}") for name in ("a.csv", "b.csv")]
     turn = redacted_turn(folded(stream([Message(text, tuple(cited))])), REDACT)
-    saved = [
-        Artifact(name, name, Path(name), f"files/{name}", 3, "0" * 64, "text/csv", "cntr_test", f"cfile_{name}")
-        for name in ("a.csv", "b.csv")
-    ]
+    ids = {"folder": "files", "container_id": "cntr_test"}
+    saved = [artifact(name, **ids, file_id=f"cfile_{name}") for name in ("a.csv", "b.csv")]
     assert answer_text(turn, saved) == "[a.csv](files/a.csv), <secret>, [b.csv](files/b.csv)"
 
 
@@ -54,52 +49,39 @@ def test_a_secret_is_taken_out_of_code_what_it_printed_and_every_other_item():
 
 # --- secrets in tools -------------------------------------------------------------------------------------------------
 TOOL = {
-    "type": "mcp",
-    "server_label": "crm",
+    "type": "mcp", "server_label": "crm",
     "server_url": "https://ada:planted-pass@mcp.example.org/sse?api_key=planted-in-address&team=red",
     "authorization": "Bearer planted-authorization",
     "headers": {"Authorization": "Bearer planted-header", "X-Anything": "planted-other"},
-    "require_approval": "never",
-    "allowed_tools": ["search"],
+    "require_approval": "never", "allowed_tools": ["search"], "max_tokens": 100,
     "config": [{"apiKey": "planted-api-key", "deeper": {"client_secret": "planted-client", "password": 12345678}}],
     "env": [{"name": "ACCESS_TOKEN", "value": "planted-token"}, {"name": "REGION", "value": "eu"}],
+    "network_policy": {"allowed_domains": ["api.example.org"],
+                       "domain_secrets": [{"domain": "api.example.org", "name": "ANY", "value": "planted-secret"}]},
+    "filters": {"type": "eq", "key": "region", "value": "eu"}, "parameters": {"type": "object", "primary_key": "id"},
     "other": ["Bearer planted-bearer"],
-    "network_policy": {
-        "allowed_domains": ["api.example.org"],
-        "domain_secrets": [{"domain": "api.example.org", "name": "ANY", "value": "planted-domain-secret"}],
-    },
-    "max_tokens": 100,
-    "filters": {"type": "eq", "key": "region", "value": "eu"},
-    "parameters": {"type": "object", "primary_key": "id"},
 }  # fmt: skip
 
 
 def test_every_secret_in_a_tool_is_taken_out_at_any_depth_and_nothing_else():
-    assert without_secrets([TOOL]) == [
-        {
-            **TOOL,
-            "server_url": "https://<secret>@mcp.example.org/sse?api_key=<secret>&team=red",
-            "authorization": "<secret>",
-            "headers": "<secret>",
-            "config": [{"apiKey": "<secret>", "deeper": {"client_secret": "<secret>", "password": "<secret>"}}],
-            "env": [{"name": "ACCESS_TOKEN", "value": "<secret>"}, {"name": "REGION", "value": "eu"}],
-            "network_policy": {"allowed_domains": ["api.example.org"], "domain_secrets": "<secret>"},
-            "other": ["<secret>"],
-        }
-    ]
+    expected = {
+        **TOOL, "authorization": "<secret>", "headers": "<secret>", "other": ["<secret>"],
+        "server_url": "https://<secret>@mcp.example.org/sse?api_key=<secret>&team=red",
+        "config": [{"apiKey": "<secret>", "deeper": {"client_secret": "<secret>", "password": "<secret>"}}],
+        "env": [{"name": "ACCESS_TOKEN", "value": "<secret>"}, {"name": "REGION", "value": "eu"}],
+        "network_policy": {"allowed_domains": ["api.example.org"], "domain_secrets": "<secret>"},
+    }  # fmt: skip
+    assert without_secrets([TOOL]) == [expected]
     assert without_secrets(without_secrets([TOOL])) == without_secrets([TOOL])
     assert secrets_in({"credentials": "postgres://ana:s3cretPass99@db.example.org/x"}) >= {"s3cretPass99"}
     assert {"planted-header", "planted-pass", "planted-in-address", "planted-authorization"} <= secrets_in([TOOL])
 
 
 NAMES = ["authorization", "api_key", "apiKey", "token", "access_token", "secret", "password", "x-api-key", "headers"]
+WRAPPED = st.lists(st.sampled_from(["config", "list"]), max_size=4)
 
 
-@given(
-    name=st.sampled_from(NAMES),
-    wrapped=st.lists(st.sampled_from(["config", "list"]), max_size=4),
-    secrets=st.lists(st.text(min_size=1), min_size=2, max_size=2),
-)
+@given(st.sampled_from(NAMES), WRAPPED, st.tuples(st.text(min_size=1), st.text(min_size=1)))
 def test_another_secret_in_the_same_place_is_the_same_question(name, wrapped, secrets):
     def written(secret):
         value = {name: {"A": secret} if name == "headers" else secret}

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests_support import events as wire
+from tests_support.cases import cases, told
 from tests_support.files import PNG
 from tests_support.scripted import Answer
 
@@ -79,11 +80,10 @@ def test_a_recorded_notebook_runs_again_without_a_key_and_a_connection_and_all_i
 
 @pytest.mark.parametrize("kind", ["failed", "incomplete", "cut", "missing"])
 def test_a_turn_that_did_not_come_well_to_its_end_is_asked_again(notebook, hosted, kind):
-    text = "[a](sandbox:/mnt/data/a.csv)"
     if kind == "cut":
         hosted.will_answer(Answer(wire.sse(wire.stream([wire.Message("Half.")])[:-2])))
     elif kind == "missing":
-        hosted.will_say([wire.Code("x"), wire.Message(text, (wire.cite(text, "a.csv", "cfile_gone"),))])
+        hosted.will_say([wire.Code("x"), wire.cited(("a.csv", "cfile_gone"))])
     else:
         hosted.will_say([wire.Message("Half.")], ending=kind)
     with pytest.raises(errors.AssistantError):
@@ -92,7 +92,7 @@ def test_a_turn_that_did_not_come_well_to_its_end_is_asked_again(notebook, hoste
     assert [notebook.ask("A", "Ask.").value.text for _ in range(2)] == ["Whole.", "Whole."]
 
 
-KINDS = {
+@cases("said", {
     "an answer of words": [wire.Message("Only words, and a $x^2$ formula.")],
     "a refusal": [wire.Message("I would rather not.", refusal=True)],
     "code that failed": [wire.Code("1/0", (wire.logs("Traceback\nZeroDivisionError: no\n"),), status="failed")],
@@ -100,18 +100,15 @@ KINDS = {
     "several calls": [wire.Code("1"), wire.Message("First."), wire.Code("2", (wire.logs("2\n"),)), wire.Message("2.")],
     "nothing at all": [],
     "an item of a kind nobody knows": [wire.Message("See."), wire.Other({"type": "hologram_call", "depth": {"x": 3}})],
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_each_kind_of_turn_replays_equal(notebook, hosted, alone, kind):
-    hosted.will_say(KINDS[kind])
+})  # fmt: skip
+def test_each_kind_of_turn_replays_equal(notebook, hosted, alone, said):
+    hosted.will_say(said)
     live = outcome(notebook)
     notebook.restart()
     alone()
     assert outcome(notebook) == live
     assert len(hosted.questions()) == 1
-    assert ("hologram_call" in str(live)) is (kind == "an item of a kind nobody knows")
+    assert ("hologram_call" in str(live)) is any(isinstance(item, wire.Other) for item in said)
 
 
 def outcome(notebook):
@@ -153,37 +150,26 @@ def test_whatever_a_turn_holds_its_replay_shows_saves_and_gives_the_same(noteboo
 
 
 # --- what asks again --------------------------------------------------------------------------------------------------
-def test_our_own_instructions_and_default_model_may_change(notebook, hosted, monkeypatch):
-    hosted.will_say([wire.Message("Recorded.")])
-    notebook.ask("A", "Ask.")
-    monkeypatch.setattr(request, "INSTRUCTIONS", "Another text of ours.")
-    monkeypatch.setattr(config, "default_model", lambda: "gpt-99")
-    notebook.restart()
-    assert notebook.ask("A", "Ask.").value.text == "Recorded."
-    assert len(hosted.questions()) == 1
-
-
-OTHERWISE = [
-    ("Ask otherwise.", "-i t.csv"), ("Ask.", "-i t.csv -m other"), ("Ask.", "-i t.csv --instructions 'Be brief.'"),
-    ("Ask.", "-i t.csv --tool web_search"), ("Ask.", "-i t.csv --effort low"), ("Ask.", "-i t.csv -i u.csv"),
-    ("Ask.", "-i u.csv"), ("Ask.", ""), ("Ask.", "--no-code"),
-]  # fmt: skip
-BEFORE = ["open('t.csv', 'w').write('a\\n2\\n')", "%config AssistantMagics.model = 'other'", "%%assistant\nBefore it."]
-
-
 def test_each_thing_the_user_wrote_in_the_cell_asks_again_when_it_changes(notebook, hosted, notebook_dir):
     for name in ("t.csv", "u.csv"):
         (notebook_dir / name).write_text("a\n1\n")
     hosted.will_say([wire.Message("Recorded.")])
     notebook.ask("A", "Ask.", "-i t.csv")
-    for number, (question, line) in enumerate(OTHERWISE, start=2):
+    otherwise = [
+        ("Ask otherwise.", "-i t.csv"), ("Ask.", "-i t.csv -m other"), ("Ask.", "-i t.csv --instructions 'Be brief.'"),
+        ("Ask.", "-i t.csv --tool web_search"), ("Ask.", "-i t.csv --effort low"), ("Ask.", "-i t.csv -i u.csv"),
+        ("Ask.", "-i u.csv"), ("Ask.", ""), ("Ask.", "--no-code"),
+    ]  # fmt: skip
+    for number, (question, line) in enumerate(otherwise, start=2):
         hosted.will_say([wire.Message(f"Anew: {line}")], response_id=f"resp_{number}")
         assert notebook.ask("A", question, line).value.text == f"Anew: {line}"
         assert notebook.ask("A", "Ask.", "-i t.csv").value.text == "Recorded."
-    assert len(hosted.questions()) == 1 + len(OTHERWISE)
+    assert len(hosted.questions()) == 1 + len(otherwise)
 
 
-@pytest.mark.parametrize("before", BEFORE)
+@pytest.mark.parametrize(
+    "before", ["open('t.csv', 'w').write('2')", "%config AssistantMagics.model = 'other'", "%%assistant\nBefore it."]
+)
 def test_what_is_set_or_holds_or_comes_before_otherwise_asks_again(notebook, hosted, notebook_dir, before):
     (notebook_dir / "t.csv").write_text("a\n1\n")
     hosted.will_say([wire.Message("Recorded.")])
@@ -195,13 +181,17 @@ def test_what_is_set_or_holds_or_comes_before_otherwise_asks_again(notebook, hos
     assert notebook.ask("A", "Ask.", "-i t.csv").value.text == "Anew."
 
 
-def test_what_does_not_change_the_question_replays(notebook, hosted, notebook_dir):
+def test_what_does_not_change_the_question_replays(notebook, hosted, notebook_dir, monkeypatch):
     (notebook_dir / "t.csv").write_text("a\n1\n")
     hosted.will_say([wire.Message("Recorded.")])
     notebook.ask("A", "Ask.", "-i t.csv")
     (notebook_dir / "t.csv").write_bytes(b"a\r\n1\r\n")
     for line in ("-i t.csv --timeout 9", "-i t.csv --memory 4g", "-i t.csv --yes", "-i t.csv -i t.csv"):
         assert notebook.ask("A", "  Ask.  \n", line).value.text == "Recorded."
+    monkeypatch.setattr(request, "INSTRUCTIONS", "Another text of ours.")
+    monkeypatch.setattr(config, "default_model", lambda: "gpt-99")
+    notebook.restart()
+    assert notebook.ask("A", "Ask.", "-i t.csv").value.text == "Recorded."
     assert len(hosted.questions()) == 1
 
 
@@ -220,10 +210,8 @@ def test_a_hosted_notebook_without_a_key_is_never_answered_without_a_model(noteb
     notebook.ask("A", "Ask.")
     monkeypatch.delenv("OPENAI_API_KEY")
     monkeypatch.setenv("IPYTHON_ASSISTANT_MODE", mode)
-    with pytest.raises((errors.NotRecorded, errors.NoKey)) as caught:
+    with told((errors.NotRecorded, errors.NoKey), "openai", "OPENAI_API_KEY", 2 if mode == "live" or line else 4):
         notebook.ask("B", "Another question.", line)
-    assert "openai" in caught.value.message
-    assert "OPENAI_API_KEY" in caught.value.hint
     hooks_of(notebook.shell).start_engine()
     assert all(connection.engine_pid is None for connection in notebook.session.connections)
     if mode == "auto":
@@ -251,9 +239,8 @@ def test_a_missing_recording_shows_the_nearest_what_differs_the_folder_and_how_t
     folder = str(notebook.session.notebook_dir / "assistant_files" / ".turns")
     near = "“Plot the coverage by year.”", "It differs in: prompt, effort."
     assert [said for said in (*near, folder, "ipython-assistant record") if said not in str(caught.value)] == []
-    with pytest.raises(errors.OptionError, match="--fresh") as caught:
+    with told(errors.OptionError, "--fresh", "mode"):
         notebook.ask("A", "Ask.", "--fresh")
-    assert "mode" in caught.value.hint
 
 
 def test_from_another_directory_the_folder_looked_in_is_named(notebook, hosted, tmp_path, monkeypatch):
@@ -262,13 +249,11 @@ def test_from_another_directory_the_folder_looked_in_is_named(notebook, hosted, 
     monkeypatch.chdir(tmp_path)
     notebook.restart()
     notebook.cell("S", "%config AssistantMagics.mode = 'replay'")
-    with pytest.raises(errors.NotRecorded) as caught:
+    with pytest.raises(errors.NotRecorded, match="IPYTHON_ASSISTANT_DIR") as caught:
         notebook.ask("A", "Ask.")
-    with pytest.raises(errors.InputError) as no_file:
-        notebook.ask("A", "Ask.", "-i data/t.csv")
     assert f"Nothing is recorded in {tmp_path / 'assistant_files' / '.turns'}" in str(caught.value)
-    assert "IPYTHON_ASSISTANT_DIR" in str(caught.value)
-    assert f"looked in {tmp_path}" in str(no_file.value)
+    with pytest.raises(errors.InputError, match=f"looked in {tmp_path}"):
+        notebook.ask("A", "Ask.", "-i data/t.csv")
 
 
 def test_a_notebook_runs_from_its_own_and_the_parent_directory(notebook, hosted, notebook_dir, tmp_path, monkeypatch):
@@ -296,36 +281,24 @@ def test_a_file_the_user_changed_is_not_overwritten_and_the_table_is_the_recorde
     assert notebook.names["by_district"]["coverage"].tolist() == [0.5, 0.75]
 
 
-def test_a_damaged_recording_is_named_and_neither_served_nor_replaced(notebook, hosted, notebook_dir):
+@cases("damage", {"edited": lambda text: text.replace("mean", "meen", 1), "it lost its key": lambda text: text[:40]})
+def test_a_damaged_recording_is_named_and_neither_served_nor_replaced_and_nobody_asked(
+    notebook, hosted, notebook_dir, monkeypatch, damage
+):
     say_both(hosted)
     notebook.ask("A", "Both.")
     (path,) = records_in(notebook_dir)
-    path.write_text(path.read_text().replace("The mean", "The meen", 1))
-    before = path.read_bytes()
-    with pytest.raises(errors.RecordingDamaged) as caught:
-        notebook.ask("A", "Both.")
-    assert path.name in caught.value.message
-    assert "--fresh" in caught.value.hint
-    assert path.read_bytes() == before
-    assert len(hosted.questions()) == 1
+    path.write_text(damaged := damage(path.read_text()))
+    for key in ("test-key", ""):
+        with monkeypatch.context() as patched, told(errors.RecordingDamaged, path.name, "--fresh") as caught:
+            patched.setenv("OPENAI_API_KEY", key)
+            notebook.restart()
+            notebook.ask("A", "Both.")
+        assert caught.value.ran.outputs == []
+    assert (path.read_text(), len(hosted.questions())) == (damaged, 1)
     say_both(hosted, "resp_2")
     assert notebook.ask("A", "Both.", "--fresh").value.response_id == "resp_2"
     assert notebook.ask("A", "Both.").value.response_id == "resp_2"
-
-
-def test_a_recording_that_lost_its_key_is_named_and_nobody_asked_unasked(notebook, hosted, notebook_dir, alone):
-    hosted.will_say([wire.Message("It rose.")])
-    notebook.ask("A", "Did it rise?")
-    (path,) = records_in(notebook_dir)
-    path.write_bytes(path.read_bytes()[:40])
-    for leave in (notebook.restart, alone):
-        leave()
-        notebook.restart()
-        with pytest.raises(errors.RecordingDamaged) as caught:
-            notebook.ask("A", "Did it rise?")
-        assert (path.name in caught.value.message, "--fresh" in caught.value.hint) == (True, True)
-        assert caught.value.ran.outputs == []
-    assert path.stat().st_size == 40
 
 
 # --- how often is looked --------------------------------------------------------------------------------------------
@@ -390,9 +363,7 @@ def test_a_key_that_was_set_after_the_first_cell_is_in_no_recording(notebook, ho
     assert len(hosted.questions()) == asked + 1
 
 
-def test_a_tools_secrets_go_to_the_service_and_into_no_recording_and_another_one_is_no_other_question(
-    notebook, hosted, notebook_dir
-):
+def test_a_tools_secrets_go_to_the_service_and_into_no_recording_nor_the_key(notebook, hosted, notebook_dir):
     def tool(secret):
         headers = {"Authorization": f"Bearer {secret}", "X-Team": secret}
         body = {"type": "mcp", "server_label": "crm", "server_url": "https://crm.example.org", "headers": headers}

@@ -57,11 +57,8 @@ def test_json_has_the_text_the_files_and_the_usage_and_the_question_can_come_fro
 
 
 @pytest.mark.parametrize(("words", "said"), [
-    (["-i", "nowhere.csv"], "InputError"),
-    (["-o", "plot.png"], "-o plot.png"),
-    (["-o", "nowhere/x.csv"], "nowhere"),
-    (["--effort", "much"], "--effort much"),
-    (["--tool", "web_serch"], "web_serch"),
+    (["-i", "nowhere.csv"], "InputError"), (["-o", "plot.png"], "-o plot.png"), (["-o", "nowhere/x.csv"], "nowhere"),
+    (["--effort", "much"], "--effort much"), (["--tool", "web_serch"], "web_serch"),
 ])  # fmt: skip
 def test_a_wrong_call_is_two_lines_on_stderr_and_exit_code_2(hosted, notebook_dir, capsys, words, said):
     assert main(["ask", "Plot", *words]) == 2

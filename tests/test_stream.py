@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests_support import events as wire
+from tests_support.cases import cases
 from tests_support.growth import assert_linear
 
 from ipython_assistant.errors import StreamBroken, Unreachable
@@ -93,14 +94,13 @@ def test_a_larger_event_takes_longer_in_proportion():
 
 
 ODD = b"data: ping\n\ndata: [1]\n\ndata: " + b'{"a":' * 20_000 + b"1" + b"}" * 20_000 + b"\n\n"
-NO_EVENTS = {
+
+
+@cases(("before", "after"), {
     "a comment and the end": ([b": hello\n\n"], [b"data: [DONE]\n\n"]),
     "no JSON, no object, too deep": ([ODD], []),
     "a byte order mark and blank lines": ([b"\xef\xbb", b"\xbf\r\n", b"\n"], []),
-}
-
-
-@pytest.mark.parametrize(("before", "after"), NO_EVENTS.values(), ids=NO_EVENTS)
+})  # fmt: skip
 def test_what_is_no_event_is_passed_over(before, after):
     assert list(decode([*before, wire.sse(EVENTS), *after])) == EVENTS
 

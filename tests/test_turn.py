@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests_support import events as wire
+from tests_support.cases import cases
 from tests_support.mutation import mutated
 from tests_support.replaying import folded
 
@@ -167,14 +168,11 @@ def other_ids(event):
     return {**event, "response": {**event["response"], "output": items}} if "response" in event else event
 
 
-ODD = {
+@cases("change", {
     "every event numbered 0": lambda event: {**event, "sequence_number": 0},
     "every item at place 0": lambda event: {**event, "output_index": 0} if "output_index" in event else event,
     "other ids in the last event": other_ids,
-}
-
-
-@pytest.mark.parametrize("change", ODD.values(), ids=ODD)
+})  # fmt: skip
 def test_a_service_that_is_odd_in_this_way_gives_the_same_turn(change):
     events = [change(event) for event in wire.stream(FULL)]
     assert contents(folded(events)) == contents(read_response(wire.response(FULL)))

@@ -109,18 +109,15 @@ def test_a_model_with_a_provider_runs_code_here_though_a_key_of_a_hosted_service
     assert hosted.requests == []
 
 
-@pytest.mark.parametrize(
-    ("model", "error", "happened", "cure"),
-    [
-        ("anthropic/claude-sonnet-5", errors.NoKey, "ANTHROPIC_API_KEY is not set", A_REAL_MODEL),
-        pytest.param(
-            *("ollama/qwen3.5:27b", errors.AssistantError, "127.0.0.1:9", "Start it"),
-            marks=pytest.mark.slow,  # an engine of its own
-        ),
-        ("http://127.0.0.1:9/v1", errors.AssistantError, "names a server and no model", "/NAME"),
-        ("gguf/missing", errors.AssistantError, "no model file", "ipython-assistant model get"),
-    ],
-)
+@pytest.mark.parametrize(("model", "error", "happened", "cure"), [
+    ("anthropic/claude-sonnet-5", errors.NoKey, "ANTHROPIC_API_KEY is not set", A_REAL_MODEL),
+    pytest.param(
+        *("ollama/qwen3.5:27b", errors.AssistantError, "127.0.0.1:9", "Start it"),
+        marks=pytest.mark.slow,  # an engine of its own
+    ),
+    ("http://127.0.0.1:9/v1", errors.AssistantError, "names a server and no model", "/NAME"),
+    ("gguf/missing", errors.AssistantError, "no model file", "ipython-assistant model get"),
+])  # fmt: skip
 def test_a_model_that_cannot_be_asked_is_told_in_two_lines(ask, monkeypatch, *, model, error, happened, cure):
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
     with pytest.raises(error) as caught:

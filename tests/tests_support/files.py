@@ -16,13 +16,15 @@ PNG = base64.b64decode(
 
 
 def artifact(
-    name: str = "a.csv", media_type: str = "text/csv", size: int = 1234, folder: str = "assistant_files"
+    name: str = "a.csv", media_type: str = "text/csv", size: int = 1234, folder: str = "assistant_files", **ids: str
 ) -> Artifact:
-    return Artifact(name, name, Path(folder, "x"), f"{folder}/{name}", size, "0" * 64, media_type)
+    own_name, href = ids.pop("own_name", name), f"{folder}/{name}"
+    return Artifact(name, own_name, Path(folder, "x"), href, size, "0" * 64, media_type, **ids)
 
 
-def write(path: Path, content: bytes) -> Artifact:
+def write(path: Path, content: bytes | str) -> Artifact:
     """A saved file that is really there."""
+    content = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     digest, href = hashlib.sha256(content).hexdigest(), f"{path.parent.name}/{path.name}"

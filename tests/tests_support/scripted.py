@@ -63,7 +63,7 @@ class ScriptedService(Loopback):
 
     def will_say(self, items: list[Item], **more: Any) -> None:
         """The next response, streamed."""
-        self._turns.append(_events(sse(stream(items, **more))))
+        self._turns.append(streamed(stream(items, **more)))
 
     def will_answer(self, answer: Answer) -> None:
         """The next answer to a question, as it is."""
@@ -119,8 +119,7 @@ class ScriptedService(Loopback):
         return refusal(f"Unknown request URL: {line}", 404)
 
     def _listed(self, container_id: str) -> Answer:
-        rows = [row for row, _ in self.files.get(container_id, {}).values()]
-        return _json({"object": "list", "data": rows, "first_id": None, "last_id": None, "has_more": False})
+        return listing(*(row for row, _ in self.files.get(container_id, {}).values()))
 
     def _uploaded(self, container_id: str, request: Request) -> Answer:
         name = re.search(rb'filename="([^"]*)"', request.body)
@@ -136,8 +135,16 @@ def refusal(message: str, status: int = 400, code: str | None = None, param: str
     return Answer(json.dumps({"error": error}).encode(), status)
 
 
-def _events(body: bytes) -> Answer:
-    return Answer(body, headers={"Content-Type": "text/event-stream"})
+def streamed(events: list[Json], *, ends: bool = True) -> Answer:
+    """A streamed response; one that does not end is announced as longer than it is."""
+    body = sse(events)
+    headers = {"Content-Type": "text/event-stream"}
+    return Answer(body, headers=headers) if ends else Answer(body + b" " * 10_000_000, 200, headers, len(body))
+
+
+def listing(*rows: Json) -> Answer:
+    """A whole list."""
+    return _json({"object": "list", "data": rows, "first_id": None, "last_id": None, "has_more": False})
 
 
 def _json(body: Any) -> Answer:
