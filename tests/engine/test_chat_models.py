@@ -4,6 +4,7 @@ import base64
 import json
 import threading
 from typing import Any
+from unittest.mock import AsyncMock
 
 import jsonschema
 import pytest
@@ -30,13 +31,7 @@ def fenced(code: str, before: str = "I will look.") -> Reply:
 @pytest.fixture(scope="module")
 def engine(servers):
     def model(kind: str, name: str) -> ChatModel:
-        made: list[ChatServer] = []
-
-        async def connect() -> ChatServer:
-            made.extend([] if made else [ChatServer(servers[kind].url, name)])
-            return made[0]
-
-        return ChatModel(name, connect)
+        return ChatModel(name, AsyncMock(return_value=ChatServer(servers[kind].url, name)))
 
     # A model of 27 billion parameters writes Python also where a plan does not pass its checks.
     models = {kind: model(kind, "small-4b") for kind in KINDS} | {"large": model("vllm", "large-27b")}
@@ -88,7 +83,6 @@ def told(server: ScriptedServer, question: int = -1) -> str:
 
 
 # Pictures. ------------------------------------------------------------------------------------------------------------
-
 PNG = b"\x89PNG\r\n\x1a\n-a-form-with-12-cases"
 AS_BASE64 = base64.b64encode(PNG).decode()
 WITHIN = [
@@ -146,7 +140,6 @@ def test_a_picture_of_the_container_is_shown_and_again_in_the_next_question(ask,
 def test_numbers_about_a_table_are_still_asked_of_code_where_a_picture_came_too(ask, server, mixed):
     replies = [Reply("There are 99."), fenced("print(cases['cases'].sum())\n", ""), Reply("There are 12.")]
     response = ask(*replies, tools=[tool(mixed)], metadata=named("form.png", "cases.csv"))
-
     assert len(server.planned) == 1
     assert told(server, 1) == NO_CODE
     assert said(response) == "There are 12."
@@ -155,13 +148,10 @@ def test_numbers_about_a_table_are_still_asked_of_code_where_a_picture_came_too(
 @pytest.mark.parametrize("share", ["names", "shapes"])
 @pytest.mark.parametrize("kind", ["ollama", "vllm"])
 def test_no_picture_reaches_a_model_that_may_see_no_values(ask, servers, form, share, kind):
-    response = ask(
-        Reply("I cannot tell."), model=kind, input="What does it say?", tools=[tool(form)],
-        metadata=named("form.png", share=share),
-    )  # fmt: skip
+    metadata = named("form.png", share=share)
+    response = ask(Reply("No idea."), model=kind, input="What does it say?", tools=[tool(form)], metadata=metadata)
     left = json.dumps([servers[kind].asked, servers[kind].planned])
-    assert AS_BASE64[:20] not in left
-    assert AS_BASE64[-20:] not in left
+    assert all(part not in left for part in (AS_BASE64[:20], AS_BASE64[-20:]))
     assert f'`form.png` (share is "{share}")' in said(response)
 
 
@@ -169,7 +159,6 @@ def test_a_model_that_refuses_pictures_is_asked_without_them_from_then_on(ask, s
     refuses, answers = refusal(500, "image input is not supported - hint: provide the mmproj"), Reply("I see none.")
     asked = {"model": "lmstudio", "input": "What does it say?", "tools": [tool(form)], "metadata": named("form.png")}
     responses = [ask(refuses, answers, **asked), ask(answers, **asked)]
-
     assert [AS_BASE64 in json.dumps(body) for body in servers["lmstudio"].asked] == [True, False, False]
     assert all("`form.png` (it sees no pictures" in said(response) for response in responses)
 
@@ -179,7 +168,6 @@ def test_a_model_of_ollama_that_sees_nothing_is_sent_no_picture(ask, servers, fo
     server.abilities = ["completion"]
     response = ask(Reply("No."), model="ollama", input="What is it?", tools=[tool(form)], metadata=named("form.png"))
     server.abilities = ["completion", "vision"]
-
     assert AS_BASE64 not in json.dumps(server.asked)
     assert "`form.png` (it sees no pictures" in said(response)
 
@@ -199,8 +187,6 @@ def test_a_plan_over_tables_says_that_no_picture_was_looked_at(ask, server, mixe
 
 
 # Plans. ---------------------------------------------------------------------------------------------------------------
-
-
 def schema_of(body: dict[str, Any]) -> dict[str, Any]:
     return body.get("format") or body["response_format"]["json_schema"]["schema"]
 
@@ -241,7 +227,6 @@ def test_two_answers_to_one_question_are_paragraphs_of_their_own(ask, server):
     words = "Describe the table cases.csv, as one.csv. Describe the table cases.csv, as two.csv."
     server.plan = ""
     response = ask(fill_in, fill_in, model="vllm", input=words)
-
     assert len(codes(response)) == 2
     assert said(response).count("\n\nRead as:") == 1
 
@@ -257,9 +242,7 @@ def test_a_word_that_is_not_understood_is_refused_by_a_small_model_and_left_to_a
     words = "Sum of cases per district during the pandemic"
     refusal = said(ask(model="vllm", input=words), "refusal", "refusal")
     answered = ask(fenced("print(1)\n"), Reply("It is 1."), input=words)
-
-    assert "pandemic" in refusal
-    assert "-m" in refusal
+    assert all(words in refusal for words in ("pandemic", "-m"))
     assert said(answered).endswith("It is 1.")
 
 
@@ -269,17 +252,12 @@ def test_the_values_of_a_plan_are_told_in_the_questions_own_spelling(ask, server
     metadata = {"share": share, "inputs": "cases.csv", "named": "cases.csv"}
     ask(fill_in, model="vllm", input="Sum of cases per district where the district is north", metadata=metadata)
     sent = json.dumps(server.asked)
-    assert "north" in sent
-    assert "North" not in sent
-    assert "South" not in sent
+    assert [value in sent for value in ("north", "North", "South")] == [True, False, False]
 
 
 # Python. --------------------------------------------------------------------------------------------------------------
-
-
 def test_code_is_run_and_what_it_did_goes_back_to_the_model(ask, server):
     response = ask(fenced(SAVES), Reply("There are 12 cases: [worst.csv](sandbox:/mnt/data/worst.csv)."))
-
     assert [item.type for item in response.output] == ["message", "code_interpreter_call", "message"]
     assert logs(response) == "12\n"
     assert said(response) == "I will look.\n\nThere are 12 cases: [worst.csv](sandbox:/mnt/data/worst.csv)."
@@ -292,23 +270,18 @@ def test_code_is_run_and_what_it_did_goes_back_to_the_model(ask, server):
 
 
 def test_tables_are_loaded_once_under_their_names_with_the_right_types(ask, server):
-    response = ask(
-        fenced("print(cases['code'].iloc[0], cases['cases'].mean())\n"), fenced("print(len(cases))\n"), Reply("4.")
-    )
-
+    first = fenced("print(cases['code'].iloc[0], cases['cases'].mean())\n")
+    response = ask(first, fenced("print(len(cases))\n"), Reply("4."))
     assert logs(response).split() == ["007", "4.0", "3"]
     assert [code.count("read_csv") for code in codes(response)] == [1, 0]
     system = server.asked[0]["messages"][0]["content"]
-    assert "`cases`: the table cases.csv, 3 rows" in system
-    assert "'code' (text, 007, 012)" in system
+    assert all(words in system for words in ("`cases`: the table cases.csv, 3 rows", "'code' (text, 007, 012)"))
 
 
 def test_code_that_raised_is_written_anew_until_the_model_has_had_its_chances(ask, server):
     response = ask(*[fenced(f"print(cases['no{number}'])\n") for number in range(3)])
-
-    assert len(codes(response)) == 3
+    assert (len(codes(response)), told(server).endswith(CORRECT)) == (3, True)
     assert "KeyError" in told(server)
-    assert told(server).endswith(CORRECT)
     assert said(response).partition(ADDED.strip())[2].startswith(" the code stopped with KeyError")
 
 
@@ -336,8 +309,7 @@ def test_labels_that_index_false_would_lose_are_kept(ask, engine, container):
 @pytest.mark.parametrize("invented", ["There are 99.", "| district | n |\n|---|---|\n| A | many |\n", "See out.csv"])
 def test_an_answer_that_calculated_nothing_twice_is_refused(ask, invented):
     response = ask(Reply(invented), Reply(invented), input="Sum the cases, as out.csv" if "out" in invented else "Sum.")
-    assert codes(response) == []
-    assert said(response) == ""
+    assert (codes(response), said(response)) == ([], "")
     assert said(response, "refusal", "refusal")
 
 
@@ -359,19 +331,14 @@ def test_a_table_without_rows_is_told_to_the_model_and_the_reader(ask, server, s
     empty = "cases[cases['district'] == 'Z'].to_csv('North.csv', index=False)\n"
     again = [Reply("Saved.")] * 3 if share == "results" else [fenced(empty + "\n" * n) for n in (1, 2)]
     response = ask(fenced(empty), *again, metadata={"share": share, "inputs": "cases.csv", "named": "cases.csv"})
-
     assert ("North.csv" if share == "results" else "a file") + " has no rows." in told(server, 1)
     assert "`North.csv` has no rows." in said(response)
 
 
 def test_what_we_add_never_goes_back_as_the_models_own_words(ask, server):
-    earlier = [
-        {"role": "user", "content": "Sum the cases."},
-        {"role": "assistant", "content": f"There are 12.{ADDED}`none.csv` has no rows."},
-        {"role": "user", "content": "And per district."},
-        {"role": "assistant", "content": "Read as: sum of **cases** per **district**, from **cases.csv**."},
-        {"role": "user", "content": "And now in words."},
-    ]
+    ours = f"There are 12.{ADDED}`none.csv` has no rows.", "Read as: sum of **cases** per **district**, from **c.csv**."
+    words = ("Sum the cases.", ours[0], "And per district.", ours[1], "And now in words.")
+    earlier = [{"role": ("user", "assistant")[place % 2], "content": text} for place, text in enumerate(words)]
     ask(Reply("Twelve."), Reply("Twelve."), input=earlier, instructions="Answer in German.")
     system, *conversation = server.asked[0]["messages"]
     expected = ["Sum the cases.", "There are 12.", "And per district.", ELSEWHERE, "And now in words."]
@@ -409,19 +376,14 @@ def test_a_client_that_hangs_up_stops_the_model(engine, server, container):
         if event.type == "response.code_interpreter_call.completed":
             break
     asked.close()
-
     assert server.gone.wait(10)
     never.set()
 
 
 # The text of a model. -------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(("written", "prose", "code"), [
-    ("Words.", "Words.", ""),
-    ("Look:\n```python\nx = 1\n```\nIt is 2.", "Look:", "x = 1\n"),
-    ("```py\nprint(1)", "", "print(1)\n"),
-    ("```\nprint(1)\n```", "", "print(1)\n"),
+    ("Words.", "Words.", ""), ("Look:\n```python\nx = 1\n```\nIt is 2.", "Look:", "x = 1\n"),
+    ("```py\nprint(1)", "", "print(1)\n"), ("```\nprint(1)\n```", "", "print(1)\n"),
     ("```\nKenya, Chad\n```", "```\nKenya, Chad\n```", ""),
     ("```\nA | B\n```\nThat is it.", "```\nA | B\n```\nThat is it.", ""),
     ("```json\n{}\n```\n```python\nprint(1)\n```", "```json\n{}\n```", "print(1)\n"),

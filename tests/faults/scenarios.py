@@ -13,7 +13,6 @@ import itertools
 import os
 import resource
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -74,7 +73,7 @@ class Stage:
     notebook_dir: Path
     cells: list[Cell] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
-    around: Callable[[], AbstractContextManager[Any]] = contextlib.nullcontext
+    around: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
@@ -124,10 +123,6 @@ class File:
     file_id: str
     row: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def link(self):
-        return f"[{self.name}](sandbox:/mnt/data/{self.name})"
-
     def write(self, service, container_id):
         service.write(container_id, self.name, self.content, self.file_id, **self.row)
 
@@ -135,7 +130,7 @@ class File:
 def message(files):
     """A message that links and cites the cited files, and cites the figures without a name or a span."""
     cited = [file for file in files if file.kind == "cited"]
-    text = " ".join(["Done.", *(file.link for file in cited), "That is all."])
+    text = " ".join(["Done.", *(f"[{file.name}](sandbox:/mnt/data/{file.name})" for file in cited), "That is all."])
     figures = [wire.cite_figure(file.file_id) for file in files if file.kind == "figure"]
     return wire.Message(text, (*figures, *(wire.cite(text, file.name, file.file_id) for file in cited)))
 
@@ -170,21 +165,15 @@ def play(files, *, items=None, acts=None, response_id="resp_1", cut="", before="
 
 @dataclass(frozen=True)
 class Scenario:
-    """A fault by its name.
-
-    Attributes:
-        name: What the matrix calls it.
-        prepare: Sets the stage.
-        kinds: For which kinds of file it makes sense.
-        owed: What is owed for the files of a kind; `saved` where it says nothing.
-        ends_well: Whether the last cell may end without an error.
-    """
+    """A fault by its name: what sets its stage, and for which kinds of file it makes sense."""
 
     name: str
     prepare: Callable[[Stage], None]
     kinds: tuple[Kind, ...]
     owed: dict[Kind, Owed]
+    """What is owed for the files of a kind; `saved` where it says nothing."""
     ends_well: bool
+    """Whether the last cell may end without an error."""
 
     def owed_for(self, kind, name):
         """What is owed for one file; nothing is wrong with the one that stands beside."""
@@ -194,23 +183,21 @@ class Scenario:
 SCENARIOS: dict[str, Scenario] = {}
 
 
-def scenario(*, name="", kinds=KINDS, owed="saved", ends_well=None):
-    def register(prepare):
-        by_kind = dict.fromkeys(KINDS, owed) if isinstance(owed, str) else owed
-        well = ends_well if ends_well is not None else "named" not in by_kind.values()
-        called = name or prepare.__name__
-        SCENARIOS[called] = Scenario(called, prepare, kinds, by_kind, well)
-        return prepare
-
-    return register
+def scenario(prepare=None, name="", *, kinds=KINDS, owed="saved", ends_well=None):
+    """Register what sets a stage, under a name or its own; without it this is for a decorator."""
+    if prepare is None:
+        return partial(scenario, name=name, kinds=kinds, owed=owed, ends_well=ends_well)
+    by_kind = dict.fromkeys(KINDS, owed) if isinstance(owed, str) else owed
+    well = ends_well if ends_well is not None else "named" not in by_kind.values()
+    name = name or prepare.__name__
+    SCENARIOS[name] = Scenario(name, prepare, kinds, by_kind, well)
+    return prepare
 
 
 def _one(name, fault=None, times=1, *, kind="content", settings=None, row=None, owed="saved", **service):
-    """One file, or the requests of one kind, meets a fault; or the service has a way of its own. One stands beside."""
-
     def prepare(stage):
-        for attribute, value in service.items():
-            setattr(stage.service, attribute, value)
+        """One file, or the requests of one kind, meets a fault, or the service has its own way. One stands beside."""
+        vars(stage.service).update(service)
         stage.settings |= settings or {}
         file = stage.file(**(row or {}))
         if fault is not None and kind == "content":
@@ -219,7 +206,7 @@ def _one(name, fault=None, times=1, *, kind="content", settings=None, row=None, 
             stage.service.goes_wrong(kind, fault, times)
         stage.play(file, stage.beside())
 
-    scenario(name=name, owed=owed)(prepare)
+    scenario(prepare, name, owed=owed)
 
 
 _one("nothing_is_wrong")
@@ -257,14 +244,12 @@ _one("listing_refused_while_running", listing="refused while running")
 
 
 def _many(name, seeds, kinds=KINDS, **service):
-    """Many small tables: their names, and what they are made from."""
-
     def prepare(stage):
-        for attribute, value in service.items():
-            setattr(stage.service, attribute, value)
+        """Many small tables: their names, and what they are made from."""
+        vars(stage.service).update(service)
         stage.play(*(stage.file(file, table(seed, 5)) for file, seed in seeds.items()))
 
-    SCENARIOS[name] = Scenario(name, prepare, kinds, {}, ends_well=True)
+    scenario(prepare, name, kinds=kinds)
 
 
 NUMBERED = {f"file-{number:03}.csv": number for number in range(120)}
@@ -284,10 +269,8 @@ def a_part_for_ever_though_all_was_asked_for(stage):
 
 # Streams that end badly. ----------------------------------------------------------------------------------------------
 def _ends(name, cut="", before="", **how):
-    def prepare(stage):
-        stage.play(stage.file(), stage.beside(), cut=cut, before=before, **how)
-
-    SCENARIOS[name] = Scenario(name, prepare, KINDS, {}, ends_well=False)
+    how |= {"cut": cut, "before": before}
+    scenario(lambda stage: stage.play(stage.file(), stage.beside(), **how), name, ends_well=False)
 
 
 _ends("stream_ends_before_completed", "clean", "response.completed")
@@ -316,10 +299,6 @@ _ends("response_incomplete", ending="incomplete", whole={"incomplete_details": {
 
 
 # Containers that expire. ----------------------------------------------------------------------------------------------
-def expire(service, _container_id):
-    service.expire()
-
-
 def _expired_at_the(name, *inputs):
     """Between two cells; with inputs the upload is what meets it."""
 
@@ -329,7 +308,7 @@ def _expired_at_the(name, *inputs):
         one, two = [f"-i {stage.input_file(each)}" for each in inputs] or ("", "")
         stage.cells[:] = Cell("One.", one), Cell("Two.", two, before=stage.service.expire)
 
-    SCENARIOS[name] = Scenario(name, prepare, KINDS, {}, ends_well=True)
+    scenario(prepare, name)
 
 
 _expired_at_the("expired_at_the_next_question")
@@ -339,20 +318,16 @@ _expired_at_the("expired_at_the_upload", "one.csv", "two.csv")
 @scenario(owed={"cited": "named", "uncited": "said", "figure": "named"}, ends_well=True)
 def expired_between_answer_and_download(stage):
     """So soon that nothing could be fetched ahead."""
-    stage.play(stage.file(), stage.file("other.csv"), acts={0: [expire]})
+    stage.play(stage.file(), stage.file("other.csv"), acts={0: [FaultyService.expire]})
 
 
 @scenario()
 def expired_after_everything_was_fetched_ahead(stage):
     """The listing cannot be had any more, nor the content; but no code ran since."""
-
-    def expire(service, _container_id):
-        service.wait_until(lambda: bool(service.of("content", file.name)) and not service.busy, 1.0)
-        service.expire()
-
-    file = stage.file()
+    file, service = stage.file(), stage.service
     stage.play(file)
-    before_the_answer(stage.service.plays[-1], expire)
+    fetched = lambda: bool(service.of("content", file.name)) and not service.busy  # noqa: E731
+    before_the_answer(service.plays[-1], lambda *_: service.wait_until(fetched, 1.0), FaultyService.expire)
 
 
 # Listings. ------------------------------------------------------------------------------------------------------------
@@ -390,40 +365,31 @@ def cited_but_not_listed(stage):
 
 
 # What code does to its files. -----------------------------------------------------------------------------------------
-def _rewritten(stage, *, new_id):
+def _rewritten(stage, *, new_id, then=lambda *_: None):
     file = stage.file()
     second = png("second") if stage.kind == "figure" else file.content[: len(file.content) // 2] + b"second,0,0\n"
     now = replace(file, content=second, file_id=f"{file.file_id[:-1]}e" if new_id else file.file_id)
 
-    def wait_for_the_prefetch(service, _container_id):
-        service.wait_until(lambda: bool(service.of("content")), 0.5)
-
     def rewrite(service, container_id):
+        service.wait_until(lambda: bool(service.of("content")), 0.5)
         if new_id:
             now.write(service, container_id)
         else:
-            service.change(container_id, service.containers[container_id].files[file.file_id], now.content)
+            service.change(container_id, file.file_id, now.content)
 
     items = [wire.Code("one()", stage.outputs), wire.Code("two()", stage.outputs), message((now,))]
     # What the first call wrote is fetched ahead while the second runs.
-    stage.play(file, items=items, acts={1: [wait_for_the_prefetch, rewrite]})
+    stage.play(file, items=items, acts={1: [rewrite, then]})
 
 
-scenario(name="rewritten_after_prefetch")(partial(_rewritten, new_id=False))
-scenario(name="rewritten_after_prefetch_under_a_new_id", kinds=("cited", "uncited"))(partial(_rewritten, new_id=True))
+scenario(partial(_rewritten, new_id=False), "rewritten_after_prefetch")
+scenario(partial(_rewritten, new_id=True), "rewritten_after_prefetch_under_a_new_id", kinds=("cited", "uncited"))
 
 
 @scenario()
 def rewritten_after_prefetch_and_not_listed_again(stage):
     """The listing works once, then never more: nobody can say that the copy is still right."""
-    _rewritten(stage, new_id=False)
-
-    def refuse(service, _container_id):
-        service.goes_wrong("list", FORBIDDEN, times=None)
-
-    # After the rewriting, which is the last thing that happens before the message.
-    steps = stage.service.plays[-1].steps
-    steps.insert(max(number for number, step in enumerate(steps) if callable(step)) + 1, refuse)
+    _rewritten(stage, new_id=False, then=lambda *_: stage.service.goes_wrong("list", FORBIDDEN, times=None))
 
 
 @scenario()
@@ -431,12 +397,9 @@ def rewritten_in_a_later_turn_under_the_same_id(stage):
     """In the same container, and nothing but its size and time of creation tells."""
     first = stage.file()
     second = replace(first, content=png("later") if stage.kind == "figure" else table("later", 900))
-
-    def rewrite(service, container_id):
-        service.change(container_id, service.containers[container_id].files[first.file_id], second.content)
-
     stage.play(first)
-    stage.play(items=[wire.Code("again()", stage.outputs), message((second,))], acts={0: [rewrite]})
+    acts = [lambda service, container_id: service.change(container_id, first.file_id, second.content)]
+    stage.play(items=[wire.Code("again()", stage.outputs), message((second,))], acts={0: acts})
 
 
 @scenario(kinds=("cited", "uncited"))
@@ -457,13 +420,13 @@ def same_name_in_two_subfolders(stage):
 def _changed_upload(name, changed):
     def change(service, container_id):
         (upload,) = service.containers[container_id].files.values()
-        service.change(container_id, upload, changed(upload.content))
+        service.change(container_id, upload.id, changed(upload.content))
 
     def prepare(stage):
         stage.play(acts={0: [change]})
         stage.cells[0] = Cell("Add a row.", f"-i {stage.input_file()}")
 
-    SCENARIOS[name] = Scenario(name, prepare, ("uncited",), {}, ends_well=True)
+    scenario(prepare, name, kinds=("uncited",))
 
 
 _changed_upload("an_upload_that_was_changed", lambda content: content + b"30,0.5,new\n")
@@ -493,7 +456,7 @@ def _cited_without(name, field_name, *kinds):
         citations = tuple({**citation, field_name: ""} for citation in whole.citations)
         stage.play(file, items=[wire.Code("make()", stage.outputs), wire.Message(whole.text, citations)])
 
-    SCENARIOS[name] = Scenario(name, prepare, kinds, {}, ends_well=True)
+    scenario(prepare, name, kinds=kinds)
 
 
 _cited_without("cited_without_a_container", "container_id", "cited", "figure")  # A framework on the way drops it
@@ -502,8 +465,7 @@ _cited_without("cited_without_a_name", "filename", "cited")
 
 @scenario(kinds=("cited", "uncited"))
 def two_containers_in_one_turn(stage):
-    one, two = stage.file("file.csv", table("here")), stage.file("file.csv", table("there"))
-    other = "cntr_other"
+    one, two, other = stage.file("file.csv", table("here")), stage.file("file.csv", table("there")), "cntr_other"
 
     def write_there(service, _container_id):
         service.containers[other] = Container()
@@ -530,11 +492,6 @@ def figures_of_the_last_call_only_are_cited(stage):
     stage.play(items=[*calls, message((cited,))], acts={2: [cited.write, *map(_showing, pictures)]})
 
 
-def _showing(content):
-    """A figure goes out in the outputs."""
-    return lambda service, _container_id: service.show(content)
-
-
 @scenario(kinds=("figure",))
 def a_figure_whose_outputs_are_missing(stage):
     """The first call's figure came in its outputs, the second's did not; the second's alone is cited and listed."""
@@ -550,10 +507,15 @@ def figures_only_in_the_outputs(stage):
     stage.play(items=[wire.Code("show()", outputs), wire.Message("See.")], acts={0: [*map(_showing, pictures)]})
 
 
-def before_the_answer(play, act):
+def before_the_answer(play, *acts):
     """Let something happen in a play before its first message has a text."""
     is_begun = [not callable(step) and step["type"] == "response.content_part.added" for step in play.steps]
-    play.steps.insert(is_begun.index(True), act)
+    play.steps[(begun := is_begun.index(True)) : begun] = acts
+
+
+def _showing(content):
+    """A figure goes out in the outputs."""
+    return lambda service, _container_id: service.show(content)
 
 
 def data_uri(content):
@@ -569,14 +531,8 @@ def target_locked(stage):
     stage.cells = [Cell("Save.", cell_id="cell-1")] * 2
     locked = stage.notebook_dir / "assistant_files" / "file.csv"
 
-    @contextlib.contextmanager
-    def around():
-        with contextlib.ExitStack() as stack:
-            for verb in ("replace", "rename", "link", "unlink", "remove"):
-                stack.enter_context(mock.patch.object(os, verb, _unless_locked(getattr(os, verb), locked)))
-            yield
-
-    stage.around = around
+    verbs = ("replace", "rename", "link", "unlink", "remove")
+    stage.around = lambda: mock.patch.multiple(os, **{one: _unless_locked(getattr(os, one), locked) for one in verbs})
 
 
 def _unless_locked(original, locked):
@@ -595,14 +551,11 @@ def disk_full(stage):
     """A file may not grow beyond half a megabyte: the system's own limit, and its own error."""
     stage.play(stage.file("big.bin", Pattern(4_000_000)), stage.beside())
 
-    @contextlib.contextmanager
     def around():
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, hard))
-        try:
-            yield
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        limits, afterwards = resource.getrlimit(resource.RLIMIT_FSIZE), contextlib.ExitStack()
+        afterwards.callback(resource.setrlimit, resource.RLIMIT_FSIZE, limits)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, limits[1]))
+        return afterwards
 
     stage.around = around
 
@@ -610,9 +563,6 @@ def disk_full(stage):
 @scenario(owed="named")
 def the_folder_is_a_file(stage):
     """It was not there when the question was asked: that would be said at once."""
-
-    def come_in_the_way(_service, _container_id):
-        (stage.notebook_dir / "assistant_files").write_text("in the way")
-
+    folder = stage.notebook_dir / "assistant_files"
     stage.settings["prefetch_bytes"] = 0
-    stage.play(stage.file(), stage.file("other.csv"), acts={0: [come_in_the_way]})
+    stage.play(stage.file(), stage.file("other.csv"), acts={0: [lambda *_: folder.write_text("in the way")]})

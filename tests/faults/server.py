@@ -32,6 +32,8 @@ from tests_support.loopback import Door, Loopback
 MOUNT = "/mnt/data/"
 BLOCK = random.Random(7).randbytes(1 << 20)
 FIRST_CREATED = 1767225600
+RANGES = ("honoured", "ignored", "from the beginning", "refused", "from elsewhere", "not said", "of another whole")
+"""How a request for the rest of a file may be answered."""
 
 
 # What a request can meet. ---------------------------------------------------------------------------------------------
@@ -50,7 +52,6 @@ class Page:
     """A whole answer that is not what was asked for, such as a proxy's own page."""
 
     body: bytes = b"<html><body>Please sign in.</body></html>"
-    status: int = 200
 
 
 @dataclass(frozen=True)
@@ -297,11 +298,8 @@ class FaultyService(Loopback):
         self.rules: list[Rule] = []
         self.plays: list[Play] = []
         self.latency_s = 0.0
-        self.ranges: Literal[
-            "honoured", "ignored", "refused", "from the beginning", "from elsewhere", "not said", "of another whole",
-            "a part unasked",
-        ] = "honoured"  # fmt: skip
-        """What the answer to a request for the rest of a file is; the last one is sent when all of it was asked for."""
+        self.ranges = "honoured"
+        """How the rest of a file is answered: one of `RANGES`, or `a part unasked`, where all of it was asked for."""
         self.versions = 1
         """How many versions of a file the caches on the way hold: each request meets the next one, told by its ETag."""
         self.listing: Literal["whole", "empty until completed", "refused while running"] = "whole"
@@ -346,12 +344,13 @@ class FaultyService(Loopback):
                 del files[old.id]
             stored = Stored(file_id or self.new_id(), path, content, "assistant", 0, row, listed)
             files[stored.id] = stored
-            self.change(container_id, stored, content, name)
+            self.change(container_id, stored.id, content, name)
             return stored
 
-    def change(self, container_id: str, stored: Stored, content: Content, name: str = "") -> None:
+    def change(self, container_id: str, file_id: str, content: Content, name: str = "") -> None:
         """Code writes a file anew, and the service keeps its id."""
         with self._changed:
+            stored = self.containers[container_id].files[file_id]
             stored.content, stored.created_at = content, self._now()
             self.made[self.turn, container_id, stored.path] = Made(self.turn, name or stored.name, stored.id, content)
             self._changed.notify_all()
@@ -360,15 +359,16 @@ class FaultyService(Loopback):
         """A row that stands for nothing."""
         with self._changed:
             made = {"id": self.new_id(), "created_at": self._now(), "container_id": container_id}
-            row = {**made, "object": "container.file", "source": "assistant", **row}
-            self.containers[container_id].rows.append(row)
+            self.containers[container_id].rows.append(
+                {**made, "object": "container.file", "source": "assistant", **row}
+            )
 
     def show(self, content: bytes) -> None:
         """A figure that goes out in the outputs and nowhere else."""
         with self._changed:
             self.made[self.turn, "", f"shown {len(self.made)}"] = Made(self.turn, "figure", "", content)
 
-    def expire(self) -> None:
+    def expire(self, *_as_an_act: str) -> None:
         """Every container's twenty minutes are over."""
         with self._changed:
             for container in self.containers.values():
@@ -409,8 +409,8 @@ class FaultyService(Loopback):
             if isinstance(fault, Status):
                 door.refuse(asked, fault)
             elif isinstance(fault, Page):
-                asked.status = fault.status
-                door.whole(fault.status, {"Content-Type": "text/html"}, fault.body)
+                asked.status = 200
+                door.whole(200, {"Content-Type": "text/html"}, fault.body)
             elif is_content:
                 self._content(door, asked, fault)
             elif isinstance(fault, Hang):
@@ -592,10 +592,8 @@ class FaultyService(Loopback):
         if stored is None:
             return door.refuse(asked, self._no_such_file(asked))
         hashed = quote(f"{hashlib.md5(stored.id.encode()).hexdigest()}-{stored.name}")
-        headers = {
-            "Content-Type": "text/plain; charset=utf-8",
-            "Content-Disposition": f"attachment; filename=\"file.txt\"; filename*=UTF-8''{hashed}",
-        }
+        headers = {"Content-Type": "text/plain; charset=utf-8"}
+        headers["Content-Disposition"] = f"attachment; filename=\"file.txt\"; filename*=UTF-8''{hashed}"
         content = stored.content
         asks = "gzip" in asked.headers.get("accept-encoding", "")
         if isinstance(content, bytes) and (self.compresses == "unasked" or (self.compresses == "asked" and asks)):

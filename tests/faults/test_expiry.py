@@ -2,8 +2,8 @@
 
 import pytest
 
-from faults.scenarios import expire, play
-from faults.server import Status
+from faults.scenarios import play
+from faults.server import FaultyService, Status
 from ipython_assistant import errors
 
 
@@ -50,7 +50,7 @@ def test_the_new_container_gets_the_conversations_inputs_and_files_again(asking)
 def test_a_container_that_expired_before_the_download_costs_its_files_but_the_next_cell_asks_a_new_one(asking):
     stage = asking.stage()
     asking.set(prefetch_bytes=0)
-    stage.play(stage.file("lost.csv"), acts={0: [expire]})
+    stage.play(stage.file("lost.csv"), acts={0: [FaultyService.expire]})
     stage.play(stage.file("next.csv"))
     lost, fine = asking.run("One."), asking.run("Two.")
     assert isinstance(lost.error, errors.FilesMissing)

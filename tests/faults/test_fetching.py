@@ -12,7 +12,7 @@ import pytest
 from tests_support import events as wire
 
 from faults.scenarios import FORBIDDEN, before_the_answer, message, play
-from faults.server import SERVER_FAULT, Hang, Pattern, Reset, Short, Status, sha256_of, slow_down, table
+from faults.server import RANGES, SERVER_FAULT, Hang, Pattern, Reset, Short, Status, sha256_of, slow_down, table
 from ipython_assistant import errors
 
 
@@ -35,9 +35,6 @@ def test_files_are_asked_for_uncompressed_at_content_in_their_own_container_and_
     assert asked.headers["accept-encoding"] == "identity"
     assert not asking.service.of("metadata")
     assert (ran.files, saved(asking, file)) == (["result.csv"], True)
-
-
-RANGES = ("honoured", "ignored", "from the beginning", "refused", "from elsewhere", "not said", "of another whole")
 
 
 @pytest.mark.parametrize(("answer", "fault"), [*((each, Reset(7000)) for each in RANGES), ("honoured", Short(7000))])
@@ -132,9 +129,7 @@ def test_a_missing_file_is_only_said_where_the_setting_says_so(asking):
 @pytest.mark.parametrize(("fault", "least", "most"), [
     (FORBIDDEN, 1, 1), (Status(404, "Not found."), 1, 1), (SERVER_FAULT, 2, 10), (slow_down("60"), 1, 1),
 ], ids=["forbidden", "not found", "a server's fault", "a wait beyond the limit for files"])  # fmt: skip
-def test_what_will_not_change_is_asked_for_once_and_what_may_is_tried_again_but_not_for_ever(
-    asking, fault, least, most
-):
+def test_what_will_not_change_is_asked_for_once_and_what_may_is_tried_again_a_few_times(asking, fault, least, most):
     asking.service.goes_wrong("content", fault, times=None)
     ran = ask_for(asking, asking.stage().file(), files_timeout=30)
     assert least <= len(asking.service.of("content")) <= most
@@ -144,7 +139,6 @@ def test_what_will_not_change_is_asked_for_once_and_what_may_is_tried_again_but_
 
 def test_waits_that_the_service_asked_for_are_no_fruitless_tries(asking):
     file = asking.stage().file()
-    asking.set(prefetch_bytes=0)
     asking.service.goes_wrong("content", slow_down(), times=3)
     asking.service.goes_wrong("content", SERVER_FAULT, times=2)
     assert ask_for(asking, file).error is None
@@ -160,14 +154,10 @@ def test_two_turns_in_one_container_do_not_bring_the_first_ones_files_twice(aski
 # Ahead. ---------------------------------------------------------------------------------------------------------------
 def play_slowly(asking, *files, until, most_s=2.0, then=lambda: None):
     """A turn whose answer does not begin before the client has done something; returns whether it did."""
-    did, slow = [], play(files)
-
-    def wait(service, _container_id):
-        did.append(service.wait_until(lambda: bool(until(service)), most_s))
-        then()
-
-    before_the_answer(slow, wait)
-    asking.service.plays.append(slow)
+    did, slow, service = [], play(files), asking.service
+    wait = lambda *_: did.append(service.wait_until(lambda: bool(until(service)), most_s))  # noqa: E731
+    before_the_answer(slow, wait, lambda *_: then())
+    service.plays.append(slow)
     return did
 
 
@@ -181,8 +171,7 @@ def test_files_are_fetched_while_the_answer_is_being_written_and_not_again(askin
 
 
 @pytest.mark.parametrize(("prefetch_bytes", "until"), [
-    (0, lambda service: service.of("content") or service.of("list")),
-    (50_000, lambda service: len(service.of("content")) > 2),
+    (0, lambda it: it.of("content") or it.of("list")), (50_000, lambda it: len(it.of("content")) > 2),
 ])  # fmt: skip
 def test_no_more_bytes_are_fetched_ahead_than_the_setting_says_and_none_where_it_is_off(asking, prefetch_bytes, until):
     stage = asking.stage()
@@ -199,10 +188,8 @@ def test_fetching_ahead_stops_when_the_service_asks_to_slow_down(asking):
     files, ahead = [stage.file(f"{number}.csv") for number in range(6)], []
     asking.set(downloads=1)
     asking.service.goes_wrong("content", slow_down("0.05"))
-    did = play_slowly(
-        asking, *files, until=lambda service: len(service.of("content")) > 6, most_s=0.3,
-        then=lambda: ahead.extend(asking.service.of("content")),
-    )  # fmt: skip
+    got = lambda *_: asking.service.of("content")  # noqa: E731
+    did = play_slowly(asking, *files, until=lambda _: len(got()) > 6, most_s=0.3, then=lambda: ahead.extend(got()))
     ran = asking.run()
     told = next(asked for asked in ahead if asked.status == 429)
     assert (did, ran.error) == ([False], None)
@@ -220,7 +207,7 @@ def test_a_copy_fetched_ahead_counts_unless_the_file_changed(asking, rewritten, 
     def change(service, container_id):
         service.wait_until(lambda: service.of("content"), 2.0)
         if rewritten:
-            service.change(container_id, service.containers[container_id].files[file.file_id], content)
+            service.change(container_id, file.file_id, content)
 
     stage.play(file, items=[wire.Code("one()"), wire.Code("two()"), message((file,))], acts={1: [change]})
     asking.run()
@@ -234,8 +221,7 @@ def change_what_was_fetched(asking, file, content, then=lambda _service: None):
     def change(service):
         if not service.of("content", file.name) or service.busy:
             return False
-        container_id, container = next(reversed(service.containers.items()))
-        service.change(container_id, container.files[file.file_id], content)
+        service.change([*service.containers][-1], file.file_id, content)
         then(service)
         return True
 
@@ -303,11 +289,9 @@ def test_a_file_that_code_removed_again_is_neither_saved_nor_missed(asking):
 
 # Ctrl-C. --------------------------------------------------------------------------------------------------------------
 def reading(before):
-    """Whether a thread that was not there before is still at a file."""
-    return any(
-        thread.name.startswith(("ipython_assistant fetch", "ipython_assistant hash"))
-        for thread in set(threading.enumerate()) - before
-    )
+    """The threads that were not there before and are still at a file."""
+    names = ("ipython_assistant fetch", "ipython_assistant hash")
+    return [thread for thread in set(threading.enumerate()) - before if thread.name.startswith(names)]
 
 
 @pytest.mark.parametrize(("content", "comes"), [(None, 4000), (Pattern(36_000_000), 33_000_000)])
@@ -319,8 +303,8 @@ def test_ctrl_c_while_files_come_keeps_what_is_here_and_retry_fetches_the_rest(a
     stage.play(late, beside)
 
     def interrupt():
-        assert asking.service.wait_until(lambda: asking.service.of("content", "late.csv"), 5.0)
-        assert asking.service.wait_until(lambda: asking.service.of("content", "beside.csv"), 5.0)
+        both = lambda: all(asking.service.of("content", file.name) for file in (late, beside))  # noqa: E731
+        assert asking.service.wait_until(both, 5.0)
         # Enough for the small file beside it to be read.
         threading.Event().wait(0.3)
         _thread.interrupt_main()
@@ -332,9 +316,8 @@ def test_ctrl_c_while_files_come_keeps_what_is_here_and_retry_fetches_the_rest(a
     assert isinstance(ran.error, errors.Interrupted)
     assert saved(asking, beside)
     assert ran.missing == ["late.csv"]
-    deadline = time.monotonic() + 5
-    while reading(before) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    for thread in reading(before):
+        thread.join(5)
     assert not reading(before)
     assert asking.tried(None, "%assistant retry").error is None
     assert sha256_of((asking.folder / "late.csv").read_bytes()) == sha256_of(late.content)

@@ -11,11 +11,9 @@ from ipython_assistant import errors
 
 
 def test_a_listed_file_without_content_is_named(asking):
-    def haunt(service, container_id):
-        service.list_also(container_id, path="/mnt/data/ghost.csv", bytes=12)
-
     stage = asking.stage("uncited")
-    stage.play(stage.file(), acts={0: [haunt]})
+    haunt = [lambda service, container: service.list_also(container, path="/mnt/data/ghost.csv", bytes=12)]
+    stage.play(stage.file(), acts={0: haunt})
     ran = asking.run()
     assert isinstance(ran.error, errors.FilesMissing)
     assert (ran.missing, ran.files) == (["ghost.csv"], ["file.csv"])
@@ -81,11 +79,9 @@ def test_a_locked_target_gets_a_number_and_the_card_says_why(asking):
 
 def test_figures_that_were_only_shown_are_decoded_once_numbered_and_shown(asking, monkeypatch):
     decoded: list[int] = []
-    decode = base64.b64decode
 
     def counting(text, *args, **more):
-        content = decode(text, *args, **more)
-        decoded.append(len(content))
+        decoded.append(len(content := base64.b64decode(text, *args, **more)))
         return content
 
     monkeypatch.setattr("ipython_assistant.core.artifacts.base64", SimpleNamespace(b64decode=counting))

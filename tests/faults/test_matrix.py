@@ -13,9 +13,7 @@ NOT_LOST = ("saved", "named", "said")
 
 # Each fault with one kind of file, in turn; with the others in `make slow`.
 CASES = [
-    pytest.param(
-        each, kind, id=f"{each.name}-{kind}", marks=[pytest.mark.slow] if place != number % len(each.kinds) else []
-    )
+    pytest.param(each, kind, id=f"{each.name}-{kind}", marks=[pytest.mark.slow] * (place != number % len(each.kinds)))
     for number, each in enumerate(SCENARIOS.values())
     for place, kind in enumerate(each.kinds)
 ]
@@ -59,7 +57,9 @@ def test_no_file_is_lost(asking, tallies, scenario, kind):
     assert all(fate in NOT_LOST for _, fate in fates), told
     assert all(fate in {"saved", scenario.owed_for(kind, file.name)} for file, fate in fates), told
     assert not strangers, told
-    assert not [path for path in _new_files(before, asking) if asking.folder not in (path, *path.parents)]
+    new_files = [path for path in asking.notebook_dir.parent.rglob("*") if path not in before and path.is_file()]
+    outside = [path for path in new_files if asking.folder not in (path, *path.parents)]
+    assert not [path for path in outside if "ipython" not in path.parts[-3:]]
     assert all(each.error is None or isinstance(each.error, AssistantError) for each in ran), told
     any_named = any(fate == "named" for _, fate in fates)
     assert any_named or not scenario.ends_well or ran[-1].error is None, told
@@ -83,11 +83,6 @@ def _fate(made, on_disk, ran, owed):
 def _names(failed, made):
     is_the_file = made.file_id and failed.file_id == made.file_id
     return is_the_file or failed.name == made.name or (made.name == "figure" and failed.name.startswith("figure-"))
-
-
-def _new_files(before, asking):
-    found = (path for path in asking.notebook_dir.parent.rglob("*") if path not in before and path.is_file())
-    return [path for path in found if "ipython" not in path.parts[-3:]]
 
 
 def _told(fates, ran):
