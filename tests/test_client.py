@@ -3,12 +3,12 @@
 import json
 import sys
 import threading
-import traceback
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from tests_support import events as wire
+from tests_support.cases import told
 from tests_support.scripted import Answer, ScriptedService, refusal
 
 from ipython_assistant import errors
@@ -31,36 +31,20 @@ def elsewhere():
         yield service
 
 
-def lines(error):
-    text = error._render_traceback_()
-    assert len(text) == 2
-    return "\n".join(text)
-
-
-def test_an_address_where_nobody_listens_is_named_without_its_password(nowhere):
-    with pytest.raises(errors.Unreachable) as caught:
-        hosted("http://user:{}@{}/v1".format("secret-" + "password", nowhere)).respond(ASKED)
-    assert f"http://{nowhere}/v1" in caught.value.message
-    assert "secret-password" not in "".join(traceback.format_exception(caught.value))
-
-
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_question_or_an_upload_is_not_sent_on_to_another_address(service, elsewhere, tmp_path, status):
     (tmp_path / "cases.csv").write_text("a\n1\n")
     target = f"{elsewhere.url}/responses?key=in-the-address"
     service.on("^POST", lambda _: Answer(b"", status, {"Location": target}))
-    with pytest.raises(errors.Refused) as caught:
+    with told(errors.Refused, f"{elsewhere.url}/responses") as caught:
         hosted(service.url).respond(ASKED)
     with pytest.raises(errors.Refused):
         hosted(service.url).upload("cntr_1", "cases.csv", tmp_path / "cases.csv")
     assert elsewhere.requests == []
-    assert f"{elsewhere.url}/responses" in caught.value.message
-    assert "in-the-address" not in lines(caught.value)
+    assert "in-the-address" not in str(caught.value)
 
 
-def test_a_question_is_sent_on_within_its_address_and_a_file_may_come_from_another_which_is_not_given_the_key(
-    service, elsewhere
-):
+def test_a_question_moves_within_its_address_and_a_file_to_another_that_is_not_given_the_key(service, elsewhere):
     service.on("^POST /v1/responses$", lambda _: Answer(b"", 307, {"Location": f"{service.url}/moved"}))
     service.on("^POST /v1/moved", lambda _: Answer(wire.sse(wire.stream([wire.Message("Ok.")]))))
     with hosted(service.url).respond(ASKED) as reply:
@@ -82,10 +66,10 @@ def test_a_proxy_or_certificates_that_cannot_be_used_are_two_lines(notebook_dir,
     (notebook_dir / "note.pem").write_text("not a certificate")
     monkeypatch.setitem(sys.modules, "socksio", None)
     monkeypatch.setenv(variable, value)
-    with pytest.raises(errors.ConfigError) as caught:
+    with told(errors.ConfigError) as caught:
         hosted("https://127.0.0.1:9/v1")
-    assert said in lines(caught.value)
-    assert "secret-password" not in lines(caught.value)
+    assert said in str(caught.value)
+    assert "secret-password" not in str(caught.value)
 
 
 def test_the_embedded_engine_is_reached_whatever_the_environment_says_of_proxies(service, monkeypatch, tmp_path):
@@ -117,25 +101,22 @@ def silent(service):
     over.set()
 
 
-CALLS = {
-    "the answer": lambda live, _: live.respond(ASKED),
-    "a new container": lambda live, _: live.create_container({"name": "x"}),
-    "the upload of cases.csv": lambda live, path: live.upload("cntr_1", "cases.csv", path),
-    "the container's list of files": lambda live, _: live.list_files("cntr_1", None),
-    "the list of containers": lambda live, _: live.list_containers(None),
-    "a file": lambda live, _: live.content("cntr_1", "cfile_1"),
-}
-
-
-@pytest.mark.parametrize("what", CALLS)
-def test_a_time_out_says_what_was_waited_for_and_how_long(silent, what, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("what", "call"), [
+    ("the answer", lambda live, _: live.respond(ASKED)),
+    ("a new container", lambda live, _: live.create_container({"name": "x"})),
+    ("the upload of cases.csv", lambda live, path: live.upload("cntr_1", "cases.csv", path)),
+    ("the container's list of files", lambda live, _: live.list_files("cntr_1", None)),
+    ("the list of containers", lambda live, _: live.list_containers(None)),
+    ("a file", lambda live, _: live.content("cntr_1", "cfile_1")),
+])  # fmt: skip
+def test_a_time_out_says_what_was_waited_for_and_how_long(silent, what, call, tmp_path, monkeypatch):
     import openai
 
     path = tmp_path / "cases.csv"
     path.write_text("a\n")
     monkeypatch.setattr(openai._base_client, "INITIAL_RETRY_DELAY", 0.01)
     with pytest.raises(errors.TimedOut) as caught:
-        CALLS[what](hosted(silent.url, 0.1), path)
+        call(hosted(silent.url, 0.1), path)
     assert caught.value.message == f"Nothing came for 0.1 s while waiting for {what}."
     assert ("--timeout" in caught.value.hint) == (what in {"the answer", "a file", "the upload of cases.csv"})
 
@@ -184,6 +165,5 @@ def test_a_question_after_the_connection_was_closed_says_so(service):
 @pytest.mark.parametrize("body", [b"", b"[]", b"<html>", b"\xff", b'{"a":' * 20_000])
 def test_a_body_that_is_not_a_json_object_is_two_lines(service, body):
     service.on("^GET", lambda _: Answer(body))
-    with pytest.raises(errors.ServiceError) as caught:
+    with told(errors.ServiceError, "JSON"):
         hosted(service.url).list_files("cntr_1", None).json()
-    assert "JSON" in lines(caught.value)

@@ -10,7 +10,6 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
 
 import ipywidgets
 import pytest
@@ -18,6 +17,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from PIL import Image
 from tests_support import events as wire
+from tests_support.cases import cases
 from tests_support.files import write
 
 from ipython_assistant.answer import rows_to_browse
@@ -33,7 +33,7 @@ class Browser:
 
     def __init__(self, row):
         self.row = row
-        self.replies: list[tuple[dict[str, Any], bytes]] = []
+        self.replies = []
         row.send = lambda content, buffers=None: self.replies.append((content, b"".join(buffers or [])))
 
     def ask(self, **message):
@@ -41,13 +41,11 @@ class Browser:
         return self.replies[-1]
 
     def fetch(self, file):
-        content = b""
-        while True:
+        content, total = b"", 1
+        while len(content) < total:
             reply, chunk = self.ask(file=file, offset=len(content))
-            assert reply["type"] == "chunk", reply
-            content += chunk
-            if len(content) >= reply["total"]:
-                return content
+            content, total = content + chunk, reply["total"]
+        return content
 
 
 @pytest.fixture
@@ -63,9 +61,7 @@ def browser(artifacts, tmp_path):
     row.close()
 
 
-def test_the_output_is_a_widget_view_and_the_browser_is_told_names_sizes_and_places_but_no_absolute_path(
-    browser, tmp_path
-):
+def test_the_output_is_a_widget_view_and_the_browser_is_told_no_absolute_path(browser, tmp_path):
     bundle = view(browser.row, LAB)
     assert list(bundle.data) == ["application/vnd.jupyter.widget-view+json"]
     assert bundle.data[buttons.VIEW]["model_id"] == browser.row.model_id == browser.row.row_id
@@ -131,24 +127,16 @@ def test_a_closed_row_leaves_no_archive_behind(tmp_path):
     browser = Browser(DownloadRow([large], tmp_path, environ={}))
     reply, chunk = browser.ask(file="all", offset=0)
     folder = Path(browser.row._zipped.name)
-    assert len(chunk) < reply["total"]
-    assert folder.exists()
+    assert (len(chunk) < reply["total"], folder.exists()) == (True, True)
     browser.row.close()
     assert not folder.exists()
 
 
-@pytest.fixture
-def serving(tmp_path, monkeypatch):
-    """A folder that a server with the process id 4242 says it serves."""
-    root, runtime = tmp_path / "root", tmp_path / "runtime"
-    root.mkdir()
-    runtime.mkdir()
-    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(runtime))
-    (runtime / "jpserver-4242.json").write_text(json.dumps({"root_dir": str(root), "token": "secret"}))
-    return root
-
-
-def test_the_server_that_started_the_kernel_says_what_it_serves(serving, tmp_path):
+def test_the_server_that_started_the_kernel_says_what_it_serves_and_no_other(tmp_path, monkeypatch):
+    serving = tmp_path / "root"
+    serving.mkdir()
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
+    write(tmp_path / "runtime" / "jpserver-4242.json", json.dumps({"root_dir": str(serving), "token": "secret"}))
     saved = write(serving / "sub dir" / "a b.csv", b"x")
     (tmp_path / "link").symlink_to(serving)
     linked = replace(saved, path=tmp_path / "link" / "sub dir" / "a b.csv")
@@ -156,11 +144,8 @@ def test_the_server_that_started_the_kernel_says_what_it_serves(serving, tmp_pat
     row = DownloadRow([saved, linked, elsewhere], serving, environ={"JPY_PARENT_PID": "4242"})
     assert [offer["server_path"] for offer in row.offers] == ["sub dir/a b.csv", "sub dir/a b.csv", ""]
     row.close()
-
-
-@pytest.mark.parametrize("pid", [None, "", "4243", "../4242", "-1", "x"])
-def test_a_kernel_that_no_server_started_knows_of_none(serving, pid):
-    assert server_root({} if pid is None else {"JPY_PARENT_PID": pid}) is None
+    assert [server_root({"JPY_PARENT_PID": pid}) for pid in ("", "4243", "../4242", "-1", "x")] == [None] * 5
+    assert server_root({}) is None
 
 
 def test_widgets_are_imported_only_when_a_row_is_made(run_python):
@@ -169,35 +154,26 @@ def test_widgets_are_imported_only_when_a_row_is_made(run_python):
 
 
 # --- where a row is shown, and for how long ---------------------------------------------------------------------------
-
-SERVED = {"IPYTHON_ASSISTANT_LAB": "1"}
 LAB, VSCODE, COLAB = (FrontEnd(live=True, cell_id="c1", name=name) for name in ("", "vscode", "colab"))
 
 
 @pytest.fixture
-def running():
-    yield InteractiveShell.instance()
-    InteractiveShell.clear_instance()
-
-
-@pytest.fixture
-def rows(running):
-    rows = buttons.Rows(running)
+def rows():
+    rows = buttons.Rows(InteractiveShell.instance())
     yield rows
     rows.close()
+    InteractiveShell.clear_instance()
 
 
 def open_rows():
     return [widget for widget in ipywidgets.widgets.widget._instances.values() if isinstance(widget, DownloadRow)]
 
 
-def run_as(shell, cell_id):
-    shell.run_cell("pass", store_history=True, cell_id=cell_id)
+def run_as(cell_id):
+    InteractiveShell.instance().run_cell("pass", store_history=True, cell_id=cell_id)
 
 
-def test_a_row_ends_when_its_cell_runs_again_whatever_it_runs_then_or_with_the_kernel(
-    running, rows, artifacts, tmp_path
-):
+def test_a_row_ends_when_its_cell_runs_again_or_with_the_kernel(rows, artifacts, tmp_path):
     rows.show(artifacts, tmp_path, LAB)
     rows.show(artifacts[:1], tmp_path, LAB)
     rows.show(artifacts, tmp_path, replace(LAB, cell_id="c2"))
@@ -205,13 +181,13 @@ def test_a_row_ends_when_its_cell_runs_again_whatever_it_runs_then_or_with_the_k
     assert len(open_rows()) == 4, "two rows that one run of a cell shows stand side by side"
     left = []
     for cell_id in ("c3", None, "c1", "c2"):
-        run_as(running, cell_id)
+        run_as(cell_id)
         left.append(len(open_rows()))
     assert left == [4, 4, 2, 1], "a row of a cell without an id stays until the end"
     rows.close()
     rows.close()
     assert open_rows() == []
-    assert rows._cell_runs not in running.events.callbacks["pre_run_cell"]
+    assert rows._cell_runs not in InteractiveShell.instance().events.callbacks["pre_run_cell"]
 
 
 @pytest.mark.usefixtures("recording")
@@ -243,18 +219,19 @@ def test_without_our_server_extension_a_row_is_shown_once_its_javascript_has_ans
     assert shown_by(rows, artifacts, tmp_path, LAB) == [1, 1], "from then on it is known to"
 
 
-def test_a_row_of_a_cell_that_ran_again_before_the_answer_is_not_shown(running, rows, artifacts, tmp_path):
+def test_a_row_of_a_cell_that_ran_again_before_the_answer_is_not_shown(rows, artifacts, tmp_path):
     with capture_output() as captured:
         rows.show(artifacts, tmp_path, LAB, environ={})
         (row,) = open_rows()
-        run_as(running, "c1")
+        run_as("c1")
         row._answer(row, {"type": "ready", "keeps_out": True}, [])
     assert captured.outputs == []
 
 
-@pytest.mark.parametrize(("front", "more"), [
-    (LAB, {"environ": SERVED}), (LAB, {"always": True}), (VSCODE, {}), (COLAB, {}),
-], ids=["our server", "always", "VS Code", "Colab"])  # fmt: skip
+@cases(("front", "more"), {
+    "our server": (LAB, {"environ": {"IPYTHON_ASSISTANT_LAB": "1"}}), "always": (LAB, {"always": True}),
+    "VS Code": (VSCODE, {}), "Colab": (COLAB, {}),
+})  # fmt: skip
 def test_where_a_row_does_no_harm_in_a_saved_notebook_it_is_shown_at_once(rows, artifacts, tmp_path, front, more):
     assert shown_by(rows, artifacts, tmp_path, front, **more) == [1, 1]
 
@@ -267,7 +244,7 @@ def test_in_vs_code_a_reopened_row_falls_back_to_a_picture_that_nobody_sees(brow
 
 
 def test_in_colab_a_button_uses_colabs_own_download(artifacts, tmp_path, monkeypatch):
-    delivered: list[str] = []
+    delivered = []
     colab = ModuleType("google.colab")
     colab.files = SimpleNamespace(download=delivered.append)
     monkeypatch.setitem(sys.modules, "google.colab", colab)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests_support.cases import cases
+from tests_support.files import write
 from tests_support.names import LONG, NASTY
 from tests_support.saving import NOTEBOOK, run_cell, save, save_all, start_python
 
@@ -51,9 +53,6 @@ def test_a_file_keeps_its_name_knows_where_it_is_and_can_be_read_by_whom_the_use
     assert names(tmp_path) == ["by district.csv"]
 
 
-NOTEBOOKS = {"A": "analysis.ipynb", "A2": "analysis.ipynb", "copy": "analysis-Copy1.ipynb", "none": "", "none2": ""}
-
-
 # Each turn: the kernel (it starts with its first turn), the cell, what it saves as a.csv, and the name this gets.
 @cases("turns", {
     "a cell replaces its own file": "A 1 x a.csv; A 1 y a.csv",
@@ -70,7 +69,8 @@ NOTEBOOKS = {"A": "analysis.ipynb", "A2": "analysis.ipynb", "copy": "analysis-Co
     "a nameless notebook's earlier kernel is another": "none 1 x a.csv; none2 1 y a-2.csv",
 })  # fmt: skip
 def test_a_file_is_replaced_only_by_the_cell_it_belongs_to(kernel, saved_dir, tmp_path, turns):
-    for notebook in filter(None, NOTEBOOKS.values()):
+    notebooks = {"A": "analysis.ipynb", "A2": "analysis.ipynb", "copy": "analysis-Copy1.ipynb", "none": "", "none2": ""}
+    for notebook in filter(None, notebooks.values()):
         (tmp_path / notebook).touch()
     kernels, last = {}, {}
     for number, turn in enumerate(turns.split("; ")):
@@ -80,7 +80,7 @@ def test_a_file_is_replaced_only_by_the_cell_it_belongs_to(kernel, saved_dir, tm
             saved_dir.mkdir(exist_ok=True)
             (saved_dir / saved).write_text(content)
             continue
-        folder = kernels[name] = kernels.get(name) or kernel(NOTEBOOKS[name])
+        folder = kernels[name] = kernels.get(name) or kernel(notebooks[name])
         assert run_cell(folder, {"a.csv": content.encode()}, cell, minute=number)[0].name == saved
     assert {path.name: path.read_text() for path in saved_dir.glob("*.csv")} == last
 
@@ -156,12 +156,8 @@ def test_whatever_the_files_of_a_turn_are_called_each_is_saved_and_only_in_the_f
 
 
 @posix_only
-@pytest.mark.parametrize(
-    ("what", "new"), [("outside.csv", "same"), ("nowhere.csv", "other"), ("pipe", "2"), ("dir", "2")]
-)
-def test_a_link_in_the_way_is_neither_followed_nor_taken_for_the_file_and_what_is_no_file_stays(
-    folder, tmp_path, what, new
-):
+@pytest.mark.parametrize(("what", "new"), [("outside.csv", "same"), ("no.csv", "other"), ("pipe", "2"), ("dir", "2")])
+def test_a_link_in_the_way_is_neither_followed_nor_taken_for_the_file(folder, tmp_path, what, new):
     outside = tmp_path / "outside.csv"
     outside.write_bytes(b"same")
     path = save(folder, "a.csv", b"same").path
@@ -170,7 +166,7 @@ def test_a_link_in_the_way_is_neither_followed_nor_taken_for_the_file_and_what_i
     kind = path.lstat().st_mode
     assert save(folder, "a.csv", new.encode()).name == "a-2.csv"
     assert (outside.read_bytes(), path.lstat().st_mode) == (b"same", kind)
-    assert not (tmp_path / "nowhere.csv").exists()
+    assert not (tmp_path / "no.csv").exists()
 
 
 @posix_only
@@ -182,16 +178,13 @@ def test_a_folder_outside_the_notebooks_directory_may_be_a_link_since_the_user_n
     assert (tmp_path / "big disk" / "a.csv").read_bytes() == b"1"
 
 
-def left_staging(saved_dir, name, hours):
-    part = saved_dir / name / "1.part"
-    part.parent.mkdir(parents=True)
-    part.write_bytes(b"half a file")
-    for path in (part, part.parent):
-        os.utime(path, (time.time() - hours * 3600,) * 2)
-
-
 @posix_only
 def test_old_staging_is_swept_and_no_link_followed_and_nothing_of_anybody_elses_taken(folder, tmp_path, saved_dir):
+    def left_staging(parent, name, hours):
+        part = write(parent / name / "1.part", b"half a file").path
+        for path in (part, part.parent):
+            os.utime(path, (time.time() - hours * 3600,) * 2)
+
     outside = tmp_path / "outside"
     left_staging(outside, ".staging-0123456789ab", hours=48)
     left_staging(saved_dir, ".staging-0123456789af", hours=0.1)
@@ -228,20 +221,16 @@ def test_a_file_that_another_program_holds_stays_and_the_card_says_why(folder, s
     refuse(*what, "a.csv")
     artifact = save(folder, "a.csv", b"2")
     assert artifact.name == "a-2.csv"
-    assert artifact.note.startswith("a.csv could not be replaced (")
-    assert artifact.note.endswith("), so the new file is a-2.csv.")
+    assert re.fullmatch(r"a\.csv could not be replaced \(.+\), so the new file is a-2\.csv\.", artifact.note)
     assert [(saved_dir / name).read_bytes() for name in ("a.csv", "a-2.csv")] == [b"1", b"2"]
 
 
-DISK = {"the disk is full": errno.ENOSPC, "permission denied": errno.EACCES, "read-only file system": errno.EROFS}
-
-
-@pytest.mark.parametrize("words", DISK)
-def test_a_file_the_disk_does_not_take_is_named_with_the_reason_and_the_others_are_saved(
-    folder, tmp_path, refuse, words
-):
+@pytest.mark.parametrize(("number", "words"), [
+    (errno.ENOSPC, "the disk is full"), (errno.EACCES, "permission denied"), (errno.EROFS, "read-only file system"),
+])  # fmt: skip
+def test_a_file_the_disk_does_not_take_is_named_and_the_others_are_saved(folder, tmp_path, refuse, number, words):
     for function in ("link", "open"):
-        refuse(os, function, DISK[words], "b.csv")
+        refuse(os, function, number, "b.csv")
     outcomes = save_all(folder, [("a.csv", b"1"), ("b.csv", b"2"), ("c.csv", b"3")])
     assert [type(outcome) for outcome in outcomes] == [Artifact, FailedArtifact, Artifact]
     assert (outcomes[1].name, outcomes[1].reason) == ("b.csv", f"It could not be saved: {words}.")
@@ -259,8 +248,7 @@ def test_a_staged_file_that_is_gone_is_a_failure_with_a_reason(folder, tmp_path)
     staging = folder.stage()
     outcome = folder.save(Incoming("a.csv", staging / "none.part", 1, "0", "cited"), "cell-1", turn="t")
     folder.unstage(staging)
-    assert isinstance(outcome, FailedArtifact)
-    assert outcome.reason == "It could not be saved: it is no longer there."
+    assert outcome == FailedArtifact("a.csv", "It could not be saved: it is no longer there.")
     assert names(tmp_path) == []
 
 
@@ -272,9 +260,7 @@ def test_a_disk_without_second_names_is_as_good(folder, saved_dir, tmp_path, ref
 
 
 @pytest.mark.parametrize("second_names", [True, False])
-def test_a_file_that_another_kernel_puts_there_in_the_last_moment_is_not_overwritten(
-    folder, saved_dir, monkeypatch, second_names
-):
+def test_a_file_that_another_kernel_puts_there_in_the_last_moment_stays(folder, saved_dir, monkeypatch, second_names):
     saved_dir.mkdir()
     real = os.link
 

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 from tests_support import events as wire
+from tests_support.cases import told
 from tests_support.notebook import Notebook
-from tests_support.scripted import Answer, refusal
+from tests_support.scripted import refusal, streamed
 
 from ipython_assistant import errors
 from ipython_assistant.core.usage import default_model
@@ -47,34 +48,28 @@ def rows(count):
 
 
 # --- in ---------------------------------------------------------------------------------------------------------------
-def test_a_dataframe_a_series_a_dict_and_a_list_of_records_go_along_as_tables(notebook, hosted):
+def test_tables_figures_text_paths_and_globs_go_along_as_files(notebook, hosted, notebook_dir):
+    figures = pytest.importorskip("matplotlib.figure")
+    (notebook_dir / "data").mkdir()
+    for name in ("data/one.csv", "data/two.csv", "notes.txt"):
+        (notebook_dir / name).write_text(COVERAGE)
     notebook.names.update(
+        drawing=figures.Figure(), remark="Plain words.", where=Path("notes.txt"),
         cases=pd.DataFrame({"IU code": ["001", "002"], "n": [1, 2]}), rates=pd.Series([0.5, 0.75], name="rate"),
         columns={"a": [1, 2], "b": ["x", "y"]}, records=[{"a": 1}, {"a": 2}], nested={"a": {"b": [1, None]}},
     )  # fmt: skip
-    sent = ask(notebook, hosted, "-i cases -i rates -i columns -i records -i nested")
+    names = "-i cases -i rates -i columns -i records -i nested -i drawing -i remark -i where"
+    sent = ask(notebook, hosted, f"{names} -i 'data/*.csv'")
+    picture, nested = sent.pop("drawing.png"), sent.pop("nested.json")
+    assert (picture[:4], b'"b"' in nested) == (b"\x89PNG", True)
     assert sent == {
-        "cases.csv": b"IU code,n\n001,1\n002,2\n", "rates.csv": b"rate\n0.5\n0.75\n",
-        "columns.csv": b"a,b\n1,x\n2,y\n", "records.csv": b"a\n1\n2\n", "nested.json": sent["nested.json"],
+        "cases.csv": b"IU code,n\n001,1\n002,2\n", "rates.csv": b"rate\n0.5\n0.75\n", "remark.txt": b"Plain words.",
+        "columns.csv": b"a,b\n1,x\n2,y\n", "records.csv": b"a\n1\n2\n",
+        **dict.fromkeys(("notes.txt", "one.csv", "two.csv"), COVERAGE.encode()),
     }  # fmt: skip
-    assert b'"b"' in sent["nested.json"]
     (question,) = hosted.questions()
     assert "2 rows" in question["instructions"]
     assert "001" not in str(question)
-
-
-def test_a_figure_text_paths_and_globs_go_along_as_the_files_they_are(notebook, hosted, notebook_dir):
-    figures = pytest.importorskip("matplotlib.figure")
-    (notebook_dir / "data").mkdir()
-    for name in ("one.csv", "two.csv"):
-        (notebook_dir / "data" / name).write_text(COVERAGE)
-    (notebook_dir / "notes.txt").write_text("note\n")
-    notebook.names.update(drawing=figures.Figure(), remark="Plain words.", where=Path("notes.txt"))
-    sent = ask(notebook, hosted, "-i drawing -i remark -i where -i 'data/*.csv'")
-    assert sorted(sent) == ["drawing.png", "notes.txt", "one.csv", "remark.txt", "two.csv"]
-    assert sent["drawing.png"].startswith(b"\x89PNG")
-    assert sent["remark.txt"] == b"Plain words."
-    assert sent["one.csv"] == COVERAGE.encode()
 
 
 def test_names_in_braces_are_filled_in_outside_of_fenced_blocks(notebook, hosted):
@@ -90,9 +85,8 @@ def test_names_in_braces_are_filled_in_outside_of_fenced_blocks(notebook, hosted
 def test_more_than_the_limit_is_sent_only_with_yes(notebook, hosted):
     notebook.names["cases"] = pd.DataFrame({"n": range(1000)})
     notebook.cell("S", "%config AssistantMagics.ask_above = 1000")
-    with pytest.raises(errors.InputError, match="would be sent to openai") as caught:
+    with told(errors.InputError, "would be sent to openai", "cases.csv", lines=3):
         notebook.ask("A", "Look.", "-i cases")
-    assert "cases.csv" in caught.value.hint
     assert hosted.requests == []
     assert list(ask(notebook, hosted, "-i cases --yes")) == ["cases.csv"]
 
@@ -125,14 +119,14 @@ def test_a_dry_run_without_a_key_starts_no_engine(notebook_dir):
 
 
 # --- how it is asked --------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("streamed", [False, True])
-def test_a_tools_token_that_the_service_repeats_is_in_no_error(notebook, hosted, streamed):
+@pytest.mark.parametrize("in_stream", [False, True])
+def test_a_tools_token_that_the_service_repeats_is_in_no_error(notebook, hosted, in_stream):
     token = "tok-0123456789abcdef"
     said = f"The server crm did not accept {token}."
-    if streamed:
+    if in_stream:
         failed = wire.stream([wire.Message("Begun.")], ending="failed")
         failed[-1]["response"]["error"] = {"code": "server_error", "message": said}
-        hosted.will_answer(Answer(wire.sse(failed), headers={"Content-Type": "text/event-stream"}))
+        hosted.will_answer(streamed(failed))
     else:
         hosted.will_answer(refusal(said))
     tool = json.dumps({"type": "mcp", "server_label": "crm", "authorization": token})
@@ -144,25 +138,6 @@ def test_a_tools_token_that_the_service_repeats_is_in_no_error(notebook, hosted,
         chain, error = f"{chain}{error!r}{error}", error.__cause__
     assert token not in chain
     assert token not in str(caught.value.ran.outputs)
-
-
-def test_tools_effort_instructions_and_no_code_are_asked_as_they_are_written(notebook, hosted):
-    hosted.will_say([wire.Message("Ok.")])
-    hosted.will_say([wire.Message("Ok.")], response_id="resp_2")
-    own = '--tool \'{"type": "mcp", "server_label": "x"}\''
-    searches = "--tool web_search --tool file_search:vs_1,vs_2"
-    notebook.ask("A", "Ask.", f"{searches} {own} --effort high --instructions Brief.")
-    notebook.ask("B", "Ask.", "--no-code --tool web_search")
-    first, second = hosted.questions()
-    assert first["tools"][1:] == [
-        {"type": "web_search"},
-        {"type": "file_search", "vector_store_ids": ["vs_1", "vs_2"]},
-        {"type": "mcp", "server_label": "x"},
-    ]
-    assert first["reasoning"] == {"effort": "high"}
-    assert first["instructions"].endswith("Brief.")
-    assert second["tools"] == [{"type": "web_search"}]
-    assert "include" not in second
 
 
 @pytest.fixture
@@ -183,10 +158,8 @@ def confirm(notebook, monkeypatch, answer="y"):
     return notebook.cell("C", "%assistant assistants --confirm coverage").printed
 
 
-def test_a_saved_assistant_is_asked_as_it_was_saved_and_the_cell_adds_to_it(
-    notebook, hosted, notebook_dir, assistant, monkeypatch
-):
-    (notebook_dir / "coverage.csv").write_text(COVERAGE)
+def test_a_saved_assistant_is_asked_as_saved_and_the_cell_adds_to_it(notebook, hosted, assistant, monkeypatch):
+    (notebook.session.notebook_dir / "coverage.csv").write_text(COVERAGE)
     assistant(
         'instructions = "Coverage is in per cent."\nmodel = "saved-model"\n'
         'inputs = ["coverage.csv"]\ntools = ["web_search"]\neffort = "low"\n'
@@ -202,15 +175,10 @@ def test_a_saved_assistant_is_asked_as_it_was_saved_and_the_cell_adds_to_it(
     assert "coverage" in notebook.cell("L", "%assistant assistants").plain
 
 
-MCP = """tools = ['{"type": "mcp", "server_label": "crm", "server_url": "https://crm.example.org", "require_approval":
-"never", "authorization": "tok-0123456789"}']
-""".replace("\n", " ", 1)
-
-
-def test_an_assistant_that_came_with_the_notebook_is_shown_and_confirmed_once_per_content(
-    notebook, hosted, assistant, monkeypatch
-):
-    assistant(MCP)
+def test_an_assistant_that_came_with_the_notebook_is_confirmed_by_its_content(notebook, hosted, assistant, monkeypatch):
+    tool = {"type": "mcp", "server_label": "crm", "server_url": "https://crm.example.org", "require_approval": "never"}
+    saved = f"tools = ['{json.dumps({**tool, 'authorization': 'tok-0123456789'})}']\n"
+    assistant(saved)
     with pytest.raises(errors.ConfigError, match="not confirmed") as caught:
         notebook.ask("A", "Ask.", "--assistant coverage")
     assert hosted.requests == []
@@ -225,15 +193,13 @@ def test_an_assistant_that_came_with_the_notebook_is_shown_and_confirmed_once_pe
         notebook.ask("A", "Ask.", "--assistant coverage")
     assert "crm.example.org" in confirm(notebook, monkeypatch)
     ask(notebook, hosted, "--assistant coverage")
-    assistant(MCP + 'effort = "low"\n')
+    assistant(saved + 'effort = "low"\n')
     with pytest.raises(errors.ConfigError, match="not confirmed"):
         notebook.ask("A", "Ask.", "--assistant coverage --fresh")
 
 
 @pytest.mark.parametrize("named", ["~/secret.csv", "../secret.csv", "{}/secret.csv", "../*.csv", "link.csv", "*.csv"])
-def test_an_assistant_that_came_with_the_notebook_sends_no_file_from_outside_its_directory(
-    notebook, hosted, assistant, monkeypatch, named
-):
+def test_an_assistant_that_came_along_sends_no_file_from_outside(notebook, hosted, assistant, monkeypatch, named):
     notebook_dir = notebook.session.notebook_dir
     monkeypatch.setenv("HOME", str(notebook_dir.parent))
     secret = notebook_dir.parent / "secret.csv"
@@ -249,15 +215,12 @@ def test_an_assistant_that_came_with_the_notebook_sends_no_file_from_outside_its
     assert len(ask(notebook, hosted, "--assistant coverage")) == 1
 
 
-def test_azure_needs_a_deployment_which_is_said_before_anything_is_sent_and_a_replay_needs_none(
-    notebook, hosted, monkeypatch
-):
+def test_azure_needs_a_deployment_before_anything_is_sent_and_a_replay_needs_none(notebook, hosted, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY")
     monkeypatch.setenv("AZURE_OPENAI_API_KEY", "key")
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", hosted.url.removesuffix("/v1"))
-    with pytest.raises(errors.ConfigError, match="deployment") as caught:
+    with told(errors.ConfigError, "deployment", "-m NAME"):
         notebook.ask("A", "Ask.")
-    assert "-m NAME" in caught.value.hint
     assert hosted.requests == []
     for command in ("status", "files", "history", "cost"):
         notebook.cell("S", f"%assistant {command}")
@@ -280,9 +243,8 @@ def test_an_env_file_in_the_folder_names_no_address_for_the_key_of_the_environme
 
 # --- out --------------------------------------------------------------------------------------------------------------
 def test_a_table_that_did_not_come_ends_the_cell_in_an_error_that_says_what_came(notebook, hosted):
-    text = "[other.csv](sandbox:/mnt/data/other.csv)"
     hosted.put("other.csv", b"a\n1\n", "cfile_1")
-    hosted.will_say([wire.Code("x"), wire.Message(text, (wire.cite(text, "other.csv", "cfile_1"),))])
+    hosted.will_say([wire.Code("x"), wire.cited(("other.csv", "cfile_1"))])
     hosted.will_say([wire.Message("No.", refusal=True)])
     with pytest.raises(errors.TableMissing, match="brought no table by_district") as caught:
         notebook.ask("A", "Ask.", "-o by_district")

@@ -5,7 +5,6 @@ import gzip
 import io
 import json
 import sys
-import time
 import tracemalloc
 import zipfile
 from importlib.util import find_spec
@@ -14,7 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests_support.files import workbook
+from tests_support.files import workbook, write
 
 from ipython_assistant.core.naming import media_type
 from ipython_assistant.workspace import csv_tables, sheets, tables
@@ -30,8 +29,7 @@ def path(tmp_path):
 
 
 def written(path, content):
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
+    return write(path, content).path
 
 
 def head_of(path, content, rows=10):
@@ -49,7 +47,7 @@ def shown(head):
 def test_a_head_has_the_first_rows_and_the_true_size(path):
     head = head_of(path, "n,name\n" + "".join(f"{number},x{number}\n" for number in range(1234)), rows=2)
     assert shown(head) == (("n", "name"), (("0", "x0"), ("1", "x1")), 1234)
-    assert (len(head.columns), head.dtypes, head.notes, head.read_with) == (2, ("int64", "str"), (), "")
+    assert (head.dtypes, head.notes, head.read_with) == (("int64", "str"), (), "")
 
 
 @pytest.mark.parametrize(("content", "columns", "rows"), [
@@ -76,10 +74,11 @@ def test_separator_line_ends_blank_lines_and_encoding_are_found(path, content, c
     assert len(frame_of(path, content)) == len(rows)
 
 
-def test_an_encoding_that_turns_out_wrong_late_in_the_file_is_changed(path):
-    content = ("a,b\n" + "1,x\n" * 20_000 + "3,Zürich\n").encode("cp1252")
+def test_an_encoding_that_turns_out_wrong_late_is_changed_and_a_late_code_keeps_its_column_text(path):
+    content = ("code,b\n" + "12,x\n" * 20_000 + "007,Zürich\n").encode("cp1252")
     assert head_of(path, content).row_count == 20_001
-    assert frame_of(path, content)["b"].iloc[-1] == "Zürich"
+    frame = frame_of(path, content)
+    assert [frame["code"].iloc[0], *frame.iloc[-1]] == ["12", "007", "Zürich"]
 
 
 @pytest.mark.parametrize(("name", "content", "reason"), [
@@ -126,17 +125,13 @@ SHAPES = {
     "tags": ("d,n\n#adm1+name,#value\nA,1\nB,3\n", {"n": [1, 3]}, ["HXL"]),
     "footnotes": (
         'R,2023,2024\nN,100,110\nS,200,190\nTotal,300,300\n,,\n"Source: Ministry",,\n"a Provisional.",,\n',
-        {"2023": [100, 200, 300]},
-        ["Below the table 3 lines", "a total"],
-    ),
+        {"2023": [100, 200, 300]}, ["Below the table 3 lines", "a total"]),
     "one source": ("R,n\nN,1\nS,2\nSource: Ministry\n", {"n": [1, 2]}, ["Below the table 1 line"]),
     "ragged": ("a,b,c\n1,2,3\n4,5\n6,7,8,9\n", {"c": [3, None, 8], "Unnamed: 3": [None, None, 9]}, ["line 3 has 2"]),
     "twins": ("d,cases,cases\nN,10,100\n", {"cases": [10], "cases.1": [100]}, ["columns are called cases"]),
     "thousand points": (
         "L;E;F\nB;13.140.183;70.541,57\nT;2.108;16.202,39\n".encode("latin-1"),
-        {"E": [13_140_183, 2_108], "F": [70_541.57, 16_202.39]},
-        ["E: 13.140.183 was read as 13140183", "F: 70.541,57"],
-    ),
+        {"E": [13_140_183, 2_108], "F": [70_541.57, 16_202.39]}, ["E: 13.140.183 was read as 13140183", "F: 70.541"]),
     "points proven by another column": ("K;E;Q\nA;2.108;69,1\nB;13.140;74,5\n", {"E": [2108, 13_140]}, ["E: 2.108"]),
     "points that nothing proves": ("K;E\nA;2.108\nB;13.140\n", {"E": ["2.108", "13.140"]}, ["E: “2.108”"]),
     "decimal points in semicolons": ("K;E\nA;0.108\nB;13.140\n", {"E": [0.108, 13.14]}, []),
@@ -172,12 +167,10 @@ def test_a_file_as_people_have_it_is_read_right_or_what_is_unsure_is_said(path, 
         assert [None if pd.isna(value) else value for value in column] == list(values), name
     assert len(table.frame) == head.row_count
     assert tuple(table.frame.columns) == head.columns[-table.frame.shape[1] :]
-    for words in said:
-        assert any(words in note for note in table.notes), table.notes
+    assert [words for words in said if not any(words in note for note in table.notes)] == [], table.notes
+    assert bool(said) == bool(table.notes)
     if shape != "no such day":  # found only when every cell is converted
         assert head.notes == table.notes
-    if not said:
-        assert table.notes == ()
 
 
 @pytest.mark.parametrize(("shape", "column", "total"), [
@@ -185,20 +178,13 @@ def test_a_file_as_people_have_it_is_read_right_or_what_is_unsure_is_said(path, 
     ("thousand commas", "n", 6872), ("dates with points", "w", 5.5),
 ])  # fmt: skip
 def test_pandas_reads_the_same_with_the_arguments_that_the_model_is_told(path, shape, column, total):
-    head = head_of(path, SHAPES[shape][0])
-    arguments = eval(f"dict({head.read_with})")
+    arguments = eval(f"dict({head_of(path, SHAPES[shape][0]).read_with})")
     assert pd.read_csv(path, **arguments)[column].sum() == total
 
 
 def test_a_column_that_is_known_to_be_text_stays_text(path):
     table = read_table(written(path, "digits,share\n12,85%\n"), "text/csv", {"digits": "str", "share": "str"})
-    assert table.frame.to_dict("list") == {"digits": ["12"], "share": ["85%"]}
-    assert table.notes == ()
-
-
-def test_a_code_late_in_the_file_keeps_the_whole_column_text(path):
-    frame = frame_of(path, "code,n\n" + "12,1\n" * 30_000 + "007,2\n")
-    assert (frame["code"].iloc[0], frame["code"].iloc[-1]) == ("12", "007")
+    assert (table.frame.to_dict("list"), table.notes) == ({"digits": ["12"], "share": ["85%"]}, ())
 
 
 def test_numbers_are_read_to_their_last_digit(path):
@@ -257,11 +243,10 @@ def test_a_packed_file_is_unpacked_only_so_far(tmp_path, monkeypatch):
         read_table(path, "text/csv")
 
 
+@pytest.mark.timeout(30)
 def test_one_wide_row_does_not_widen_the_work_of_all_others(path):
-    began = time.monotonic()
     head = head_of(path, "a\n" * 6_000 + "," * 19_000 + "1\n")
     assert (len(head.columns), head.row_count) == (19_001, 6_000)
-    assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize(("name", "content"), [
@@ -283,20 +268,18 @@ def test_large_json_is_not_looked_at_but_read_where_it_was_asked_for(tmp_path, m
 
 
 FEATURE = {"type": "Feature", "properties": {"name": "Alpha", "pop": 10}, "geometry": {"type": "Point"}}
-JSON = {
-    "t.json": ('[{"a": 1, "b": "x"},\n {"a": 0.5, "c": [1, {"d": null}]}, {"b": "007", "a": 2}]',
-               (("a", "b", "c"), (("1", "x", None), ("0.5", None, '[1, {"d": null}]'), ("2", "007", None)), 3),
-               ("float64", "str", "object")),
-    "t.jsonl": ('{"d":"North","v":1}\n\n{"d":"South","v":2,"note":"z"}\n',
-                (("d", "v", "note"), (("North", "1", None), ("South", "2", "z")), 2), ("str", "int64", "str")),
-    "t.geojson": (json.dumps({"type": "FeatureCollection", "features": [FEATURE] * 2}),
-                  (("name", "pop"), (("Alpha", "10"),) * 2, 2), ("str", "int64")),
-}  # fmt: skip
 
 
-@pytest.mark.parametrize("name", JSON)
-def test_records_and_lines_of_json_and_properties_of_geojson_are_tables(tmp_path, name):
-    content, expected, dtypes = JSON[name]
+@pytest.mark.parametrize(("name", "content", "expected", "dtypes"), [
+    ("t.json", '[{"a": 1, "b": "x"},\n {"a": 0.5, "c": [1, {"d": null}]}, {"b": "007", "a": 2}]',
+     (("a", "b", "c"), (("1", "x", None), ("0.5", None, '[1, {"d": null}]'), ("2", "007", None)), 3),
+     ("float64", "str", "object")),
+    ("t.jsonl", '{"d":"North","v":1}\n\n{"d":"South","v":2,"note":"z"}\n',
+     (("d", "v", "note"), (("North", "1", None), ("South", "2", "z")), 2), ("str", "int64", "str")),
+    ("t.geojson", json.dumps({"type": "FeatureCollection", "features": [FEATURE] * 2}),
+     (("name", "pop"), (("Alpha", "10"),) * 2, 2), ("str", "int64")),
+])  # fmt: skip
+def test_records_and_lines_of_json_and_properties_of_geojson_are_tables(tmp_path, name, content, expected, dtypes):
     head = head_of(tmp_path / name, content)
     assert (shown(head), head.dtypes) == (expected, dtypes)
     assert head.notes == (("The geometries were left out.",) if name == "t.geojson" else ())
@@ -325,28 +308,22 @@ def test_a_sheet_can_be_named_and_the_others_are_said(tmp_path):
         read_head(path, kind, sheet="X")
 
 
-def sheet_bomb(path, xml):
-    workbook(path, Sheet=[("a",), (1,)])
-    with zipfile.ZipFile(path) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
-    before, _, after = parts["xl/worksheets/sheet1.xml"].partition(b"<sheetData>")
-    parts["xl/worksheets/sheet1.xml"] = before + f"<sheetData>{xml}".encode() + after[after.index(b"</sheetData>") :]
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in parts.items():
-            archive.writestr(name, content)
-    return path
-
-
 @pytest.mark.parametrize("xml", [
     '<row r="1"><c r="A1" t="str"><v>a</v></c></row><row r="99999999999"><c r="A9"><v>1</v></c></row>',
     '<row r="1"><c r="A1" t="str"><v>a</v></c></row>'
     + "".join(f'<row r="{row}"><c r="XFD{row}"><v>1</v></c></row>' for row in range(2, 30_000)),
 ], ids=["a far row", "far columns"])  # fmt: skip
+@pytest.mark.timeout(30)
 def test_a_small_workbook_that_unpacks_to_endless_cells_is_looked_at_for_seconds(tmp_path, xml):
-    path = sheet_bomb(tmp_path / "bomb.xlsx", xml)
-    began = time.monotonic()
+    path, sheet = workbook(tmp_path / "bomb.xlsx", Sheet=[("a",), (1,)]), "xl/worksheets/sheet1.xml"
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    before, _, after = parts[sheet].partition(b"<sheetData>")
+    parts[sheet] = before + f"<sheetData>{xml}".encode() + after[after.index(b"</sheetData>") :]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
     assert read_head(path, media_type(path.name)).estimated
-    assert time.monotonic() - began < 30
 
 
 def test_a_parquet_file_is_read_with_what_it_says_of_its_columns(tmp_path):
