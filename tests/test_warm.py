@@ -135,13 +135,17 @@ def test_a_short_cell_while_a_module_is_imported_begins_no_second_import(modules
     assert ended.is_set()
 
 
-def test_an_engine_that_was_started_ahead_ends_where_the_first_question_goes_elsewhere():
+def test_an_engine_that_was_started_ahead_ends_where_the_first_question_goes_elsewhere_and_only_then():
     closed = []
     made = types.SimpleNamespace(usable=True, close=lambda: closed.append("engine"), engine_pid=1)
     connections = Connections()
+    with pytest.raises(ZeroDivisionError):  # one that does not start leaves nothing behind to end
+        connections.get("engine", lambda: 1 // 0, ahead=True)
+    hosted = connections.get("hosted", lambda: types.SimpleNamespace(usable=True))
     assert connections.get("engine", lambda: made, ahead=True) is made
-    assert connections.get("hosted", lambda: types.SimpleNamespace(usable=True)) is not made
+    assert connections.get("hosted", lambda: None) is hosted
     assert closed == ["engine"]
-    assert connections.get("engine", lambda: made, ahead=True) is connections.get("engine", lambda: made)
+    assert connections.get("engine", lambda: made, ahead=True) is connections.get("engine", lambda: None)
+    assert connections.get("engine", lambda: None, ahead=True) is made  # which has answered before
     connections.get("hosted", lambda: None)
     assert closed == ["engine"]

@@ -1,7 +1,7 @@
 """Fonts for the scripts that a chart's texts are in, such as Ethiopic or Chinese: matplotlib's own has not all of them.
 
-The text of this module is run in each kernel, before any question: it imports nothing of the package, and matplotlib
-only when a cell is about to draw, since that takes longer than many an answer.
+The text of this module is run in each kernel, before any question: it imports nothing of the package, and it waits for
+matplotlib to be imported, which takes longer than many an answer.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ import warnings
 from functools import wraps
 from typing import Any
 
-_SHELL = get_ipython()  # type: ignore[name-defined] # noqa: F821
 _REGULAR = 400
-_DRAWS = re.compile(r"matplotlib|plot|seaborn|\.hist\b")
 _MISSING = re.compile(r"Glyph (\d+) .*missing from")
 
 
@@ -49,7 +47,7 @@ def install(canvas_class: Any) -> None:
     def print_figure(canvas: Any, filename: Any, *args: Any, **options: Any) -> Any:
         begin = filename.tell() if hasattr(filename, "tell") else 0
         with warnings.catch_warnings(record=True) as told:
-            warnings.simplefilter("always")
+            warnings.simplefilter("default")  # once for each text
             printed = original(canvas, filename, *args, **options)
             fonts = fonts_with({chr(int(found[1])) for each in told if (found := _MISSING.match(str(each.message)))})
             if fonts:
@@ -68,13 +66,15 @@ def install(canvas_class: Any) -> None:
     canvas_class.print_figure = print_figure
 
 
-def before_cell(info: Any) -> None:
-    """Called by IPython with a cell that it is about to run: install, once, where it may draw."""
-    if _DRAWS.search(info.raw_cell) or "matplotlib" in sys.modules:
-        _SHELL.events.unregister("pre_run_cell", before_cell)
-        from matplotlib.backend_bases import FigureCanvasBase
+class BeforeFigures:
+    """A finder of modules that finds none, but installs when the first figure is about to be possible."""
 
-        install(FigureCanvasBase)
+    def find_spec(self, name: str, *_where: Any) -> None:
+        """Called by Python with each module that is imported."""
+        if name == "matplotlib.figure":
+            from matplotlib.backend_bases import FigureCanvasBase
+
+            install(FigureCanvasBase)
 
 
-_SHELL.events.register("pre_run_cell", before_cell)
+sys.meta_path.insert(0, BeforeFigures())

@@ -204,7 +204,7 @@ class Connections:
         with self._lock:
             if self._closed:  # as when the extension is unloaded while a thread asks, or starts the engine
                 raise ConfigError("The extension was unloaded.", "Load it again: %load_ext ipython_assistant")
-            unused, self._ahead = self._ahead, key if ahead else None
+            unused, self._ahead = self._ahead, None
             if unused not in {None, key}:
                 self._made.pop(unused).close()
             connection = self._made.get(key)
@@ -213,6 +213,7 @@ class Connections:
                     del self._made[key]
                     connection.close()
                 connection = self._made[key] = make()
+                self._ahead = key if ahead else None
             return connection
 
     def __iter__(self) -> Iterator[Connection]:

@@ -4,6 +4,8 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 import psutil
@@ -12,6 +14,7 @@ from engines import DEADLINE_S, annotations, calls, gone, kernel_in, kernels_of,
 
 from ipython_assistant.engine.container import FORGOTTEN
 from ipython_assistant.engine.container_folder import DEEPEST
+from ipython_assistant.engine.kernel import _CHART_FONTS
 from ipython_assistant.engine.kernel_output import MAX_FIGURES
 from ipython_assistant.engine.models import Run
 
@@ -210,6 +213,22 @@ mpl.rcdefaults()
     assert "Glyph 1114109 " in printed
     assert "CYRILLIC" not in printed
     assert "['cmss10', 'DejaVu Sans']\n" in printed
+
+
+def test_a_module_that_draws_before_any_cell_names_matplotlib_has_fonts_too(tmp_path):
+    (tmp_path / "helper.py").write_text("""
+import io
+from matplotlib import figure as figures, rcParams
+rcParams['font.family'] = ['cmss10']
+figure = figures.Figure()
+figure.text(0, 0, chr(0x416) + chr(0x10fffd))
+figure.savefig(io.BytesIO())
+print(rcParams['font.family'])
+""")
+    start = f"exec({_CHART_FONTS!r}, dict(__name__='chart_fonts')); import sys; sys.path.insert(0, '.'); import helper"
+    ran = subprocess.run([sys.executable, "-c", start], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ran.stdout == "['cmss10', 'DejaVu Sans']\n"
+    assert ran.stderr.count("Glyph 1114109 ") == 1
 
 
 @pytest.mark.slow
