@@ -124,6 +124,7 @@ def formulas(text):
     (r"The mean is \(\bar{x} = 3\).", [r"\(\bar{x} = 3\)"]), (r"The mean \(n\) of it", [r"\(n\)"]),
     (r"\[ \frac{a}{b} < 1 \]", [r"\[\frac{a}{b} < 1\]"]), ("Then\n\\[\na\n= c\n\\]\nholds", ["\\[a\n= c\\]"]),
     ("$$\nE = mc^2\n$$", [r"\[E = mc^2\]"]), ("so $$x^2$$ is", [r"\[x^2\]"]),
+    (r"\(42.5\) of \(3 + 4\) \(\)", [r"\(42.5\)", r"\(3 + 4\)"]), (r"\(für\)", []),
     ("- $$x^2$$\n- \\(y_1\\)", [r"\[x^2\]", r"\(y_1\)"]), (r"**\(a*b*c\)**", [r"\(a*b*c\)"]),
     (r"\(\begin{pmatrix} a & b \\ c & d \end{pmatrix}\)", [r"\(\begin{pmatrix} a & b \\ c & d \end{pmatrix}\)"]),
     (r"\(p < 0.05\) and \(\text{mean of rows} = 3\)", [r"\(p < 0.05\)", r"\(\text{mean of rows} = 3\)"]),

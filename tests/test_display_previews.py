@@ -120,6 +120,7 @@ def test_a_tables_caption_and_heads_are_marked_as_such_and_an_estimate_says_so()
     ([["", "district", "mean"], ["0", "North", "74.67"], ["1", "South", "NaN"]], True),
     ([["district", "mean"], ["North", "74.67"]], False),
     ([["district", "mean"], ["North", "74.6"], ["South", ""]], False),
+    ([["district", "mean"], ["North", "74.67"], ["South", "12.5"]], False),
     ([["district", "mean"], ["South", ""], ["North", "74.67"]], False), ([["mean"], ["74.67"], [""]], False),
     ([], False),
 ])  # fmt: skip

@@ -42,8 +42,8 @@ mathsf mathbb mathcal boldsymbol bm displaystyle textstyle limits quad qquad hli
 _COMMAND = rf"\\(?:{'|'.join(_COMMANDS.split())})(?![A-Za-z])"
 _ENVIRONMENT = r"\\(?:begin|end)\{(?:[pbvV]?matrix|cases|aligned|align\*?|gather(?:ed|\*)?|split|array)\}"
 _TEX = re.compile(rf"(?:[^\\$%]|\\[\\,;:!{{}}|%#& ]|{_COMMAND}|{_ENVIRONMENT})+")
-_MEANT = re.compile(r"[\\^_=<>]|^(?!.*[A-Za-z]{2}).*[A-Za-z]", re.DOTALL)
-"""What formulas have, and prose in brackets such as `[see below]` and `[1]` has not."""
+_MEANT = re.compile(r"..(?:.*[\\^_=<>]|(?!.*[^\W\d_]{2})(?:.*[^\W\d_]|(?<!\[).*\d))", re.DOTALL)
+r"""What formulas have, and not prose such as `\(see below\)` and references such as `\[1\]`."""
 
 
 def formulas(parser: MarkdownIt) -> None:
@@ -59,7 +59,7 @@ def _formula(state: StateInline, silent: bool) -> bool:  # noqa: FBT001 the sign
     stop = state.src.find(closer, start + 2, min(state.posMax, start + LONGEST)) if closer else -1
     tex = state.src[start + 2 : stop]
     # With another opener in it, it would be looked at again and again.
-    if stop < 0 or (opener != closer and opener in tex) or not (_MEANT.search(tex) and _TEX.fullmatch(tex)):
+    if stop < 0 or (opener != closer and opener in tex) or not (_MEANT.match(opener + tex) and _TEX.fullmatch(tex)):
         return False
     depth = 0
     for brace in re.findall(r"\\.|[{}]", tex, re.DOTALL):

@@ -103,8 +103,7 @@ def descriptions(text: str) -> dict[str, str]:
 def tables(text: str) -> list[list[list[str]]]:
     """The tables in a Markdown text: each its rows, the header first, the cells as words."""
     found: list[list[list[str]]] = []
-    tokens = _parser().parse(text)
-    for token, inside in pairwise(tokens):
+    for token, inside in pairwise(_parser().parse(text)):
         if token.type == "table_open":
             found.append([])
         elif token.type == "tr_open":

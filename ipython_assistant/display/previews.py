@@ -11,6 +11,7 @@ import base64
 import json
 import re
 import textwrap
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 from ipython_assistant.core.wording import counted, size_in_words
@@ -128,16 +129,18 @@ def is_head(shown: Sequence[Sequence[str]], head: TableHead) -> bool:
     return all(
         _is_same(written.strip(), (cell or "").strip())
         for line, row in zip(shown[1:], head.rows, strict=False)
-        for written, cell in zip(line[skip:], row, strict=False)
+        for written, cell in zip(line[skip:], (*row, *[None] * len(columns)), strict=False)
     )
 
 
 def _is_same(written: str, cell: str) -> bool:
-    """Whether it is the same cell, perhaps rounded; an empty one is written in many ways."""
+    """Whether it is the same cell, perhaps rounded; an empty one is written in many ways, but not as a number."""
+    if not cell or written == cell:
+        return written == cell or not re.search(r"\d", written)
     try:
-        return round(float(cell), len(written.partition(".")[2])) == float(written.replace(",", ""))
-    except ValueError:
-        return written == cell or not cell
+        return round(Decimal(cell), len(written.partition(".")[2])) == Decimal(written.replace(",", ""))
+    except ArithmeticError:  # one of them is no number
+        return False
 
 
 def source(artifact: Artifact, text: str, *, whole: bool) -> Bundle:
@@ -145,9 +148,8 @@ def source(artifact: Artifact, text: str, *, whole: bool) -> Bundle:
     name, kind = one_line(artifact.name), _KINDS.get(artifact.media_type, "text")
     about = f"{kind}, {size_in_words(artifact.size)}" + ("" if whole else ", its beginning")
     code = highlight(text, artifact.name.rpartition(".")[2])
-    html = (
-        f'<p style="margin:0"><b>{escaped(name)}</b> — {about}</p><pre style="{CODE_STYLE}"><code>{code}</code></pre>'
-    )
+    title = f'<p style="margin:0"><b>{escaped(name)}</b> — {about}</p>'
+    html = f'{title}<pre style="{CODE_STYLE}"><code>{code}</code></pre>'
     plain = f"{name} — {about}\n\n{indented(visible(text))}"
     return html_bundle("source", f'<div class="{NO_MATH}">{html}</div>', plain)
 
