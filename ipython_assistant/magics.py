@@ -80,7 +80,7 @@ class Hooks:
         from ipython_assistant.who_answers import other_services_recorded
 
         # Whatever is wrong, the first question says it, where somebody reads it.
-        with contextlib.suppress(Exception), self._lock:
+        with contextlib.suppress(Exception):
             settings = self.session.settings
             answers = settings.service == "local" and settings.mode != "replay" and not self._closed
             if answers and not other_services_recorded(settings, self.session.recordings(settings)):

@@ -115,10 +115,7 @@ class Session:
             return f"{cell} ask {self._asks[1]}"
 
     def connect(self, settings: Settings, *, ahead: bool = False) -> Connection:
-        """The connection for these settings; starts the engine if it answers. Raises `ConfigError`, `EngineError`.
-
-        `ahead` is said where there is no question yet.
-        """
+        """The connection for these settings, made `ahead` of any question. Raises `ConfigError`, `EngineError`."""
         service, timeout_s = settings.service, settings.timeout_s
         # A key or an address that is corrected in the environment is meant for the next cell.
         read = variables_of(settings.model) if service == "local" else ASKED_OF_THE_ENVIRONMENT

@@ -118,6 +118,21 @@ def test_no_engine_is_started_once_the_extension_was_unloaded(shell):
     shell.run_line_magic("load_ext", "ipython_assistant")
 
 
+def test_a_cell_does_not_wait_for_an_engine_that_is_started_ahead(shell, monkeypatch, ended):
+    hooks, starts = hooks_of(shell), threading.Event()
+    monkeypatch.setattr(hooks.session, "connect", lambda *_, ahead: starts.set() or ended.wait(20))
+    starting = threading.Thread(target=hooks.start_engine)
+    starting.start()
+    assert starts.wait(20)
+    cell = threading.Thread(target=lambda: hooks.session)
+    cell.start()
+    cell.join(5)
+    waits = cell.is_alive()
+    ended.set()
+    starting.join(20)
+    assert not waits
+
+
 def test_a_short_cell_while_a_module_is_imported_begins_no_second_import(modules, ended):
     import gate
 
