@@ -4,40 +4,29 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ipython_assistant import model_commands, notebook_runs
-from ipython_assistant.display.escaping import visible
-from ipython_assistant.display.live import ProgressLines
-from ipython_assistant.errors import AssistantError, ConfigError, InputError, Interrupted, OptionError
-from ipython_assistant.notebook_runs import STOPPED, RunError, run_notebook
-from ipython_assistant.options import add_options, checked, options_from, variable_name
+from ipython_assistant.core.wording import counted, disk_reason, first_words, printable
+from ipython_assistant.errors import AssistantError
+from ipython_assistant.model_commands import add_model_commands
+from ipython_assistant.notebook_runs import STOPPED, RunError, add_notebook_commands, run_notebook
+from ipython_assistant.shell_ask import add_ask_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from ipython_assistant.answer import Answer
 
 NOTEBOOK = "01_first_cell.ipynb"
 """What the demonstration shows: the main job, with a real table and no key."""
 NOTEBOOKS = Path(__file__).parent / "demo_notebooks"
 if not NOTEBOOKS.is_dir():  # a checkout, in an editable install
     NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
-WRITERS = {
-    ".csv": lambda frame, path: frame.to_csv(path, index=False),
-    ".xlsx": lambda frame, path: frame.to_excel(path, index=False),
-    ".parquet": lambda frame, path: frame.to_parquet(path, index=False),
-}
-"""How a table is written to a file with this ending."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,13 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     demo.add_argument("--headless", action="store_true", help="run it without a browser and print what was saved")
     demo.add_argument("--no-browser", action="store_true", help="start JupyterLab but open no browser")
     demo.set_defaults(run=_demo)
-    ask = commands.add_parser("ask", help="ask one question; answered from its recording if it was asked before")
-    ask.add_argument("question", help="the question, or - to read it from stdin")
-    ask.add_argument("--json", action="store_true", help="print the answer as JSON: text, files, code, usage")
-    add_options(ask, leave_out=("new", "help", "help_all"))
-    ask.set_defaults(run=ask_in_shell)
-    notebook_runs.add_commands(commands)
-    model_commands.add_model_commands(commands)
+    add_ask_command(commands)
+    add_notebook_commands(commands)
+    add_model_commands(commands)
+    recordings = commands.add_parser("recordings", help="list the recordings of a folder; 1 if one was changed")
+    where = "a folder, with all below it (default: this)"
+    recordings.add_argument("folder", nargs="?", type=Path, default=Path(), help=where)
+    recordings.set_defaults(run=_recordings)
     doctor = commands.add_parser("doctor", help="look whether everything is there, and say what to do")
     doctor.set_defaults(run=_doctor)
     commands.add_parser(
@@ -75,62 +64,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nInterrupted. The same command goes on where it stopped.", file=sys.stderr)
+        print("\nInterrupted. A download goes on where it stopped.", file=sys.stderr)
         return STOPPED
 
 
-def ask_in_shell(arguments: argparse.Namespace) -> int:
-    """Ask, print the answer to stdout and all else to stderr, write the tables named with `-o`.
+def _recordings(options: argparse.Namespace) -> int:
+    """List the recordings of a folder and of all below it; 1 if one is damaged."""
+    from ipython_assistant.workspace.folder import Folder
+    from ipython_assistant.workspace.recordings import Recordings
 
-    Exit code: 0 answered, 1 failed, 2 a wrong call (nothing was asked), 3 refused, 130 after Ctrl-C.
-    """
-    from ipython_assistant import turn_run
-    from ipython_assistant.session import process_session
-
-    try:
-        options = options_from(arguments)
-        tables = {_table_name(written): Path(written) for written in options.outputs}
-        options = checked(replace(options, outputs=tuple(tables)))
-        words = (sys.stdin.read() if arguments.question == "-" else arguments.question).strip()
-        if not words:
-            raise OptionError("There is no question.", 'Write: ipython-assistant ask "Plot coverage by year"')
-        with contextlib.closing(process_session()) as session:
-            question = turn_run.read(session, options, words, session.next_run(), {}, from_code=True)
-            if options.dry_run:
-                print(turn_run.dry_run(session, question))
-                return 0
-            answer = turn_run.answer_question(session, question, output=ProgressLines(answer=False))
-            for name, path in tables.items():
-                WRITERS[path.suffix.casefold()](answer.frames[name], path)
-    except AssistantError as error:
-        if error.answer is not None and not isinstance(error, Interrupted):
-            _print(error.answer, as_json=arguments.json)
-        print(visible(f"{type(error).__name__}: {error}"), file=sys.stderr)
-        wrong_call = isinstance(error, OptionError | InputError | ConfigError)
-        return 2 if wrong_call else STOPPED if isinstance(error, Interrupted) else 1
-    _print(answer, as_json=arguments.json)
-    return 3 if answer.status == "refused" else 0
-
-
-def _table_name(written: str) -> str:
-    path = Path(written)
-    if path.suffix.casefold() not in WRITERS:
-        raise OptionError(f"-o {written} is not a table's file.", f"End it in one of: {', '.join(WRITERS)}")
-    if not path.parent.is_dir():
-        raise OptionError(f"The folder of -o {written} does not exist.", f"Make it first: {path.parent}")
-    return variable_name(path.stem)
-
-
-def _print(answer: Answer, *, as_json: bool) -> None:
-    if not as_json:
-        print(visible(answer.text))
-        for file in answer.files.values():
-            print(f"saved {file.path}", file=sys.stderr)
-        return
-    names = ("text", "status", "notes", "code", "logs", "response_id", "usage")
-    files = [{**asdict(file), "path": str(file.path)} for file in answer.files.values()]
-    body = {**{name: getattr(answer, name) for name in names}, "files": files, "model": answer.turn.model}
-    print(json.dumps(body, ensure_ascii=False, indent=2))
+    asked, code = options.folder.absolute(), 0
+    folders = sorted(path.parent for path in asked.rglob(".turns") if path.is_dir())
+    if not folders:
+        says = f"There are no recordings in {options.folder}.\nName the folder they are in."
+        print(printable(says), file=sys.stderr)
+        return 1
+    for folder in folders:
+        recordings = Recordings(Folder(asked, folder))
+        try:
+            found, damaged = recordings.all(), recordings.store.summaries()[1]
+        except OSError as error:
+            print(printable(f"{folder} cannot be read: {disk_reason(error)}."), file=sys.stderr)
+            code = 1
+            continue
+        about = ((it, counted(len(it.files), "file"), first_words(it.prompt, 60)) for it in found)
+        lines = [f"{it.began[:10]}  {it.service:<7} {it.status:<10} {files:>8}  {words}" for it, files, words in about]
+        lines += [f"{recordings.where}/{name}: {reason}" for name, reason in damaged]
+        code = 1 if damaged else code
+        print(printable("\n".join(lines) or f"Nothing is recorded in {recordings.where}."))
+    return code
 
 
 def _doctor(_options: argparse.Namespace) -> int:
@@ -142,19 +104,18 @@ def _doctor(_options: argparse.Namespace) -> int:
 
 
 def _become(command: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
-    """Run a module of Python in place of this process: a signal to it, such as SIGTERM or Ctrl-C, then is its own."""
+    """Run Python in place of this process: a signal to it, such as SIGTERM or Ctrl-C, then is its own."""
     command = [sys.executable, *command]
     if os.name == "posix":
         os.execve(sys.executable, command, environment)  # noqa: S606 - a list, no shell
-    return subprocess.run(command, env=environment, check=False).returncode
+    process = subprocess.Popen(command, env=environment)
+    while True:
+        with contextlib.suppress(KeyboardInterrupt):  # Windows: it got Ctrl-C too, and JupyterLab asks before it stops
+            return process.wait()
 
 
 def _demo(options: argparse.Namespace) -> int:
     """Open JupyterLab on a copy of the first notebook, or run it with `--headless`."""
-    needed = "nbclient" if options.headless else "jupyterlab"
-    if find_spec(needed) is None:
-        print(f"{needed} is not installed here.\nRun: python -m pip install jupyterlab nbclient", file=sys.stderr)
-        return 1
     directory = _copy_of_notebook()
     # The embedded engine, whatever the environment holds, and no configuration of IPython's in the way.
     ours = {"SERVICE": "local", "MODE": "live", "DIR": str(directory), "MODEL": "basic"}
@@ -170,6 +131,9 @@ def _demo(options: argparse.Namespace) -> int:
         lines = [f"Saved:    {path}  ({path.stat().st_size:,} bytes)" for path in saved]
         print("\n".join([f"Notebook: {directory / NOTEBOOK}", *lines]))
         return 0 if saved else 1
+    if find_spec("jupyterlab") is None:
+        print("jupyterlab is not installed here.\nRun: python -m pip install jupyterlab", file=sys.stderr)
+        return 1
     says = f"The notebook is {directory / NOTEBOOK}\nIn JupyterLab: Run > Run All Cells. Here: Ctrl-C twice to stop."
     print(says, flush=True)
     command = ["-m", "jupyterlab", f"--ServerApp.root_dir={directory}", "--ServerApp.ip=127.0.0.1"]

@@ -1,7 +1,6 @@
-"""Notebooks that run again, on the command line: `ipython-assistant replay`, `record` and `recordings`.
+"""Notebooks that run again, on the command line: `ipython-assistant replay` and `record`.
 
-A notebook runs in its own directory, in a kernel of its own, without a front end. `replay` asks no service and changes
-no notebook; `record` asks what is not recorded and saves the notebook.
+Each runs in its own directory, in a kernel of its own, without a front end. `replay` changes no notebook.
 """
 
 from __future__ import annotations
@@ -11,11 +10,10 @@ import contextlib
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
-from ipython_assistant.core.wording import counted, disk_reason, first_words, on_one_line, printable
-from ipython_assistant.workspace.folder import Folder
-from ipython_assistant.workspace.recordings import Recordings
+from ipython_assistant.core.wording import disk_reason, on_one_line, printable
+from ipython_assistant.lab import VIEW
 from ipython_assistant.workspace.safe_dir import write_file
 
 if TYPE_CHECKING:
@@ -24,21 +22,15 @@ if TYPE_CHECKING:
 
     from nbclient import NotebookClient
 
-CELL_TIMEOUT_S, END_WAIT_S = 600, 5.0
-"""Seconds that a cell, and a kernel to end, are given."""
 STOPPED = 130
 """The exit code after Ctrl-C, as shells have it."""
-QUESTION = "%%assistant"
-VIEW = "application/vnd.jupyter.widget-view+json"
-# What a run adds to an output; https://nbformat.readthedocs.io/en/latest/format_description.html
-_OF_THE_RUN = frozenset({"metadata", "execution_count", "transient"})
 
 
 class RunError(Exception):
     """Why a notebook did not run to its end: in a few words on the first line, and in full below."""
 
 
-def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_notebook_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add these commands to the command line; each sets `run`, which takes the options and gives the exit code."""
     replay = commands.add_parser("replay", help="run notebooks from their recordings: no key, no network, no cost")
     record = commands.add_parser("record", help="run notebooks from top to bottom, ask what is not recorded, save them")
@@ -46,12 +38,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     for parser in (replay, record):
         parser.set_defaults(run=run_notebooks)
         parser.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK")
-        seconds = f"seconds for a cell ({CELL_TIMEOUT_S})"
-        parser.add_argument("--timeout", type=float, default=CELL_TIMEOUT_S, metavar="S", help=seconds)
-    recordings = commands.add_parser("recordings", help="list the recordings of a folder; 1 if one was changed")
-    where = "a folder, with all below it (default: this)"
-    recordings.add_argument("folder", nargs="?", type=Path, default=Path(), help=where)
-    recordings.set_defaults(run=look_after)
+        parser.add_argument("--timeout", type=float, default=600, metavar="S", help="seconds for a cell (%(default)s)")
 
 
 def run_notebooks(options: argparse.Namespace) -> int:
@@ -63,15 +50,15 @@ def run_notebooks(options: argparse.Namespace) -> int:
         environment.pop("CI", None)
     code = 0
     for path in options.notebooks:
-        _say(f"{path} …", to=sys.stderr)
+        print(printable(f"{path} …"), file=sys.stderr, flush=True)
         try:
-            _say(f"{path}: {run_notebook(path, environment, options.timeout, compare=not is_record, save=is_record)}")
+            came = run_notebook(path, environment, options.timeout, compare=not is_record, save=is_record)
         except RunError as error:
-            _say(f"{path}: {error}")
-            code = 1
+            came, code = str(error), 1
         except KeyboardInterrupt:
-            _say(f"\nStopped in {path}; it is as it was.", to=sys.stderr)
+            print(printable(f"\nStopped in {path}; it is as it was."), file=sys.stderr)
             return STOPPED
+        print(printable(f"{path}: {came}"), flush=True)
     return code
 
 
@@ -87,25 +74,19 @@ def run_notebook(
     try:
         notebook = nbformat.read(path, as_version=4)
         code = {at: cell for at, cell in enumerate(notebook.cells, start=1) if cell.cell_type == "code"}
-        asking = [at for at, cell in code.items() if cell.source.lstrip().startswith(QUESTION)]
+        asking = [at for at, cell in code.items() if cell.source.lstrip().startswith("%%assistant")]
         before = {at: _shown(code[at].get("outputs", [])) for at in asking}
         for cell in code.values():
             cell.outputs, cell.execution_count = [], None
         kernel_name = str(notebook.metadata.get("kernelspec", {}).get("name") or "python3")
     except Exception as error:  # nbformat looks for the parts of a notebook in whatever JSON it is given
         raise RunError(f"no notebook\nIt cannot be read as a notebook: {on_one_line(error)}.") from error
-    client = NotebookClient(
-        notebook,
-        timeout=timeout_s,
-        kernel_name=kernel_name,
-        resources={"metadata": {"path": str(path.absolute().parent)}},
-        extra_arguments=["--IPKernelApp.log_level=ERROR"],
-        record_timing=False,
-    )
+    where, quiet = {"metadata": {"path": str(path.absolute().parent)}}, ["--IPKernelApp.log_level=ERROR"]
+    client = NotebookClient(notebook, timeout=timeout_s, resources=where, extra_arguments=quiet, record_timing=False)
+    client.kernel_name = kernel_name
     _execute(client, environment)
     if compare and any(before.values()):
-        differs = [str(at) for at in asking if before[at] != _shown(code[at].outputs)]
-        if differs:
+        if differs := [str(at) for at in asking if before[at] != _shown(code[at].outputs)]:
             raise RunError(f"differs in cell{'s' * (len(differs) > 1)} {', '.join(differs)}")
         return "same outputs"
     if save:
@@ -153,55 +134,25 @@ def _execute(client: NotebookClient, environment: Mapping[str, str]) -> None:
 
 
 async def _end_kernel(kernel: Any, client: Any) -> None:
-    """Ask a kernel to end where its cells run; one that does not is ended by nbclient.
-
-    nbclient asks on the control channel, where ipykernel 7 now and then prints a traceback of sockets that it closes.
-    """
+    """Ask a kernel to end where its cells run: asked on the control channel, ipykernel 7 may print a traceback."""
     if await kernel.is_alive():
         await kernel.interrupt_kernel()
         client.shell_channel.send(client.session.msg("shutdown_request", {"restart": False}))
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(kernel.provisioner.wait(), END_WAIT_S)
+            await asyncio.wait_for(kernel.provisioner.wait(), 5.0)
 
 
 def _shown(outputs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The visible part of outputs: without what belongs to one run, and without widgets of a live notebook."""
+    """Outputs without widgets and without what a run adds."""
+    # https://nbformat.readthedocs.io/en/latest/format_description.html
     shown: list[dict[str, Any]] = []
     for output in outputs:
         if VIEW in (output.get("data") or {}):
             continue
-        kept = {name: value for name, value in output.items() if name not in _OF_THE_RUN}
+        kept = {name: it for name, it in output.items() if name not in {"metadata", "execution_count", "transient"}}
         last = shown[-1] if shown else {}
         if kept.get("output_type") == "stream" and last.get("name") == kept["name"]:
             last["text"] += kept["text"]  # where a stream is cut is a matter of time
         else:
             shown.append(kept)
     return shown
-
-
-def look_after(options: argparse.Namespace) -> int:
-    """List the recordings of a folder and of all below it; 1 if one is damaged."""
-    asked, code = options.folder.absolute(), 0
-    folders = sorted(path.parent for path in asked.rglob(".turns") if path.is_dir())
-    if not folders:
-        _say(f"There are no recordings in {options.folder}.\nName the folder they are in.", to=sys.stderr)
-        return 1
-    for folder in folders:
-        recordings = Recordings(Folder(asked, folder))
-        try:
-            found, damaged = recordings.all(), recordings.store.summaries()[1]
-        except OSError as error:
-            _say(f"{folder} cannot be read: {disk_reason(error)}.", to=sys.stderr)
-            code = 1
-            continue
-        about = ((it, counted(len(it.files), "file"), first_words(it.prompt, 60)) for it in found)
-        lines = [f"{it.began[:10]}  {it.service:<7} {it.status:<10} {files:>8}  {words}" for it, files, words in about]
-        lines += [f"{recordings.where}/{name}: {reason}" for name, reason in damaged]
-        code = 1 if damaged else code
-        _say("\n".join(lines) or f"Nothing is recorded in {recordings.where}.")
-    return code
-
-
-def _say(text: str, to: TextIO | None = None) -> None:
-    """Print lines that may hold words from outside, without any character that controls the terminal."""
-    print(printable(text), file=to, flush=True)

@@ -86,6 +86,8 @@ def checked(options: Options) -> Options:
     for name, value, allowed in (("effort", options.effort, EFFORTS), ("memory", options.memory, MEMORIES)):
         if value is not None and value not in allowed:
             raise OptionError(f"--{name} {value} is invalid.", f"Write one of: {', '.join(allowed)}.")
+    if options.directory is not None and not options.directory.strip():
+        raise OptionError("--dir has no folder.", "Write: --dir PATH")
     if options.timeout_s is not None and not 1 <= options.timeout_s < math.inf:
         raise OptionError(f"--timeout {options.timeout_s:g} is invalid.", "Write seconds, 1 or more.")
     return options

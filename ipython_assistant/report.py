@@ -49,9 +49,7 @@ def write_report(session: Session, words: Sequence[str]) -> None:
 
     path = working_directory() / Path(" ".join(words)).expanduser()
     if len(words) != 1 or path.suffix not in {".html", ".ipynb"}:
-        raise OptionError(
-            "A report needs the name of a file, ending in .html or .ipynb.", "Write: %assistant report NAME.html"
-        )
+        raise OptionError("A report is one .html or .ipynb file.", "Write: %assistant report NAME.html")
     if path.exists() and (not path.is_file() or MARK.encode() not in path.read_bytes()):
         raise OptionError(f"{path} exists, and it is no report.", "Choose another name: nothing is overwritten.")
     recordings = session.recordings(session.settings)

@@ -69,6 +69,30 @@ def test_the_copy_has_no_outputs_so_that_the_reader_sees_them_come():
     assert (directory / "data" / "mda_coverage.csv").is_file()
 
 
+LAB = """
+import signal, sys
+asked = []
+def ask(*_signal):
+    if asked:
+        sys.exit(7)
+    asked.append(print("Stop?", flush=True))
+signal.signal(signal.SIGINT, ask)
+print("up", flush=True)
+while True:
+    signal.pause()
+"""
+
+
+def test_where_no_process_can_take_the_place_of_another_ctrl_c_is_left_to_it_all_the_same():
+    on_windows = "import os, types; cli.os = types.SimpleNamespace(name='nt', environ=os.environ)"
+    start = f"from ipython_assistant import cli; {on_windows}; cli.sys.exit(cli._become(['-c', {LAB!r}]))"
+    with subprocess.Popen([sys.executable, "-c", start], stdout=subprocess.PIPE, start_new_session=True) as process:
+        for _ in range(2):
+            process.stdout.readline()
+            os.killpg(process.pid, signal.SIGINT)
+    assert process.returncode == 7
+
+
 @pytest.mark.slow
 def test_the_demonstration_becomes_jupyterlab_on_the_copy_and_ctrl_c_is_its_own(tmp_path, notebook_dir):
     environment = {**os.environ, "JUPYTER_CONFIG_DIR": str(tmp_path / "config"), "HOME": str(tmp_path)}

@@ -28,6 +28,7 @@ def test_every_option_is_read():
     ("--modle x", "There is no option --modle", "Did you mean --model?"),
     ("--dri x", "There is no option --dri", "Did you mean --dir?"),
     ("-i", "Argument -i/--input: expected one argument", "--help"), ("-i 'a.csv", "no partner", "Close it"),
+    ('--dir ""', "--dir has no folder", "--dir PATH"),
     ("-o 3x", "-o 3x", "-o table_3x"), ("-o out/by-district.csv", "-o out", "-o by_district"),
     ("--no-code -o x", "need code", "Leave one"), ("--effort lots", "--effort lots", "low, medium, high"),
     ("--timeout 0", "--timeout 0", "1 or more"), ("--timeout soon", "--timeout", "--help"),

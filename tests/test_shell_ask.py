@@ -8,7 +8,7 @@ import pytest
 from tests_support import events as wire
 from tests_support.scripted import Answer
 
-from ipython_assistant import cli
+from ipython_assistant import shell_ask
 from ipython_assistant.cli import main
 
 CSV = b"district,n\nA,1\nB,2\n"
@@ -33,7 +33,7 @@ def test_the_answer_is_on_stdout_and_everything_else_on_stderr(answering, capsys
 
 def test_of_inputs_over_5_mb_it_is_said_how_much_of_them_is_sent(answering, notebook_dir, monkeypatch):
     said = []
-    monkeypatch.setattr(cli.ProgressLines, "update", lambda _lines, _text, activity=None: said.append(activity))
+    monkeypatch.setattr(shell_ask.ProgressLines, "update", lambda _lines, _text, activity=None: said.append(activity))
     for name in ("a.bin", "b.bin"):
         (notebook_dir / name).write_bytes(name.encode() * 630_000)
     main(["ask", "Count per district", "-i", "*.bin"])
@@ -41,7 +41,9 @@ def test_of_inputs_over_5_mb_it_is_said_how_much_of_them_is_sent(answering, note
     assert [share.split(" (")[0] for share in shares] == ["sending 0 of 2 files, 0%", "sending 1 of 2 files, 50%"]
 
 
-@pytest.mark.parametrize(("name", "read"), [("by_district.csv", pd.read_csv), ("by_district.xlsx", pd.read_excel)])
+@pytest.mark.parametrize(("name", "read"), [
+    ("by_district.csv", pd.read_csv), ("by_district.tsv", pd.read_table), ("by_district.xlsx", pd.read_excel),
+])  # fmt: skip
 def test_a_table_is_written_where_it_was_asked_for(answering, notebook_dir, name, read):
     assert main(["ask", "Count per district", "-i", "cases.csv", "-o", name]) == 0
     assert read(notebook_dir / name).to_dict("list") == {"district": ["A", "B"], "n": [1, 2]}
