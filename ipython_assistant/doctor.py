@@ -20,7 +20,7 @@ from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.errors import AssistantError, Refused, Unreachable
 from ipython_assistant.lab import ANNOUNCEMENT, PROMISE
 from ipython_assistant.service.accounts import connect_azure, connect_hosted
-from ipython_assistant.service.connection import Engine
+from ipython_assistant.service.engine_process import Engine
 from ipython_assistant.service.model_servers import fetched_models
 from ipython_assistant.who_answers import A_REAL_MODEL, address_in_use, find_models
 from ipython_assistant.workspace.recording_store import secrets_of

@@ -16,7 +16,7 @@ from tests_support.notebook import on_activity, run_cell
 from ipython_assistant import errors
 from ipython_assistant.magics import hooks_of
 from ipython_assistant.service import connection
-from ipython_assistant.service.connection import Engine
+from ipython_assistant.service.engine_process import Engine
 
 
 def run(shell, body, line="", cell=None):
@@ -126,7 +126,7 @@ def test_a_stop_while_the_engine_starts_is_an_interrupted_cell_and_no_engine_is_
 def test_an_engine_outlives_a_ctrl_c_that_its_whole_process_group_gets_while_it_starts():
     code = """
 import os, signal
-from ipython_assistant.service.connection import Engine
+from ipython_assistant.service.engine_process import Engine
 engine = Engine(os.environ)
 try:
     os.killpg(0, signal.SIGINT)

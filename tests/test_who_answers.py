@@ -19,7 +19,7 @@ from ipython_assistant.core.providers import variables_of
 from ipython_assistant.core.usage import default_model
 from ipython_assistant.options import Options
 from ipython_assistant.service import model_servers
-from ipython_assistant.service.connection import Engine
+from ipython_assistant.service.engine_process import Engine
 from ipython_assistant.session import Session
 from ipython_assistant.who_answers import A_REAL_MODEL, with_answerer
 
