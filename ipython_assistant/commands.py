@@ -34,7 +34,7 @@ from ipython_assistant.workspace.assistants import (
 )
 from ipython_assistant.workspace.folder import made_files, remove_left_over
 from ipython_assistant.workspace.frames import kind_of_frame, table_in_words, table_of
-from ipython_assistant.workspace.recording_store import secrets_of
+from ipython_assistant.workspace.local_secrets import secrets_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -23,7 +23,7 @@ from ipython_assistant.service.accounts import connect_azure, connect_hosted
 from ipython_assistant.service.engine_process import Engine
 from ipython_assistant.service.model_servers import fetched_models
 from ipython_assistant.who_answers import A_REAL_MODEL, address_in_use, find_models
-from ipython_assistant.workspace.recording_store import secrets_of
+from ipython_assistant.workspace.local_secrets import secrets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

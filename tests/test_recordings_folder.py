@@ -9,7 +9,8 @@ from tests_support.replaying import make_recording
 from tests_support.saving import NOTEBOOK, save_all, start_python
 
 from ipython_assistant.core.artifacts import FailedArtifact
-from ipython_assistant.core.recording import TurnKey, integrity
+from ipython_assistant.core.recording import TurnKey
+from ipython_assistant.core.recording_text import integrity
 from ipython_assistant.errors import RecordingDamaged
 from ipython_assistant.workspace import recording_store
 from ipython_assistant.workspace.folder import Folder

@@ -3,7 +3,7 @@
 import pytest
 
 from ipython_assistant.core.redaction import Redactor
-from ipython_assistant.workspace.recording_store import LocalSecrets, secrets_of
+from ipython_assistant.workspace.local_secrets import LocalSecrets, secrets_of
 
 AZURE = "DefaultEndpointsProtocol=https;AccountName=ada;AccountKey=c2VzYW1lLW9wZW4tMDEyMzQ1Njc4OQ==;EndpointSuffix=x"
 

@@ -28,7 +28,8 @@ from ipython_assistant.core.naming import media_type, numbered, safe_name
 from ipython_assistant.core.recording import TOOK_PLACE
 from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.errors import ConfigError
-from ipython_assistant.workspace.recording_store import BODIES, TURNS, LocalSecrets, RecordingStore
+from ipython_assistant.workspace.local_secrets import LocalSecrets
+from ipython_assistant.workspace.recording_store import BODIES, TURNS, RecordingStore
 from ipython_assistant.workspace.safe_dir import fingerprint, place_file, real_directory
 
 if TYPE_CHECKING:

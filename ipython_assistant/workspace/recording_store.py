@@ -13,18 +13,16 @@ import re
 import time
 import unicodedata
 from dataclasses import replace
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
-from urllib.parse import unquote
 
-from ipython_assistant.core.recording import Recording, read_recording, recording_text, sha256_of
-from ipython_assistant.core.redaction import Redactor, may_be_secret
+from ipython_assistant.core.recording import Recording, sha256_of
+from ipython_assistant.core.recording_text import read_recording, recording_text
 from ipython_assistant.core.turn import Turn
 from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.workspace.safe_dir import fingerprint, open_file, real_directory, write_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from ipython_assistant.workspace.safe_dir import Fingerprint
 
@@ -42,16 +40,6 @@ hash alone; keys, cookies, the organisation and absolute paths are not recorded.
 """
 _BESIDE = {"README": README, ".gitignore": "*.tmp\n", ".gitattributes": "* -text\n"}
 _NAME = re.compile(r"([a-z0-9-]+?)-([0-9a-f]{16})(?:-(\d{1,6}))?\.json")
-_NAMES_A_SECRET = re.compile(
-    r"(?:.*[_-])?(?:(?:API|ACCESS|SECRET|PRIVATE)?KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|PWD|PAT|CREDENTIALS?)"
-    r"|.*(?:CONNECTION_?STRING|CONN_?STR|_DSN|_SAS)"
-    r"|OPENAI_(?:ORG|PROJECT|ORGANI[SZ]ATION)(?:_ID)?"
-)
-_OF_A_CONNECTION = re.compile(r"(?i)(?:^|;)\s*(?:\w*key|password|pwd|sig\w*)\s*=\s*([^;]+)")
-# A proxy's address may come without a scheme.
-_ACCOUNT = re.compile(r"\s*(?:[\w+.-]+://)?([^/?#]*?:([^/?#]+))@")
-_NOT_SECRET = frozenset({"PWD", "OLDPWD"})  # the shell's working directories; `MYSQL_PWD` is a password
-_ADDRESS_WORDS = ("BASE_URL", "ENDPOINT", "_PROXY")
 
 
 class DamagedFile(NamedTuple):
@@ -192,40 +180,3 @@ def _without_its_turn(recording: Recording) -> Recording:
 def _turn_of(recording: Recording) -> tuple[str, str, str]:
     """Identifies a turn, whatever it was recorded with."""
     return recording.cell, recording.began, recording.turn.response_id
-
-
-class LocalSecrets:
-    """The secrets of an environment, also of before: a key may change while its answer is on the way."""
-
-    def __init__(self, notebook_dir: Path, environment: Mapping[str, str]) -> None:
-        self._notebook_dir = notebook_dir
-        self._environment = environment
-        self._secrets = frozenset(secrets_of(environment))
-
-    def redactor(self) -> Redactor:
-        """Make a redactor that knows the environment as it is now."""
-        self._secrets |= frozenset(secrets_of(self._environment))
-        return Redactor(self._secrets, local_folders(self._notebook_dir))
-
-
-def secrets_of(environ: Mapping[str, str]) -> Iterator[str]:
-    """The keys, tokens, accounts and passwords in an environment, those within addresses too.
-
-    A name has to end as a secret's does, and a value to be no ordinary word: `SORT_KEY=district` is no secret.
-    """
-    for name, value in environ.items():
-        upper = name.upper()
-        if upper not in _NOT_SECRET and _NAMES_A_SECRET.fullmatch(upper):
-            yield from filter(may_be_secret, (value, *_OF_A_CONNECTION.findall(value)))
-        account = _ACCOUNT.match(value) if "://" in value or upper.endswith(_ADDRESS_WORDS) else None
-        if account is not None:
-            yield account[1]
-            yield from (it for it in (account[2], unquote(account[2])) if may_be_secret(it) or not it.isalpha())
-
-
-def local_folders(notebook_dir: Path) -> dict[str, str]:
-    """The folders of this machine, each with what stands in its place in a text that is kept."""
-    folders = {str(notebook_dir.resolve()): ".", str(notebook_dir): "."}
-    with contextlib.suppress(RuntimeError):
-        folders[str(Path.home())] = "~"
-    return folders
