@@ -17,8 +17,9 @@ from ipython_assistant import errors
 from ipython_assistant.answer import answer_of, rows_to_browse
 from ipython_assistant.config import freeze, working_directory
 from ipython_assistant.core.fold import read_response
+from ipython_assistant.core.named_secrets import secrets_in
 from ipython_assistant.core.placeholders import fill
-from ipython_assistant.core.redaction import redact_error, secrets_in
+from ipython_assistant.core.redaction import redact_error
 from ipython_assistant.core.turn import text_of, without_pictures
 from ipython_assistant.core.wording import counted
 from ipython_assistant.display.live import FrontEnd, LiveOutput, ProgressLines, front_end, publish

@@ -16,8 +16,9 @@ from ipython_assistant.collect_files import collect
 from ipython_assistant.core.artifacts import TurnFiles
 from ipython_assistant.core.conversation import PlacedTurn
 from ipython_assistant.core.fold import TurnFold
+from ipython_assistant.core.named_secrets import secrets_in
 from ipython_assistant.core.recording import RecordedFile, RecordedInput, Recording, stamp, turn_digest
-from ipython_assistant.core.redaction import redacted_turn, secrets_in
+from ipython_assistant.core.redaction import redacted_turn
 from ipython_assistant.core.turn import without_code_outputs
 from ipython_assistant.display.live import DOING, LARGE_BYTES, transfer_in_words
 from ipython_assistant.errors import AssistantError, Interrupted, ModelUnknown, Refused, TurnNotKept

@@ -9,8 +9,9 @@ from tests_support.files import artifact
 from tests_support.replaying import folded
 
 from ipython_assistant.core.footnotes import answer_text
+from ipython_assistant.core.named_secrets import secrets_in, without_secrets
 from ipython_assistant.core.recording import TurnKey
-from ipython_assistant.core.redaction import Redactor, redacted_turn, secrets_in, without_secrets
+from ipython_assistant.core.redaction import Redactor, redacted_turn
 
 KEY = "sk-planted-0123456789"
 LONG = "k" * 40

@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
-from ipython_assistant.core.redaction import redacted_json, redacted_turn, secrets_in, without_secrets
+from ipython_assistant.core.named_secrets import secrets_in, without_secrets
+from ipython_assistant.core.redaction import redacted_json, redacted_turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ipython_assistant.core.artifacts import FailedArtifact
 from ipython_assistant.core.fold import read_response
+from ipython_assistant.core.named_secrets import without_secrets
 from ipython_assistant.core.recording import RecordedFile, RecordedInput, Recording, TurnKey, sha256_of
-from ipython_assistant.core.redaction import without_secrets
 from ipython_assistant.core.turn import Citation, CodeCall, Image, Message, number_of
 
 if TYPE_CHECKING:

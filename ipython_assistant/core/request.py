@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ipython_assistant.core.redaction import without_secrets
+from ipython_assistant.core.named_secrets import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
