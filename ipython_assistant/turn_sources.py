@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
+from importlib import import_module
 from math import ceil
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from ipython_assistant.collect_files import collect
@@ -20,7 +22,7 @@ from ipython_assistant.core.named_secrets import secrets_in
 from ipython_assistant.core.recording import RecordedFile, RecordedInput, Recording, stamp, turn_digest
 from ipython_assistant.core.redaction import redacted_turn
 from ipython_assistant.core.turn import without_code_outputs
-from ipython_assistant.display.live import DOING, LARGE_BYTES, transfer_in_words
+from ipython_assistant.display.live import DOING, LARGE_BYTES, front_end, transfer_in_words
 from ipython_assistant.errors import AssistantError, Interrupted, ModelUnknown, Refused, TurnNotKept
 from ipython_assistant.service.downloads import Downloads
 from ipython_assistant.service.stream import EventStream, broken
@@ -142,6 +144,8 @@ class ServiceSource(_AnySource):
         elif not self.arrival.turn.container_ids:
             return self.arrival  # without files to fetch, no connection is needed
         traits, connection = self.question.settings.traits, self.connection
+        if front_end(self.session.shell).live:  # what the row of buttons needs is imported while the service works
+            Thread(target=import_module, args=["ipython_assistant.display.buttons"], daemon=True).start()
         folder = self.session.folder(self.question.settings)
         limits = {"at_once": traits.downloads, "timeout_s": traits.files_timeout, "ahead_bytes": traits.prefetch_bytes}
         self._downloads = Downloads(connection.wire, connection.containers, folder.stage, **limits)

@@ -13,6 +13,33 @@ from ipython_assistant.service import background
 from ipython_assistant.service.background import Warmth
 from ipython_assistant.service.connection import Connections
 
+ASKED_AT_ONCE = """
+import contextlib, http.server, io, os, sys, threading
+from IPython.core.interactiveshell import InteractiveShell
+
+imported, there = threading.Event(), []
+class Finder:
+    def find_spec(name, *_):
+        imported.set() if name == "anywidget" else None
+class Service(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        there.append(imported.wait(20))
+        self.send_error(401)
+sys.meta_path.insert(0, Finder)
+with http.server.HTTPServer(("127.0.0.1", 0), Service) as server, contextlib.redirect_stderr(io.StringIO()):
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    shell = InteractiveShell.instance()
+    shell.get_parent = lambda: {"metadata": {"cellId": "a"}}
+    os.environ |= {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": f"http://127.0.0.1:{server.server_port}/v1"}
+    for name in ("PYTEST_CURRENT_TEST", "PYTEST_VERSION"):
+        os.environ.pop(name, None)
+    with contextlib.redirect_stdout(io.StringIO()):
+        shell.run_line_magic("load_ext", "ipython_assistant")
+        shell.run_cell("%%assistant\\nHello")
+    server.shutdown()
+print(there)
+"""
+
 
 @pytest.fixture
 def ended():
@@ -164,3 +191,7 @@ def test_an_engine_that_was_started_ahead_ends_where_the_first_question_goes_els
     assert connections.get("engine", lambda: None, ahead=True) is made  # which has answered before
     connections.get("hosted", lambda: None)
     assert closed == ["engine"]
+
+
+def test_what_the_buttons_need_is_imported_while_the_service_works(run_python):
+    assert run_python(ASKED_AT_ONCE) == "[True]\n"
