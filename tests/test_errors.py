@@ -73,6 +73,8 @@ def only(wire_, kind):
     (400, "ToolNotAllowed", "--no-code",
      'Only `type:"function"` tools are supported on this endpoint.', "", "tools.0.type"),
     (400, "ToolNotAllowed", "--no-code",
+     "This engine has one code interpreter; other tools, such as 'web_search', are not supported."),
+    (400, "ToolNotAllowed", "--no-code",
      "Invalid value: 'code_interpreter'. Supported values are: 'function'.", "", "tools[0].type"),
     (400, "TurnNotKept", "--new",
      "Previous response cannot be used due to Zero Data Retention.", "unsupported_parameter", "previous_response_id"),
@@ -108,6 +110,12 @@ def test_what_a_service_refuses_has_its_own_class_and_says_what_to_do(service, r
     assert caught.value._render_traceback_()[0].startswith(f"{kind}: The service answered {status}: ")
     assert caught.value.status == status
     assert ("(api.containers.write)" in caught.value.message) == ("Missing scopes" in fields[0])
+
+
+def test_errors_that_lead_to_each_other_are_each_looked_at_once():
+    first, second = OSError("first"), OSError("second")
+    first.__cause__, second.__cause__ = second, first
+    assert faults.causes(first) == [first, second]
 
 
 @pytest.mark.parametrize(("code", "kind", "message"), [

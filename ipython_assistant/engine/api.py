@@ -225,7 +225,7 @@ def _read_tool(request: ResponseRequest, tool: object, index: int) -> None:
     """Take the code interpreter into the request, the only tool there is: where it runs, and with which files."""
     kind = tool.get("type") if isinstance(tool, dict) else None
     if kind != "code_interpreter" or index:
-        message = f"This engine has one code interpreter and no other tool, such as '{shortened(kind)}'."
+        message = f"This engine has one code interpreter; other tools, such as '{shortened(kind)}', are not supported."
         raise unsupported(f"tools[{index}].type", message)
     container = RequestFields(tool, f"tools[{index}]").get("container", str, dict)
     if isinstance(container, str):

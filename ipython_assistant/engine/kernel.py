@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import psutil
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
@@ -88,6 +89,16 @@ _DIED: Final = (
 _STOPPED: Final = "The code was stopped: {}, which is the limit here. Variables are {}, files are kept.\n"
 
 
+class _OwnGroup(LocalProvisioner):
+    """Signals no processes but its own."""
+
+    async def send_signal(self, signum: int) -> None:
+        """Leave a group alone whose number is that of a later process: its first, and so all of it, has ended."""
+        if self.process is not None and self.process.poll() is not None and psutil.pid_exists(self.process.pid):
+            self.pgid = None
+        await super().send_signal(signum)
+
+
 class KernelError(RuntimeError):
     """The kernel could not be started, or has ended; the message is for a person."""
 
@@ -136,7 +147,7 @@ class KernelLauncher:
         transport = {"transport": "ipc", "ip": str(sockets / "k")} if os.name == "posix" else {"ip": "127.0.0.1"}
         manager = AsyncKernelManager(connection_file=str(sockets / "kernel.json"), **transport)
         manager._kernel_spec = spec  # noqa: SLF001 - this Python, whatever kernels are installed
-        manager.provisioner = LocalProvisioner(kernel_id=sockets.name, kernel_spec=spec, parent=manager)
+        manager.provisioner = _OwnGroup(kernel_id=sockets.name, kernel_spec=spec, parent=manager)
         return manager
 
     async def start(self, manager: AsyncKernelManager) -> int:

@@ -17,7 +17,7 @@ from ipython_assistant.core.wording import on_one_line
 from ipython_assistant.errors import ServiceError, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 
 _CLIENT_FAULT, UNAUTHORIZED, SERVER_FAULT = 400, 401, 500
@@ -194,12 +194,14 @@ def in_one_line(what: object) -> str:
     return (text if len(text) <= LONGEST_MESSAGE else text[:LONGEST_MESSAGE] + "…").rstrip(".")
 
 
-def causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and those that led to it."""
+def causes(error: BaseException) -> list[BaseException]:
+    """An error and those that led to it, each once: they may lead in a circle."""
+    found: list[BaseException] = []
     cause: BaseException | None = error
-    while cause is not None:
-        yield cause
+    while cause is not None and cause not in found:
+        found.append(cause)
         cause = cause.__cause__ or cause.__context__
+    return found
 
 
 def _settings(service: str) -> dict[str, str]:

@@ -1,15 +1,20 @@
 """How containers end: once, whole, whoever waits for it; and what is refused while they do."""
 
 import asyncio
+import os
+import signal
+import subprocess
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import pytest
 from engines import DEADLINE_S, Clock
+from jupyter_client.kernelspec import KernelSpec
 
 from ipython_assistant.engine import container
 from ipython_assistant.engine.api import ApiError, IdMint
 from ipython_assistant.engine.container import ContainerPool
+from ipython_assistant.engine.kernel import _OwnGroup
 from ipython_assistant.engine.limit_monitor import default_limits
 from ipython_assistant.engine.sandbox import Sandbox
 
@@ -100,3 +105,16 @@ def test_a_container_at_work_makes_no_room(place):
         await place.containers.stop()
 
     run(scene)
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="groups of processes are POSIX's")
+def test_a_process_that_has_the_number_of_a_dead_kernel_is_left_alone():
+    with subprocess.Popen(["true"]) as ended, subprocess.Popen(["sleep", "60"], process_group=0) as later:
+        assert ended.wait(DEADLINE_S) == 0
+        ended.pid = later.pid
+        provisioner = _OwnGroup(kernel_id="k", kernel_spec=KernelSpec(), process=ended, pid=later.pid, pgid=later.pid)
+        asyncio.run(provisioner.kill())
+        assert later.poll() is None
+        provisioner.process, provisioner.pgid = later, later.pid
+        asyncio.run(provisioner.kill())
+        assert later.wait(DEADLINE_S) == -signal.SIGKILL
