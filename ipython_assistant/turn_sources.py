@@ -19,7 +19,7 @@ from ipython_assistant.core.artifacts import TurnFiles
 from ipython_assistant.core.conversation import PlacedTurn
 from ipython_assistant.core.fold import TurnFold
 from ipython_assistant.core.named_secrets import secrets_in
-from ipython_assistant.core.recording import RecordedFile, RecordedInput, Recording, stamp, turn_digest
+from ipython_assistant.core.recording import RecordedFile, RecordedInput, Recording, sha256_of
 from ipython_assistant.core.redaction import redacted_turn
 from ipython_assistant.core.turn import without_code_outputs
 from ipython_assistant.display.live import DOING, LARGE_BYTES, front_end, transfer_in_words
@@ -31,9 +31,11 @@ from ipython_assistant.who_answers import check_max_cost, unknown_model
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Iterable
     from typing import Any
 
     from ipython_assistant.answer import Answer
+    from ipython_assistant.core.artifacts import Artifact
     from ipython_assistant.core.turn import Turn
     from ipython_assistant.display.live import LiveOutput
     from ipython_assistant.question import Question
@@ -304,6 +306,17 @@ class ServiceSource(_AnySource):
         # A turn outside every conversation is never continued, so its container is of use only to `retry`.
         alone = ended and question.conversation is None and not arrival.files.failed
         self._to_delete = (replaced, placed if alone else None)
+
+
+def turn_digest(key: str, turn: Turn, artifacts: Iterable[Artifact]) -> str:
+    """What the turns below continue from: the question and all of its answer. Empty without a key."""
+    hashes = sorted(artifact.sha256 for artifact in artifacts)
+    return sha256_of([key, turn.text, [call.code for call in turn.calls], hashes]) if key else ""
+
+
+def stamp(moment: datetime) -> str:
+    """A moment as recordings write it: UTC, to the millisecond."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 TurnSource = ServiceSource | RecordingSource

@@ -13,10 +13,11 @@ from tests_support.replaying import folded
 from tests_support.saving import recorded
 
 from ipython_assistant.core.artifacts import Artifact, FailedArtifact
-from ipython_assistant.core.recording import RecordedFile, RecordedInput, TurnKey, turn_digest
+from ipython_assistant.core.recording import RecordedFile, RecordedInput, TurnKey
 from ipython_assistant.core.recording_text import integrity, read_recording, recording_text
 from ipython_assistant.core.redaction import Redactor
 from ipython_assistant.core.turn import CodeCall, Message, TextPart, Turn, without_pictures
+from ipython_assistant.turn_sources import turn_digest
 
 ASKED = TurnKey(
     "Plot coverage by year.", model="gpt-5", instructions="Metric units.", tools=({"type": "web_search"},),

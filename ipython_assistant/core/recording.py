@@ -9,17 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.core.named_secrets import secrets_in, without_secrets
 from ipython_assistant.core.redaction import redacted_json, redacted_turn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime
-
-    from ipython_assistant.core.artifacts import Artifact, FailedArtifact, Found
+    from ipython_assistant.core.artifacts import FailedArtifact, Found
     from ipython_assistant.core.redaction import Redactor
     from ipython_assistant.core.turn import Json, Turn
 
@@ -150,17 +146,6 @@ class Recording:
             missing=tuple(replace(file, reason=redact(file.reason)) for file in self.missing),
             notes=tuple(map(redact, self.notes)),
         )
-
-
-def turn_digest(key: str, turn: Turn, artifacts: Iterable[Artifact]) -> str:
-    """What the turns below continue from: the question and all of its answer. Empty without a key."""
-    hashes = sorted(artifact.sha256 for artifact in artifacts)
-    return sha256_of([key, turn.text, [call.code for call in turn.calls], hashes]) if key else ""
-
-
-def stamp(moment: datetime) -> str:
-    """A moment as recordings write it: UTC, to the millisecond."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def _canonical(value: Any) -> str:

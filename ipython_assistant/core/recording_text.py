@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ipython_assistant.core.turn import Item, Json, Source
 
 FORMAT = 3
-_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 def recording_text(recording: Recording) -> str:
@@ -124,7 +123,7 @@ def _read(body: Json) -> Recording:
     for file in files:
         # A recording may come with a folder that others made: its names lead nowhere else, and to nothing hidden.
         is_name = file.name and not file.name.startswith(".") and not set(file.name) & set("/\\:\0")
-        if not is_name or not _HASH.fullmatch(file.sha256):
+        if not is_name or not re.fullmatch("[0-9a-f]{64}", file.sha256):
             raise ValueError("it names a file outside its folder")
     missing = tuple(_read_as(FailedArtifact, item) for item in body["missing"])
     known = {"asked": asked, "turn": turn, "inputs": inputs, "files": files, "missing": missing}
@@ -145,13 +144,12 @@ def _read_as(kind: type[Any], body: Json, **known: Any) -> Any:
         if each.name in known or (each.name not in body and each.default is not MISSING):
             continue
         value, (wanted, _, or_none) = body[each.name], str(each.type).partition(" | ")
+        is_many = wanted.startswith("tuple")
         if isinstance(value, list):
-            value = "".join(value) if wanted == "str" else tuple(value)
-        parts = value if wanted.startswith("tuple") and isinstance(value, tuple) else [value]
-        fits = all(type(part) is _TYPES[wanted] and (wanted != "int" or number_of(part) is not None) for part in parts)
-        fits = (
-            fits and isinstance(value, tuple) == wanted.startswith("tuple") and (wanted != "Found" or value in _FOUND)
-        )
+            value = tuple(value) if is_many else "".join(value)
+        fits = isinstance(value, tuple) == is_many
+        fits = fits and all(type(part) is _TYPES[wanted] for part in (value if is_many else [value]))
+        fits = fits and (wanted != "int" or number_of(value) is not None) and (wanted != "Found" or value in _FOUND)
         if not fits and not (or_none and value is None):
             raise ValueError(f"{each.name!r} is not what it has to be")
         values[each.name] = value

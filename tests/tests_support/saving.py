@@ -10,8 +10,9 @@ from itertools import count
 from pathlib import Path
 
 from ipython_assistant.core.artifacts import Artifact, FailedArtifact
-from ipython_assistant.core.recording import RecordedFile, Recording, TurnKey, stamp, turn_digest
+from ipython_assistant.core.recording import RecordedFile, Recording, TurnKey
 from ipython_assistant.core.turn import CodeCall, Turn
+from ipython_assistant.turn_sources import stamp, turn_digest
 from ipython_assistant.workspace.folder import Folder, Incoming
 from ipython_assistant.workspace.recordings import Recordings
 
