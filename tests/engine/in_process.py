@@ -3,12 +3,11 @@
 import asyncio
 import contextlib
 import io
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ipython_assistant.engine.models import Ask, ChatMessage, Refuse, Run, RunOutcome, Say
+from ipython_assistant.engine.models import Ask, Refuse, Run, RunOutcome, Say
 from ipython_assistant.engine.models.basic import Basic
 
 
@@ -32,15 +31,12 @@ class InProcess:
         return RunOutcome(logs, error, 0, tuple(sorted(made)))
 
     def _execute(self, code: str, variables: dict[str, Any]) -> tuple[str, str | None]:
-        printed, error, here = io.StringIO(), None, Path.cwd()
-        os.chdir(self.folder)
+        printed, error = io.StringIO(), None
         try:
-            with contextlib.redirect_stdout(printed):
+            with contextlib.redirect_stdout(printed), contextlib.chdir(self.folder):
                 exec(compile(code, "<test>", "exec"), variables)
         except Exception as problem:  # noqa: BLE001 - a test looks at whatever the code raises
             error = f"{type(problem).__name__}: {problem}"
-        finally:
-            os.chdir(here)
         return printed.getvalue(), error
 
 
@@ -48,13 +44,11 @@ class InProcess:
 class Given:
     """A whole answer."""
 
+    container: InProcess
     said: str = ""
     refused: str = ""
-    code: str = ""
-    logs: str = ""
     error: str = ""
     files: list[str] = field(default_factory=list)
-    container: InProcess | None = None
 
     @property
     def result(self) -> Any:
@@ -64,24 +58,14 @@ class Given:
         return self.container.variables["result"]
 
 
-def ask(
-    prompt: str,
-    folder: Path,
-    model: Any = None,
-    *,
-    history: tuple[ChatMessage, ...] = (),
-    new: tuple[str, ...] = (),
-    instructions: str = "",
-) -> Given:
-    """What a model answers about the files of a folder."""
+def ask(prompt: str, folder: Path, new: tuple[str, ...] = (), instructions: str = "") -> Given:
+    """What is answered without a model about the files of a folder."""
     files = tuple(sorted(path.name for path in folder.iterdir()))
-    return asyncio.run(_ask(Ask(prompt, files, history, instructions, new), folder, model or Basic()))
+    return asyncio.run(_ask(Ask(prompt, files, (), instructions, new), Given(InProcess(folder))))
 
 
-async def _ask(question: Ask, folder: Path, model: Any) -> Given:
-    given = Given(container=InProcess(folder))
-    steps = model.answer(question, given.container)
-    async for step in steps:
+async def _ask(question: Ask, given: Given) -> Given:
+    async for step in Basic().answer(question, given.container):
         match step:
             case Say(text):
                 given.said += text
@@ -89,8 +73,6 @@ async def _ask(question: Ask, folder: Path, model: Any) -> Given:
                 given.refused += text
             case Run(code):
                 outcome = step.outcome = given.container.run(code)
-                given.code += code
-                given.logs += outcome.logs
                 given.error += outcome.error or ""
                 given.files += outcome.files
     return given

@@ -21,13 +21,10 @@ FORMS = {
 }
 """For each table: a column of numbers as it is spoken and as it is called, a key so, another number, a value."""
 
-IN_SHORT = "clinic_visits.csv"
-"""The table that is asked by default; the others in `make slow`."""
 
-
-@pytest.fixture(params=[name if name == IN_SHORT else pytest.param(name, marks=pytest.mark.slow) for name in FORMS])
+@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.slow] * (place > 0)) for place, name in enumerate(FORMS)])
 def table(request, tmp_path):
-    """A table in a folder, and the words of `FORMS` for it."""
+    """A table in a folder, the first by default and the others in `make slow`, and the words of `FORMS` for it."""
     if request.param.endswith((".xlsx", ".parquet")):
         pytest.importorskip("openpyxl" if request.param.endswith("x") else "pyarrow")
     shutil.copy(TABLES / request.param, tmp_path)
@@ -67,7 +64,6 @@ def test_parts_come_in_any_order_with_any_courtesy(table, sentence):
     folder, y, column, x, key, *_ = table
     expected = frame(folder).groupby(key)[column].mean()
     given = ask(sentence.format(y=y, x=x), folder)
-
     assert given.files == ["out.csv"]
     pd.testing.assert_series_equal(given.result.set_index(key)[column], expected, check_names=False, rtol=1e-9)
 
@@ -89,9 +85,7 @@ CHART_FORMS = [
 def test_every_form_is_answered_over_every_table(table, form):
     folder, y, _, x, _, other, value = table
     given = ask(form.format(y=y, x=x, other=other, value=value), folder)
-
-    assert not given.refused, given.refused
-    assert not given.error, given.error
+    assert (given.refused, given.error) == ("", "")
     assert [Path(name).suffix == ".png" for name in given.files] == [form in CHART_FORMS]
     assert given.files[0] in given.said
 
@@ -100,12 +94,10 @@ def test_the_forms_that_are_shown_are_answered(table):
     folder, *_ = table
     refused = ask("Fluxbar the moon", folder).refused
     shown = [line.removeprefix("- ").strip("`") for line in refused.splitlines() if line.startswith("- ")]
-
     assert len(shown) > 5
     for form in shown:
         given = ask(form, folder)
-        assert not given.refused, (form, given.refused)
-        assert not given.error, (form, given.error)
+        assert (given.refused, given.error) == ("", ""), form
         for name in given.files:
             (folder / name).unlink()
 
@@ -133,16 +125,12 @@ def test_what_newcomers_type_first_is_answered(tmp_path, content, prompt, rows, 
 
 LESSONS = [
     "Plot coverage by year for Arvessa North\nand save the mean coverage per district as coverage_by_district.csv",
-    "Bar chart of mean coverage per district",
-    "Mean coverage per disease, and save it as by_disease.csv",
-    "Plot coverage by year for Drevanta\nand list the rows where coverage is below 65",
-    "Plot coverage by year for Jolmeri West",
-    "Total pop. treated per year",
-    "Plot total pop. treated by year in mda_coverage.csv",
-    "Count rows per disease",
-    "The 3 districts with the lowest mean coverage, and save them as lowest.csv",
+    "Bar chart of mean coverage per district", "Mean coverage per disease, and save it as by_disease.csv",
+    "Plot coverage by year for Drevanta\nand list the rows where coverage is below 65", "Total pop. treated per year",
+    "Plot coverage by year for Jolmeri West", "Plot total pop. treated by year in mda_coverage.csv",
+    "Count rows per disease", "The 3 districts with the lowest mean coverage, and save them as lowest.csv",
     "Mean coverage per year",
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("prompt", LESSONS)
@@ -182,10 +170,9 @@ PRETENDED = [
     "Rows where the district starts with A", "Rows where coverage is below 50 or year is 2020",
     # places that make no form
     "Compare LF vs Oncho", "Mean coverage LF vs Oncho", "top 10", "the lowest", "Plot", "Plot the table",
-    "mean", "Plot coverage", "per district", "coverage by district by", "LF", "2020", "5",
-    "Rows where coverage is over", "Rows with disease",
-    "Rows where coverage is low", "Mean district per year", "Sum of disease", "Scatter coverage",
-    "Correlation of district and disease", "Total coverage per district", "Mean coverage per month",
+    "mean", "Plot coverage", "per district", "coverage by district by", "LF", "2020", "5", "Rows with disease",
+    "Rows where coverage is over", "Rows where coverage is low", "Mean district per year", "Sum of disease",
+    "Scatter coverage", "Correlation of district and disease", "Total coverage per district", "Mean coverage per month",
     "Coverage over 65 per month", "Mean coverage in 1850 per day", "Highest coverage, which year was that?",
     "Rows in Atlantis", "Mean coverage per district and how many rows?", "Everything",
 ]  # fmt: skip
@@ -194,7 +181,6 @@ PRETENDED = [
 @pytest.mark.parametrize("prompt", PRETENDED)
 def test_what_is_no_form_is_refused_with_the_forms_and_the_way_to_a_model(coverage, prompt):
     given = ask(prompt, coverage)
-
     assert given.refused, (prompt, given.said)
     assert "Count rows per District" in given.refused
     assert "Forecast" not in prompt or "“Forecast”" in given.refused
@@ -203,8 +189,6 @@ def test_what_is_no_form_is_refused_with_the_forms_and_the_way_to_a_model(covera
 
 
 # ---- files, tables and conversations
-
-
 @pytest.mark.parametrize("ending", ["csv", "tsv", "xlsx", "json", "jsonl", "parquet", "md", "html", "svg", "pdf"])
 def test_a_table_or_a_chart_is_written_in_the_format_of_its_name(coverage, ending):
     pytest.importorskip("openpyxl")
@@ -220,7 +204,6 @@ def test_a_name_that_is_taken_is_not_used_again(coverage):
 def test_a_table_named_in_the_sentence_is_meant(coverage):
     ask("Mean coverage per district, saved as by_district.csv", coverage)
     given = ask("List the rows of by_district.csv where coverage is below 70, and save them as lowest.csv", coverage)
-
     assert given.files == ["lowest.csv"]
     assert list(given.result.columns) == ["District ", "Coverage (%)"]
 
@@ -244,9 +227,7 @@ def test_no_value_and_no_name_of_a_column_becomes_code(tmp_path):
     hostile = "x'); import os; os.remove('t.csv') #"
     pd.DataFrame({hostile: [1, 2], "g": ['");os.abort()#', "b"]}).to_csv(tmp_path / "t.csv", index=False)
     given = ask(f'Mean "{hostile}" per g', tmp_path)
-
-    assert not given.error
-    assert (tmp_path / "t.csv").exists()
+    assert (given.error, (tmp_path / "t.csv").exists()) == ("", True)
     assert list(given.result["g"]) == ['");os.abort()#', "b"]
 
 
