@@ -57,7 +57,6 @@ def test_each_kind_of_server_gives_the_text_and_the_tokens(servers, kind):
 
 def test_ollama_is_known_by_its_version_and_asked_by_its_own_door(servers):
     complete(servers["ollama"], Reply("{}"), schema=SCHEMA, max_tokens=300, options={"temperature": 0})
-
     assert servers["ollama"].paths == ["/api/version", "/api/chat"]
     body = servers["ollama"].asked[0]
     assert (body["format"], body["think"], body["messages"]) == (SCHEMA, False, QUESTION)
@@ -89,10 +88,8 @@ def test_chat_completions_are_asked_with_schema_and_key_and_not_to_think(servers
 
 
 @pytest.mark.parametrize(("written", "kept"), [
-    ("<think>Twelve, or 13?</think>\n\nTwelve.", "Twelve."),
-    ("<think>never closed", ""),
+    ("<think>Twelve, or 13?</think>\n\nTwelve.", "Twelve."), ("<think>never closed", ""), ("\n  \n", "\n  \n"),
     ("<b>bold</b> and <think>", "<b>bold</b> and <think>"),
-    ("\n  \n", "\n  \n"),
 ])  # fmt: skip
 def test_what_a_model_thinks_aloud_is_left_out(server, written, kept):
     assert complete(server, Reply(written)).text == kept
@@ -131,37 +128,30 @@ def test_a_server_that_answers_whole_although_asked_to_stream(server):
 def test_a_schema_that_a_server_does_not_take_is_asked_for_as_plain_json(server, schemas):
     replies = [refusal(400, "response_format: unsupported")] if schemas else []
     completion = complete(server, *replies, Reply('{"count": 1}'), schema=SCHEMA, schemas=schemas)
-
     assert completion.text == '{"count": 1}'
     assert "response_format" not in server.asked[-1]
     assert json.dumps(SCHEMA) in server.asked[-1]["messages"][-1]["content"]
 
 
 # Faults. --------------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("kind", ["ollama", "llama.cpp"])
-@pytest.mark.parametrize(
-    ("reply", "happened", "cure"),
-    [
-        (Reply("There are 12 of them.", dies_after=2), "closed the connection", "log"),
-        (page(), "web page", "address"),
-        (Reply(body=b'{"choices": ['), "not JSON", "address"),
-        (Reply(body=b'["not today"]'), "gave up: ['not today']", "another model"),
-        (Reply("There", error="CUDA out of memory"), "CUDA out of memory", "another model"),
-        (refusal(401, f"Incorrect API key provided: {KEY}"), "did not accept the key", "Check"),
-        (refusal(500, "something else"), "answered 500: something else", "another model"),
-        (refusal(429, "slow down"), "slow down", "Wait"),
-        (refusal(400, "request (5210 tokens) exceeds the available context size (4096)"), "5210", "larger context"),
-        (refusal(400, "This model's maximum context length is 4096 tokens."), "too long", "larger context"),
-        (refusal(400, "The number of tokens to keep from the initial prompt is greater"), "too long", "larger context"),
-        (Reply("There", cut=True, tokens=(4_000, 96)), "no more than 4,096 tokens", "OLLAMA_CONTEXT_LENGTH"),
-        (refusal(404, 'model "qwen3.5:9b" not found, try pulling it'), "qwen3.5:9b", "Did you mean qwen3.5:4b?"),
-        (refusal(404, "The model `qwen3.5:9b` does not exist."), "qwen3.5:9b", "Did you mean qwen3.5:4b?"),
-        (refusal(400, "Invalid model identifier: no such model"), "qwen3.5:9b", "Did you mean qwen3.5:4b?"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
+@pytest.mark.parametrize(("reply", "happened", "cure"), [
+    (Reply("There are 12 of them.", dies_after=2), "closed the connection", "log"),
+    (page(), "web page", "address"),
+    (Reply(body=b'{"choices": ['), "not JSON", "address"),
+    (Reply(body=b'["not today"]'), "gave up: ['not today']", "another model"),
+    (Reply("There", error="CUDA out of memory"), "CUDA out of memory", "another model"),
+    (refusal(401, f"Incorrect API key provided: {KEY}"), "did not accept the key", "Check"),
+    (refusal(500, "something else"), "answered 500: something else", "another model"),
+    (refusal(429, "slow down"), "slow down", "Wait"),
+    (refusal(400, "request (5210 tokens) exceeds the available context size (4096)"), "5210", "larger context"),
+    (refusal(400, "This model's maximum context length is 4096 tokens."), "too long", "larger context"),
+    (refusal(400, "The number of tokens to keep from the initial prompt is greater"), "too long", "larger context"),
+    (Reply("There", cut=True, tokens=(4_000, 96)), "no more than 4,096 tokens", "OLLAMA_CONTEXT_LENGTH"),
+    (refusal(404, 'model "qwen3.5:9b" not found, try pulling it'), "qwen3.5:9b", "Did you mean qwen3.5:4b?"),
+    (refusal(404, "The model `qwen3.5:9b` does not exist."), "qwen3.5:9b", "Did you mean qwen3.5:4b?"),
+    (refusal(400, "Invalid model identifier: no such model"), "qwen3.5:9b", "Did you mean qwen3.5:4b?"),
+], ids=lambda value: value if isinstance(value, str) else "")  # fmt: skip
 def test_each_fault_of_a_server_is_two_lines(servers, kind, reply, happened, cure):
     told = failure(servers[kind], reply, key=KEY, model="qwen3.5:9b")
     assert happened in told[0]
@@ -174,17 +164,14 @@ def test_a_server_that_falls_silent_is_given_up(servers, kind):
     never = threading.Event()
     happened, cure = failure(servers[kind], Reply("late", hold=never), silence_s=0.2)
     never.set()
-
-    assert "0.2 s" in happened
-    assert "--timeout" in cure
+    assert ("0.2 s" in happened, "--timeout" in cure) == (True, True)
 
 
 def test_no_server_at_the_address():
     with ScriptedServer() as server:
         pass
     happened, cure = failure(server)
-    assert f"127.0.0.1:{server.port}" in happened
-    assert "Start it" in cure
+    assert (f"127.0.0.1:{server.port}" in happened, "Start it" in cure) == (True, True)
 
 
 def test_no_redirect_is_followed(servers, server):

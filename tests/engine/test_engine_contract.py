@@ -13,7 +13,7 @@ from typing import get_args
 
 import openai
 import pytest
-from engines import OUTPUTS, TOOL, Running, events_of, fence
+from engines import TOOL, Running, events_of
 from openai.types.responses import ResponseStreamEvent
 from tests_support import events as said
 from tests_support.scripted import ScriptedService
@@ -49,9 +49,8 @@ def events(request, scripted):
     if request.param == "engine":
         engine: Running = request.getfixturevalue("engine")
         return engine.events(CODE, tools=[{**TOOL, "container": request.getfixturevalue("container")}])
-    scripted.will_say(
-        [said.Code(CODE, (said.logs("logged\n"),)), said.Message(TEXT, (said.cite(TEXT, "made.csv", "cfile_1"),))]
-    )
+    message = said.Message(TEXT, (said.cite(TEXT, "made.csv", "cfile_1"),))
+    scripted.will_say([said.Code(CODE, (said.logs("logged\n"),)), message])
     question = json.dumps({"stream": True}).encode()
     with urllib.request.urlopen(urllib.request.Request(f"{scripted.url}/responses", question)) as answer:
         return events_of(answer.read().decode())
@@ -105,24 +104,19 @@ def test_files_are_listed_fetched_and_missed_in_one_way(which, request, scripted
     if which == "engine":
         engine: Running = request.getfixturevalue("engine")
         client, container = engine.client(), request.getfixturevalue("container")
-        client.responses.create(
-            model="basic", input=fence(CODE), include=OUTPUTS, tools=[{**TOOL, "container": container}]
-        )
+        engine.ask(CODE, container=container)
     else:
         client = openai.OpenAI(base_url=scripted.url, api_key="key", max_retries=0)
         container = said.CONTAINER
         scripted.put("made.csv", b"1", "cfile_1")
     [row] = [row for row in client.containers.files.list(container) if row.path == "/mnt/data/made.csv"]
     content = client.containers.files.content.retrieve(row.id, container_id=container)
-
     assert (row.object, row.bytes, row.source, row.container_id) == ("container.file", 1, "assistant", container)
     assert content.read() == b"1"
     with pytest.raises(openai.NotFoundError) as missed:
         client.containers.files.content.retrieve("cfile_none", container_id=container)
-    assert missed.value.body == {
-        "message": f"File cfile_none not found on container {container}.", "type": "invalid_request_error",
-        "param": None, "code": None,
-    }  # fmt: skip
+    message = f"File cfile_none not found on container {container}."
+    assert missed.value.body == {"message": message, "type": "invalid_request_error", "param": None, "code": None}
     deleted = client.with_options().containers
     assert deleted.delete(container if which == "scripted" else client.containers.create(name="c").id) is None
 

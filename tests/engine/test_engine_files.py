@@ -7,7 +7,6 @@ from engines import annotations, scratch_of, until
 
 MB = 1024 * 1024
 FILE = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n1\r\n'
-TWO_FILES = FILE * 2 + b"--b--\r\n"
 
 
 def test_a_large_upload_and_its_download_do_not_grow_the_engine(engine, client, container, tmp_path):
@@ -48,17 +47,13 @@ def test_a_name_that_cannot_be_used_is_refused(engine, container, given):
 
 def test_a_form_that_is_none_is_refused(engine, container):
     path = f"/v1/containers/{container}/files"
+    form = "multipart/form-data; boundary=b"
     for content_type, body in (
-        ("text/plain", b"x"),
-        ("multipart/form-data", b"x"),
-        ("multipart/form-data; boundary=b", b"--b\r\nbroken"),
-        ("multipart/form-data; boundary=b", b"--b--\r\n"),
-        ("multipart/form-data; boundary=b", TWO_FILES),
-        ("multipart/form-data; boundary=b", b"--b\r\nContent-Type: text/plain\r\n\r\nno name\r\n--b--\r\n"),
-        ("multipart/form-data; boundary=b", b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n1\r\n--b--'),
-        ("application/json", b"{}"),
-        ("application/json", b"{"),
-    ):
+        ("text/plain", b"x"), ("multipart/form-data", b"x"), ("application/json", b"{}"), ("application/json", b"{"),
+        (form, b"--b\r\nbroken"), (form, b"--b--\r\n"), (form, FILE * 2 + b"--b--\r\n"),
+        (form, b"--b\r\nContent-Type: text/plain\r\n\r\nno name\r\n--b--\r\n"),
+        (form, b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n1\r\n--b--'),
+    ):  # fmt: skip
         status, _, answer = engine.request("POST", path, body, {"Content-Type": content_type})
         assert (status, b'"type":"invalid_request_error"' in answer) == (400, True)
 

@@ -151,11 +151,9 @@ def test_the_engine_imports_nothing_heavy():
 
 
 def test_the_ready_line_says_what_a_client_needs():
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ipython_assistant.engine.server", "--model", "basic"], stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    with process:
+    command = [sys.executable, "-m", "ipython_assistant.engine.server", "--model", "basic"]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, text=True, **pipes) as process:
         ready = json.loads(process.stdout.readline())
         rest, log = process.communicate()
     assert set(ready) == {"url", "token", "pid", "sandbox", "reason", "models"}

@@ -40,14 +40,11 @@ def test_a_link_to_any_name_is_found_again(names):
 
 
 @pytest.mark.parametrize(("text", "found"), [
-    ("sandbox:/mnt/data/x.csv", ["x.csv"]),
+    ("sandbox:/mnt/data/x.csv", ["x.csv"]), ("sandbox:/mnt/data/", []), ("/mnt/data/x.csv", []),
     ("(sandbox:/mnt/data/x.csv) sandbox:/mnt/data/x.csv, `sandbox:/mnt/data/x.csv`", ["x.csv"] * 3),
-    ("sandbox:/mnt/data/my file.csv.", ["my file.csv"]),
-    ("sandbox:/mnt/data/my%20file.csv.", ["my file.csv"]),
+    ("sandbox:/mnt/data/my file.csv.", ["my file.csv"]), ("sandbox:/mnt/data/my%20file.csv.", ["my file.csv"]),
     ("sandbox:/mnt/data/d/x.csv", ["d/x.csv"]),
     ("sandbox:/mnt/data/x.csv.bak sandbox:/mnt/data/x.csvs sandbox:/mnt/data/ax.csv", []),
-    ("sandbox:/mnt/data/", []),
-    ("/mnt/data/x.csv", []),
 ])  # fmt: skip
 def test_a_link_is_one_to_a_name_that_exists(text, found):
     names = dict.fromkeys(["x.csv", "my file.csv", "d/x.csv"])
@@ -76,7 +73,6 @@ def test_a_traceback_is_shown_without_the_frames_of_libraries():
         "KeyError     Traceback (most recent call last)", "Cell In[1], line 2\n----> 2 call()",
         "File /w/own.py:7, in call()\n----> 7 inner()", "File lib/internal.pyx:9, in deep()", "KeyError: 'outer'",
     ]  # fmt: skip
-
     assert readable_traceback(blocks, own="/w/") == (
         "KeyError     Traceback (most recent call last)\nCell In[1], line 2\n----> 2 call()\n"
         "File /w/own.py:7, in call()\n----> 7 inner()\nKeyError: 'outer'"

@@ -41,14 +41,12 @@ def test_awkward_names_are_linked_cited_and_fetched(engine, client, container):
     names = ["a b.csv", "größe.csv", "50%.csv", "x (1).csv", "[x].csv", "sub/inner.csv", "x.csv", "x.csv.gz"]
     code = f"import os; os.makedirs('sub', exist_ok=True)\nfor name in {names!r}: open(name, 'w').write(name)"
     response = engine.ask(code, container=container)
-    cited = {
-        client.containers.files.content.retrieve(mark.file_id, container_id=mark.container_id).read().decode()
-        for mark in annotations(response)
-    }
-    assert cited == set(names)
+    fetch = client.containers.files.content.retrieve
+    marks = annotations(response)
+    assert {fetch(mark.file_id, container_id=mark.container_id).text for mark in marks} == set(names)
     assert {mark.filename for mark in annotations(response)} == {name.rpartition("/")[2] for name in names}
     text = response.output[-1].content[0].text
-    assert {text[mark.start_index : mark.end_index][:18] for mark in annotations(response)} == {"sandbox:/mnt/data/"}
+    assert {text[mark.start_index : mark.end_index][:18] for mark in marks} == {"sandbox:/mnt/data/"}
 
 
 def test_a_model_that_raises_ends_the_stream_with_error_and_failed(stage, caplog):

@@ -63,22 +63,15 @@ def test_a_model_in_a_file_answers_in_a_process_that_ends_with_the_engine(enviro
     assert alive == []
 
 
-@pytest.mark.parametrize(
-    ("name", "prepare", "words"),
-    [
-        ("gguf/missing", None, "model get"),
-        ("gguf/damaged", None, "could not be loaded"),
-        ("gguf/mine", lambda patch: patch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=1)), "GB"),
-        ("gguf/mine", lambda patch: patch.setattr("ipython_assistant.engine.models.gguf.find_spec", lambda _: None),
-         "pip install xllamacpp"),
-    ],
-    ids=["no such file", "damaged", "too little memory", "no runtime"],
-)  # fmt: skip
-def test_a_file_that_cannot_be_run_is_told_in_two_lines(environment, monkeypatch, *, name, prepare, words):
-    if prepare:
-        prepare(monkeypatch)
+@pytest.mark.parametrize(("name", "patched", "words"), [
+    ("missing", (), "model get"), ("damaged", (), "could not be loaded"),
+    ("mine", ("psutil.virtual_memory", lambda: SimpleNamespace(available=1)), "GB"),
+    ("mine", ("ipython_assistant.engine.models.gguf.find_spec", lambda _: None), "pip install xllamacpp"),
+], ids=["no such file", "damaged", "too little memory", "no runtime"])  # fmt: skip
+def test_a_file_that_cannot_be_run_is_told_in_two_lines(environment, monkeypatch, name, patched, words):
+    if patched:
+        monkeypatch.setattr(*patched)
     with pytest.raises(ModelFailed) as caught:
-        asyncio.run(Runtimes(environment).server(name))
-
+        asyncio.run(Runtimes(environment).server(f"gguf/{name}"))
     assert len(str(caught.value).splitlines()) == 2
     assert words in str(caught.value)
