@@ -7,6 +7,7 @@ import os
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
+from tests_support.loopback import Door, Loopback
 
 from browser.harness import CHROMIUM_ARGUMENTS, find_chromium, opened_notebooks, running_lab
 
@@ -55,6 +56,27 @@ def open_for_module(lab, context):
     """As `open_in_lab`; closed after the last test of the module."""
     with opened_notebooks(lab, context) as open_notebook:
         yield open_notebook
+
+
+class _Noting(Door):
+    def respond(self):
+        self.owner.paths.append(self.path)
+        self.begin(404, {})
+
+
+class Listener(Loopback):
+    """A server on loopback that remembers what was fetched from it."""
+
+    door, base = _Noting, ""
+
+    def __init__(self):
+        self.paths: list[str] = []
+
+
+@pytest.fixture(scope="module")
+def listener():
+    with Listener() as listener:
+        yield listener
 
 
 @pytest.fixture

@@ -11,12 +11,8 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,8 +21,9 @@ from typing import Any
 import nbformat
 import psutil
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import BrowserContext, Locator, Page
+from tests_support.loopback import free_port, wait_until_it_answers
 
 CHECKOUT = Path(__file__).parents[2]
 NOTEBOOKS = CHECKOUT / "notebooks"
@@ -36,7 +33,6 @@ CHROMIUM_ARGUMENTS = (
     # No name but loopback's address can be resolved, so nothing can leave this machine.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )  # fmt: skip
-START_S = 120
 _PANEL = "window.jupyterapp.shell.currentWidget"
 _WATCH = """
 cell => {
@@ -76,10 +72,8 @@ class Lab:
 
     def add_kernel(self, name: str, python: Path, environment: Mapping[str, str]) -> None:
         """Let the server have a kernel of this name, run by another interpreter, with these variables."""
-        specification = {
-            "argv": [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"], "display_name": name,
-            "env": dict(environment), "language": "python",
-        }  # fmt: skip
+        command = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        specification = {"argv": command, "display_name": name, "env": dict(environment), "language": "python"}
         folder = self.home / "data" / "kernels" / name
         folder.mkdir(parents=True)
         (folder / "kernel.json").write_text(json.dumps(specification))
@@ -98,13 +92,10 @@ class Lab:
         return path
 
     def write_notebook(self, name: str, cells: Sequence[str], kernel_name: str = "python3") -> Path:
-        """A notebook with these cells; one that starts with `# ` and a capital letter is Markdown."""
-        made = [
-            new_markdown_cell(cell) if cell[:2] == "# " and cell[2:3].isupper() else new_code_cell(cell)
-            for cell in cells
-        ]
+        """A notebook with these cells."""
         kernel = {"name": kernel_name, "display_name": kernel_name, "language": "python"}
-        notebook = new_notebook(cells=made, metadata={"kernelspec": kernel, "language_info": {"name": "python"}})
+        metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
+        notebook = new_notebook(cells=[new_code_cell(cell) for cell in cells], metadata=metadata)
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, path)
@@ -181,25 +172,19 @@ class Notebook:
     def theme(self, name: str) -> None:
         """Change JupyterLab's theme: `JupyterLab Light` or `JupyterLab Dark`."""
         self.command("apputils:change-theme", {"theme": name})
-        self.page.wait_for_function(
-            # A curtain is drawn while the theme changes.
-            "name => document.body.dataset.jpThemeName === name && !document.getElementById('jupyterlab-splash')",
-            arg=name,
-        )
+        # A curtain is drawn while the theme changes.
+        is_over = "document.body.dataset.jpThemeName === name && !document.getElementById('jupyterlab-splash')"
+        self.page.wait_for_function(f"name => {is_over}", arg=name)
 
 
 @contextlib.contextmanager
 def running_lab(home: Path, *, extension: bool = True) -> Iterator[Lab]:
-    """JupyterLab on a free port, with a home of its own below `home`. Ended, with its kernels, on the way out.
+    """JupyterLab on a free port, all its files below `home`, with our extensions of it and of its server or without.
 
-    Args:
-        home: Where all its files are.
-        extension: Whether our extensions of the server and of JupyterLab are there.
+    Ended, with its kernels, on the way out.
     """
-    root = home / "root"
+    root, token, port = home / "root", secrets.token_hex(16), free_port()
     root.mkdir(parents=True)
-    token = secrets.token_hex(16)
-    port = free_port()
     _configure(home, token, extension=extension)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--expose-app-in-browser", f"--port={port}"]
     with (home / "server.log").open("wb") as log:
@@ -233,9 +218,8 @@ def _open(lab: Lab, context: BrowserContext, path: Path, *, kernel: bool, applic
     name = path.relative_to(lab.root).as_posix()
     place = f"lab/workspaces/{secrets.token_hex(4)}/tree" if application == "lab" else application
     if not kernel:
-        page.route(
-            "**/api/sessions*", lambda route: route.abort() if route.request.method == "POST" else route.fallback()
-        )
+        refuse = lambda route: route.abort() if route.request.method == "POST" else route.fallback()  # noqa: E731
+        page.route("**/api/sessions*", refuse)
     token = f"token={lab.token}&" if lab.token else ""
     page.goto(f"{lab.url}/{place}/{name}?{token}reset")
     if not kernel:
@@ -304,32 +288,6 @@ def from_npm(folder: Path, *command: str) -> str:
     if fetched.returncode:
         pytest.skip(f"npm {' '.join(command)}: {fetched.stderr.strip()[:200]}")
     return fetched.stdout.strip()
-
-
-def free_port() -> int:
-    """A port of loopback that was free just now."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        return bound.getsockname()[1]
-
-
-def wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path, token: str = "") -> None:
-    """Wait until the server that this process runs answers at its address; raises with its log where it ends."""
-    deadline = time.monotonic() + START_S
-    request = urllib.request.Request(url, headers={"Authorization": f"token {token}"} if token else {})
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with opener.open(request, timeout=5):
-                return
-        except OSError as error:
-            # JupyterHub's proxy says 404 until the hub has told it where things are.
-            if isinstance(error, urllib.error.HTTPError) and error.code < 500 and error.code != 404:
-                raise
-            # There is no event to wait for before the port is open.
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(0.05)
-    raise RuntimeError(f"It did not start:\n{log.read_text(errors='replace')[-4000:]}")
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -55,11 +55,8 @@ def test_axe_finds_nothing_in_what_we_show(shown, axe, theme):
 def test_a_table_is_sorted_and_paged_with_the_keyboard(lab, open_in_lab, axe):
     rows = "".join(f"place {number},{number * 7 % 1001}\\n" for number in range(1_001))
     show = "publish(view(DownloadRow([table], Path.cwd(), read_rows=rows_to_browse), FrontEnd()))"
-    cells = [
-        SETUP,
-        f'table = write("cases.csv", b"place,cases\\nnowhere,\\n{rows}")',
-        f"from ipython_assistant.answer import rows_to_browse; {show}",
-    ]
+    table = f'table = write("cases.csv", b"place,cases\\nnowhere,\\n{rows}")'
+    cells = [SETUP, table, f"from ipython_assistant.answer import rows_to_browse; {show}"]
     notebook = open_in_lab(lab.write_notebook("browsed/browsed.ipynb", cells))
     notebook.run_all()
     output, page = notebook.output(2), notebook.page

@@ -13,14 +13,9 @@ import pytest
 from browser.test_lab_reopened import BROKEN, SHOW_A_ROW
 
 ENGINES = ("jupyter_server_ydoc", "jupyter_server_documents")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not any(map(importlib.util.find_spec, ENGINES)),
-        reason="pip install jupyter-collaboration, or jupyter-server-documents",
-    ),
-]
+NEITHER = not any(map(importlib.util.find_spec, ENGINES))
+REASON = "pip install jupyter-collaboration, or jupyter-server-documents"
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.skipif(NEITHER, reason=REASON)]
 SAVED_S = 60
 # https://github.com/jupyter-ai-contrib/jupyter-server-documents/issues/297: on a first run no widget of any kind is
 # drawn there, ours as little as ipywidgets' own.
@@ -46,8 +41,7 @@ def test_a_row_of_buttons_is_shown_and_not_in_the_notebook_that_the_server_saves
         row.wait_for()
     notebook.command("docmanager:save")
     saved = saved_with(notebook.path, "shown")
-    outputs = [output.output_type for output in saved.cells[1].outputs]
-    assert outputs == ["stream"]
+    assert [output.output_type for output in saved.cells[1].outputs] == ["stream"]
     assert row.is_visible() or not DRAWS_WIDGETS
     notebook.close()
     again = open_in_lab(notebook.path)

@@ -1,8 +1,7 @@
 """The first notebook in JupyterLab and in Notebook 7: what a stranger sees, and what links and buttons bring down."""
 
+import contextlib
 import itertools
-import os
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -73,12 +72,8 @@ def test_the_code_becomes_a_cell_below_that_runs_on_the_users_own_file(notebook)
     cells = notebook.save().cells
     inserted = cells[next(place for place, cell in enumerate(cells) if cell.source == "%assistant code") + 1]
     namespace = {}
-    here = Path.cwd()
-    os.chdir(notebook.path.parent)
-    try:
+    with contextlib.chdir(notebook.path.parent):
         exec(inserted.source, namespace)
-    finally:
-        os.chdir(here)
     assert '"data/' in inserted.source or "'data/" in inserted.source
     assert "/mnt/data" not in inserted.source
     assert len(namespace["data"]) > 0
@@ -86,8 +81,7 @@ def test_the_code_becomes_a_cell_below_that_runs_on_the_users_own_file(notebook)
 
 def test_no_cell_ended_in_an_error_and_no_widget_failed(notebook):
     text = notebook.page.locator(".jp-Notebook").inner_text()
-    assert "Error displaying widget" not in text
-    assert "Traceback" not in text
+    assert all(word not in text for word in ("Error displaying widget", "Traceback"))
     assert notebook.page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
 
 

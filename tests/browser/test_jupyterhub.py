@@ -8,9 +8,10 @@ from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import expect
+from tests_support.loopback import free_port, wait_until_it_answers
 
-from browser.harness import Lab, end, environment, free_port, from_npm, opened_notebooks, wait_until_it_answers
-from browser.test_outputs import FILES, SETUP, SHOW
+from browser.harness import Lab, end, environment, from_npm, opened_notebooks
+from browser.test_outputs import FILES, SETUP, SHOW, saved
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 pytest.importorskip("jupyterhub", reason="pip install jupyterhub")
@@ -44,16 +45,11 @@ def proxy(tmp_path_factory):
 @contextmanager
 def running_hub(home, proxy, password):
     """A hub of one user, alice."""
-    root = home / "root"
+    root, config, variables = home / "root", home / "jupyterhub_config.py", environment(home)
     root.mkdir(parents=True)
-    variables = environment(home)
-    ports = {"port": free_port(), "hub_port": free_port(), "api_port": free_port()}
-    config = home / "jupyterhub_config.py"
-    config.write_text(
-        CONFIG.format(
-            **ports, proxy=str(proxy), password=password, python=sys.executable, root=str(root), keep=sorted(variables)
-        )
-    )
+    ports = {name: free_port() for name in ("port", "hub_port", "api_port")}
+    about = {**ports, "proxy": str(proxy), "password": password, "python": sys.executable}
+    config.write_text(CONFIG.format(**about, root=str(root), keep=sorted(variables)))
     command = [sys.executable, "-m", "jupyterhub", "-f", str(config)]
     variables |= {"CONFIGPROXY_AUTH_TOKEN": secrets.token_hex(16), "PATH": os.environ["PATH"]}
     with (home / "hub.log").open("wb") as log:
@@ -81,7 +77,7 @@ def test_below_a_users_address_pictures_links_and_buttons_work(proxy, context, t
             notebook = open_notebook(path)
             notebook.run_all()
             output = notebook.output(0)
-            on_disk = {file.name: file.read_bytes() for file in (path.parent / "assistant_files").iterdir()}
+            on_disk = saved(notebook)
             image = output.locator(".jp-RenderedImage img")
             assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
             for name in ("a chart.png", "large.bin"):

@@ -4,13 +4,11 @@ The notebooks here call the display functions themselves, on files they wrote; n
 """
 
 import io
-import threading
 import zipfile
 
 import psutil
 import pytest
 from playwright.sync_api import expect
-from tests_support.loopback import Door, Loopback
 
 from browser.harness import CHECKOUT
 
@@ -65,30 +63,6 @@ from pathlib import Path
 while not Path("go").exists():
     time.sleep(0.01)
 """
-
-
-class _Noting(Door):
-    def respond(self):
-        self.owner.paths.append(self.path)
-        self.owner.hit.set()
-        self.begin(404, {})
-
-
-class Listener(Loopback):
-    """A server on loopback that remembers what was fetched from it."""
-
-    door = _Noting
-    base = ""
-
-    def __init__(self):
-        self.paths: list[str] = []
-        self.hit = threading.Event()
-
-
-@pytest.fixture
-def listener():
-    with Listener() as listener:
-        yield listener
 
 
 @pytest.fixture(scope="module")
@@ -155,12 +129,9 @@ def test_a_kernel_that_does_not_answer_is_said_and_an_answer_that_comes_late_cou
     try:
         with shown.page.expect_download() as archive:
             buttons(shown).nth(3).click()
-            expect(status(shown)).to_contain_text(
-                "has not answered yet: it is busy, or it was restarted", timeout=10_000
-            )
-            expect(status(shown)).to_contain_text(
-                "The files are saved as assistant_files/a chart.png, assistant_files/"
-            )
+            silent = "has not answered yet: it is busy, or it was restarted"
+            expect(status(shown)).to_contain_text(silent, timeout=10_000)
+            expect(status(shown)).to_contain_text("files are saved as assistant_files/a chart.png, assistant_files/")
             kernel.resume()
         assert zipfile.ZipFile(archive.value.path()).testzip() is None
         expect(status(shown)).to_be_empty()
@@ -180,9 +151,8 @@ def test_without_the_servers_route_a_button_fetches_from_the_kernel(lab, open_in
     assert notebook.download(buttons(notebook).nth(1)) == on_disk[HOSTILE_NAME]
     (notebook.path.parent / "assistant_files" / "large.bin").unlink()
     buttons(notebook).nth(2).click()
-    expect(status(notebook)).to_have_text(
-        "Not downloaded: it is no longer there. The file is saved as assistant_files/large.bin"
-    )
+    gone = "Not downloaded: it is no longer there. The file is saved as assistant_files/large.bin"
+    expect(status(notebook)).to_have_text(gone)
 
 
 HOSTILE_TEXT = """

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from playwright.sync_api import expect
 
-from browser.test_outputs import SETUP, Listener
+from browser.test_outputs import SETUP
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -45,12 +45,6 @@ files = (
 )
 Answer(text=TEXT, turn=Turn(status="completed"), artifacts=files, prompt="Draw noise").display()
 """
-
-
-@pytest.fixture(scope="module")
-def listener():
-    with Listener() as listener:
-        yield listener
 
 
 @pytest.fixture(scope="module")
@@ -119,11 +113,9 @@ def test_a_tables_caption_does_not_make_it_wider(shown):
 
 def test_exported_to_html_and_opened_from_disk_the_page_has_its_pictures_and_links(shown, chromium, listener):
     shown.save()
-    subprocess.run(
-        [sys.executable, "-m", "jupyter", "nbconvert", "--to", "html", str(shown.path)], check=True, capture_output=True
-    )
-    page = chromium.new_page()
-    try:
+    command = [sys.executable, "-m", "jupyter", "nbconvert", "--to", "html", str(shown.path)]
+    subprocess.run(command, check=True, capture_output=True)
+    with chromium.new_page() as page:
         page.goto(shown.path.with_suffix(".html").as_uri(), wait_until="domcontentloaded")
         images = page.locator(".jp-OutputArea img")
         # JupyterLab has saved a picture of the interactive chart beside it.
@@ -135,5 +127,3 @@ def test_exported_to_html_and_opened_from_disk_the_page_has_its_pictures_and_lin
         assert {Path(unquote(urlsplit(link).path)).resolve() for link in links} == there
         assert page.evaluate("window.ran") is None
         assert listener.paths == []
-    finally:
-        page.close()

@@ -59,10 +59,8 @@ class Engine:
                 found[match[1]] = match[2]
         if len(found) < 2:
             raise SystemExit("The engine did not start.")
-        url = Request(
-            f"{found['OPENAI_BASE_URL']}/models", headers={"Authorization": f"Bearer {found['OPENAI_API_KEY']}"}
-        )
-        with urlopen(url) as reply:
+        headers = {"Authorization": f"Bearer {found['OPENAI_API_KEY']}"}
+        with urlopen(Request(f"{found['OPENAI_BASE_URL']}/models", headers=headers)) as reply:
             found["COMPAT_MODEL"] = json.load(reply)["data"][0]["id"]
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")} | found
         return self
@@ -90,9 +88,8 @@ def run_node(folder: Path, packages: str, script: str, environment: dict[str, st
 
 
 def outcome_of(command: list[str | Path], folder: Path, environment: dict[str, str]) -> str:
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=180, check=False
-    )
+    how = {"cwd": folder, "env": environment, "timeout": 180}
+    done = subprocess.run(command, **how, capture_output=True, text=True, check=False)
     last = (done.stdout if done.returncode == 0 else done.stderr or done.stdout).strip().splitlines() or [""]
     return last[-1] if done.returncode == 0 else f"FAILED: {last[-1]}"
 

@@ -11,14 +11,11 @@ failures.
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 import venv
 from pathlib import Path
-from urllib.request import urlopen
 
 TESTS = Path(__file__).parents[1]
 sys.path.insert(0, str(TESTS))
@@ -26,7 +23,8 @@ sys.path.insert(0, str(TESTS))
 from faults.scenarios import Stage  # noqa: E402
 from faults.server import FaultyService  # noqa: E402
 from IPython.core.interactiveshell import InteractiveShell  # noqa: E402 the tests' own modules are found from here on
-from IPython.utils.capture import capture_output  # noqa: E402
+from tests_support.loopback import free_port, wait_until_it_answers  # noqa: E402
+from tests_support.notebook import run_cell  # noqa: E402
 
 LITELLM = "litellm==1.108.14"
 # The extras of that version name a package that the index does not have.
@@ -48,23 +46,20 @@ def main(command: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="compat-") as name, FaultyService() as service:
         folder = Path(name)
         command = command or [str(Path(install(folder, LITELLM.replace("==", "[proxy]=="))).with_name("litellm"))]
-        port = free_port()
-        config = folder / "litellm.yaml"
+        port, config, log = free_port(), folder / "litellm.yaml", folder / "litellm.log"
         config.write_text(CONFIG.format(url=service.url, key=KEY))
         environment = {**os.environ, "OPENAI_API_KEY": "sk-behind", "OPENAI_BASE_URL": service.url}
         environment["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # no look at the internet
-        log = (folder / "litellm.log").open("wb")
-        process = subprocess.Popen(
-            [*command, "--config", str(config), "--port", str(port), "--host", "127.0.0.1"],
-            env=environment, stdout=log, stderr=log,
-        )  # fmt: skip
+        command += ["--config", str(config), "--port", str(port), "--host", "127.0.0.1"]
+        with log.open("wb") as written:
+            process = subprocess.Popen(command, env=environment, stdout=written, stderr=written)
         try:
-            await_answer(f"http://127.0.0.1:{port}/health/liveliness", process)
+            wait_until_it_answers(f"http://127.0.0.1:{port}/health/liveliness", process, log)
             return ask(service, f"http://127.0.0.1:{port}/v1", folder / "notebook")
         finally:
             process.terminate()
             process.wait(20)
-            print((folder / "litellm.log").read_text(errors="replace")[-3000:] if "-v" in sys.argv else "", end="")
+            print(log.read_text(errors="replace")[-3000:] if "-v" in sys.argv else "", end="")
 
 
 def main_of_llama_cpp() -> int:
@@ -94,12 +89,9 @@ def converse(url: str, model: str, notebook_dir: Path) -> int:
         ("-i cases.csv", "Sum the cases.", "-m http://"),
     ]
     for line, words, expected in cells:
-        with capture_output() as captured:
-            outcome = shell.run_cell(f"%%assistant {line}\n{words}")
-        error = outcome.error_before_exec or outcome.error_in_exec
-        said = " ".join(output.data.get("text/plain", "") for output in captured.outputs)
-        said = " ".join(f"{said} {error or ''} {getattr(error, 'hint', '')}".split())
-        failures += expected not in said or (error is not None and line == "--no-code")
+        ran = run_cell(shell, f"%%assistant {line}\n{words}")
+        said = " ".join(f"{ran.plain} {ran.error or ''} {getattr(ran.error, 'hint', '')}".split())
+        failures += expected not in said or (ran.error is not None and line == "--no-code")
         print(f"llama.cpp, {line}: {said}", flush=True)
     shell.run_line_magic("unload_ext", "ipython_assistant")
     os.chdir(TESTS)
@@ -123,13 +115,11 @@ def ask(service: FaultyService, url: str, notebook_dir: Path) -> int:
     for name in cells:
         stage.play(stage.file(name))
     for name in cells:
-        with capture_output() as captured:
-            outcome = shell.run_cell(f"%%assistant\nMake {name}.")
-        error = outcome.error_before_exec or outcome.error_in_exec
+        ran = run_cell(shell, f"%%assistant\nMake {name}.")
         saved = (notebook_dir / "assistant_files" / name).is_file()
-        failures += error is not None or not saved
-        said = " ".join(captured.outputs[-1].data.get("text/plain", "").split())[-160:] if captured.outputs else ""
-        print(f"{name}: {'saved' if saved else 'missing'}; {error or said}", flush=True)
+        failures += ran.error is not None or not saved
+        said = ran.error or " ".join(ran.plain.split())[-160:]
+        print(f"{name}: {'saved' if saved else 'missing'}; {said}", flush=True)
     shell.run_line_magic("unload_ext", "ipython_assistant")
     os.chdir(TESTS)
     return failures
@@ -145,22 +135,6 @@ def install(folder: Path, *packages: str) -> str:
     pip = [python, "-m", "uv", "pip", "install", "--quiet", "--python", python]
     subprocess.run([*pip, "--override", str(overrides), *packages], check=True)
     return python
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-def await_answer(url: str, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(1200):
-        assert process.poll() is None, "LiteLLM ended"
-        try:
-            with urlopen(url, timeout=2):
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise TimeoutError(f"{url} did not answer")
 
 
 if __name__ == "__main__":

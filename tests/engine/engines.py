@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import queue
 import socket
 import subprocess
 import sys
@@ -76,9 +77,7 @@ class Running:
     def client(self) -> openai.OpenAI:
         return openai.OpenAI(base_url=self.url, api_key=self.token, max_retries=0, timeout=60)
 
-    def request(
-        self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
-    ) -> tuple[int, Mapping[str, str], bytes]:
+    def request(self, method: str, path: str, body: object = None, headers: Any = None) -> tuple[int, Any, bytes]:
         """A bare request; `path` begins with `/v1`."""
         sent = json.dumps(body).encode() if body is not None and not isinstance(body, bytes) else body
         all_headers = {"Authorization": f"Bearer {self.token}", **(headers or {})}
@@ -197,9 +196,7 @@ def kernel_in(engine: Running, container: str) -> int:
     return next(pid for pid in kernels_of(engine.pid) if Path(f"/proc/{pid}/cwd", marker).exists())
 
 
-def spawn(
-    *arguments: str, environment: Mapping[str, str] | None = None, **more: Any
-) -> tuple[subprocess.Popen[str], Running]:
+def spawn(*arguments: str, environment: Any = None, **more: Any) -> tuple[subprocess.Popen[str], Running]:
     """A real engine process; whoever asks for it ends it."""
     command = [sys.executable, "-m", "ipython_assistant.engine.server", *arguments]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, **more}
@@ -211,21 +208,18 @@ def spawn(
 @contextlib.contextmanager
 def in_thread(models: Mapping[str, Any] | None = None, **arguments: Any) -> Iterator[Running]:
     """An engine in a thread of this process, with these models or `basic`; the rest is for `running_engine`."""
-    started: list[Running] = []
-    ready, loop = threading.Event(), asyncio.new_event_loop()
-    over, offered = asyncio.Event(), models or {"basic": Basic()}
+    started: queue.SimpleQueue[Running] = queue.SimpleQueue()
+    loop, over, offered = asyncio.new_event_loop(), asyncio.Event(), models or {"basic": Basic()}
 
     async def serve_until_over() -> None:
         async with running_engine(lambda: offered, **arguments) as made:
-            started.append(Running(made.url, made.token, made.pid, made.models, made.sandbox))
-            ready.set()
+            started.put(Running(made.url, made.token, made.pid, made.models, made.sandbox))
             await over.wait()
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve_until_over()))
     thread.start()
-    assert ready.wait(DEADLINE_S)
     try:
-        yield started[0]
+        yield started.get(timeout=DEADLINE_S)
     finally:
         loop.call_soon_threadsafe(over.set)
         thread.join(DEADLINE_S)

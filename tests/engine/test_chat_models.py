@@ -412,8 +412,7 @@ GROUPED = "df.groupby('a')['b'].mean()"
     ("pd.pivot_table(df, index='a').to_csv('x.csv', index=False)", True),
     (f"{GROUPED}.reset_index().to_csv('x.csv', index=False)", False),
     ("df.groupby('a', as_index=False).mean().to_csv('x.csv', index=False)", False),
-    ("df.groupby('a').head(2).to_csv('x.csv', index=False)", False),
-    ("df.to_csv('x.csv', index=False)", False),
+    ("df.groupby('a').head(2).to_csv('x.csv', index=False)", False), ("df.to_csv('x.csv', index=False)", False),
     ("df.to_csv('x.csv'", False),
 ])  # fmt: skip
 def test_only_tables_that_would_lose_their_labels_are_written_with_them(code, fixed):

@@ -136,8 +136,7 @@ def test_a_schema_that_a_server_does_not_take_is_asked_for_as_plain_json(server,
 # Faults. --------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("kind", ["ollama", "llama.cpp"])
 @pytest.mark.parametrize(("reply", "happened", "cure"), [
-    (Reply("There are 12 of them.", dies_after=2), "closed the connection", "log"),
-    (page(), "web page", "address"),
+    (Reply("There are 12 of them.", dies_after=2), "closed the connection", "log"), (page(), "web page", "address"),
     (Reply(body=b'{"choices": ['), "not JSON", "address"),
     (Reply(body=b'["not today"]'), "gave up: ['not today']", "another model"),
     (Reply("There", error="CUDA out of memory"), "CUDA out of memory", "another model"),

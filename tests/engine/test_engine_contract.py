@@ -24,6 +24,7 @@ KNOWN = {
 """The types of events the client library knows; that the engine's are whole is proved in test_engine_stream."""
 FOLDER = os.environ.get("IPYTHON_ASSISTANT_RECORDINGS")
 RECORDED = sorted(Path(FOLDER).glob("*.sse")) if FOLDER else []
+NONE = pytest.param("recorded", marks=pytest.mark.skip("no recordings here: IPYTHON_ASSISTANT_RECORDINGS names none"))
 
 CODE = "open('made.csv', 'w').write('1')\nprint('logged')"
 TEXT = "Here it is: [made.csv](sandbox:/mnt/data/made.csv)."
@@ -41,7 +42,9 @@ SHORT = {
 }  # fmt: skip
 
 
-@pytest.fixture(params=["engine", "scripted", *RECORDED], ids=lambda source: getattr(source, "stem", source))
+@pytest.fixture(
+    params=["engine", "scripted", *(RECORDED or [NONE])], ids=lambda source: getattr(source, "stem", source)
+)
 def events(request, scripted):
     """The events of a turn that runs code."""
     if isinstance(request.param, Path):
@@ -119,10 +122,3 @@ def test_files_are_listed_fetched_and_missed_in_one_way(which, request, scripted
     assert missed.value.body == {"message": message, "type": "invalid_request_error", "param": None, "code": None}
     deleted = client.with_options().containers
     assert deleted.delete(container if which == "scripted" else client.containers.create(name="c").id) is None
-
-
-if not RECORDED:
-
-    @pytest.mark.skip(reason="no recordings here: IPYTHON_ASSISTANT_RECORDINGS names none")
-    def test_recorded_traffic_is_held_to_it_too():
-        """Takes the place of the parameters that are not there, so that their absence is seen."""

@@ -80,9 +80,8 @@ def test_sigint_does_not_end_an_engine_that_has_an_owner(engine, container):
 
 @pytest.mark.parametrize("argument", ["alone", "hold"])
 def test_an_engine_ends_when_its_owner_is_killed(argument):
-    owner = subprocess.Popen(
-        [sys.executable, "-c", OWNER, argument], stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
+    command = [sys.executable, "-c", OWNER, argument]
+    owner = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
         engine = json.loads(owner.stdout.readline())["pid"]
         until(lambda: kernels_of(engine), "the engine has a kernel")
@@ -95,16 +94,11 @@ def test_an_engine_ends_when_its_owner_is_killed(argument):
         owner.stdout.close()
 
 
-def test_code_is_interrupted_when_the_client_goes_away_and_the_variables_stay(engine, container):
+@pytest.mark.parametrize("begins", ["open('{marker}', 'w').close()", ""], ids=["running", "not yet taken up"])
+def test_code_is_interrupted_when_the_client_goes_away_and_the_variables_stay(engine, container, begins):
     engine.ask("variable = 'kept'", container=container)
-    leave(engine, container, "import time\nopen('{marker}', 'w').close()\nwhile True: time.sleep(60)")
-    after = engine.ask("print(variable)", container=container)
-    assert logs(after) == "kept\n"
-
-
-def test_code_that_was_not_yet_taken_up_is_interrupted_when_the_client_goes_away(engine, container):
-    leave(engine, container, "import time\nwhile True: time.sleep(60)")
-    assert logs(engine.ask("print('free', variable)", container=container)) == "free kept\n"
+    leave(engine, container, f"import time\n{begins}\nwhile True: time.sleep(60)")
+    assert logs(engine.ask("print(variable)", container=container)) == "kept\n"
 
 
 @pytest.mark.slow

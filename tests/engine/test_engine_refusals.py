@@ -4,7 +4,7 @@ import json
 
 import openai
 import pytest
-from engines import TOOL, Clock, ScriptedModel, fence
+from engines import TOOL, Clock, ScriptedModel, fence, tool
 
 from ipython_assistant.engine.models import Say
 
@@ -23,23 +23,19 @@ def asked(**parameters):
     return {"model": "basic", "input": fence("1"), "tools": [TOOL], **parameters}
 
 
-def with_container(container):
-    return asked(tools=[{"type": "code_interpreter", "container": container}])
-
-
 MINUTES = {"name": "long", "expires_after": {"anchor": "last_active_at", "minutes": 21}}
 REFUSED = {
     "no container": (asked(tools=[{"type": "code_interpreter"}]), 400, "missing_required_parameter",
                      "tools[0].container", "Missing required parameter: 'tools[0].container'."),
-    "files for file_ids": (with_container({"type": "auto", "files": ["file-1"]}), 400, "unknown_parameter",
+    "files for file_ids": (asked(tools=[tool({"type": "auto", "files": ["file-1"]})]), 400, "unknown_parameter",
                            "tools[0].container.files", "Unknown parameter: 'tools[0].container.files'."),
     "too long": (MINUTES, 400, "integer_above_max_value", "expires_after.minutes", "from 1 to 20", "/containers"),
     "no name": ({}, 400, "missing_required_parameter", "name", "'name'", "/containers"),
-    "unknown file": (with_container({"type": "auto", "file_ids": ["file-none"]}), 404, None, "id",
+    "unknown file": (asked(tools=[tool({"type": "auto", "file_ids": ["file-none"]})]), 404, None, "id",
                      "No such File object: file-none"),
     "files of a new container": ({"name": "c", "file_ids": ["file-1"]}, 400, "unsupported_parameter", "file_ids",
                                  "This engine does not support 'file_ids' here.", "/containers"),
-    "unknown container": (with_container("cntr_no"), 404, None, None, "Container with id 'cntr_no' not found."),
+    "unknown container": (asked(tools=[tool("cntr_no")]), 404, None, None, "Container with id 'cntr_no' not found."),
     "unknown response": (asked(previous_response_id="resp_none"), 400, "previous_response_not_found",
                          "previous_response_id", "Previous response with id 'resp_none' not found."),
     "unknown model": (asked(model="gpt-5"), 400, "model_not_found", "model", "This engine offers: basic"),
@@ -79,8 +75,7 @@ MALFORMED = {
     "input[0].content[0].image_url": content(type="input_image", image_url="http://127.0.0.1/x.png"),
     "input[0].content[0].file_data": content(type="input_file", file_data="?", filename="x"),
     "input[0].content[0].file_id": content(type="input_file", file_id=5),
-    "tools[0].type": {"tools": [{"type": "function", "name": "f"}]},
-    "tools[1].type": {"tools": [TOOL, TOOL]},
+    "tools[0].type": {"tools": [{"type": "function", "name": "f"}]}, "tools[1].type": {"tools": [TOOL, TOOL]},
     "text.format": {"text": {"format": {"type": "json_schema"}}},
     "tools[0].container": {"tools": [{"type": "code_interpreter", "container": 5}]},
     "tools[0].container.type": {"tools": [{"type": "code_interpreter", "container": {}}]},

@@ -114,8 +114,7 @@ def test_code_cannot_change_what_it_may_read(attempts, tmp_path):
     look = lambda: [(path.stat().st_mode, path.stat().st_mtime_ns) for path in (target, mine)]  # noqa: E731
     before = look()
     attempts(
-        mode=f"os.chmod({str(target)!r}, 0)",
-        by_descriptor=f"os.fchmod(os.open({str(target)!r}, os.O_RDONLY), 0)",
+        mode=f"os.chmod({str(target)!r}, 0)", by_descriptor=f"os.fchmod(os.open({str(target)!r}, os.O_RDONLY), 0)",
         times=f"os.utime({str(target)!r}, (1, 1))", outside=f"os.chmod({str(mine)!r}, 0)",
     )  # fmt: skip
     assert look() == before

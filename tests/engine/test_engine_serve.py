@@ -12,6 +12,7 @@ from dataclasses import replace
 import openai
 import pytest
 from engines import DEADLINE_S, in_thread, spawn
+from tests_support.loopback import free_port
 
 from ipython_assistant.engine.api import ApiError
 from ipython_assistant.engine.limit_monitor import ContainerLimits, default_limits
@@ -49,18 +50,16 @@ def test_ctrl_c_ends_a_shared_engine_whose_log_holds_no_prompt(standing):
 
 
 def test_a_token_that_can_be_guessed_is_refused():
-    refused = subprocess.run(
-        [sys.executable, "-m", "ipython_assistant.engine.server"], capture_output=True, text=True,
-        stdin=subprocess.DEVNULL, env={**os.environ, "IPYTHON_ASSISTANT_TOKEN": "short"}, check=False,
-    )  # fmt: skip
+    command, pipe = [sys.executable, "-m", "ipython_assistant.engine.server"], subprocess.PIPE
+    how = {"stdin": subprocess.DEVNULL, "env": {**os.environ, "IPYTHON_ASSISTANT_TOKEN": "short"}}
+    refused = subprocess.run(command, **how, stdout=pipe, stderr=pipe, text=True, check=False)
     assert TOKEN not in repr(EngineOptions(token=TOKEN))
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "The token is too short" in refused.stderr
 
 
 def test_serve_ends_with_a_sigterm_and_frees_its_port(tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "ipython_assistant.cli", "serve", "--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
     with process:

@@ -20,8 +20,7 @@ VISITS = TableProfile("visits.csv", "visits.csv", 'pd.read_csv("visits.csv")', 2
         Column("Clinic", "text", values=("Harbour", "Old Mill", "São Bento"), distinct=3),
         Column("Sex", "text", values=("F", "M"), distinct=2),
         Column("Age (years)", "number", low=1.0, high=93.0, whole=True),
-        Column("Wait (min)", "number", low=5.9, high=99.1),
-        Column("Cost (EUR)", "number", low=11.5, high=397.0),
+        Column("Wait (min)", "number", low=5.9, high=99.1), Column("Cost (EUR)", "number", low=11.5, high=397.0),
         Column("Coverage (%)", "number", low=1.0, high=99.0),
         Column("Follow-up", "yes/no", values=("No", "Yes", "yes")),
 ))  # fmt: skip
@@ -149,10 +148,8 @@ def test_time_goes_along_the_axis_and_a_missing_key_is_put_back():
 
 # ---- what a question names
 @pytest.mark.parametrize(("question", "bound"), [
-    ("patients over 65", {"65": ("Age (years)",)}),
-    ("mean cost of patients older than 65", {"65": ("Age (years)",)}),
-    ("visits with a cost over 100", {"100": ("Cost (EUR)",)}),
-    ("wait is 30", {"30": ("Wait (min)",)}),
+    ("patients over 65", {"65": ("Age (years)",)}), ("mean cost of patients older than 65", {"65": ("Age (years)",)}),
+    ("visits with a cost over 100", {"100": ("Cost (EUR)",)}), ("wait is 30", {"30": ("Wait (min)",)}),
     ("the 5 longest waits", {}),
 ])  # fmt: skip
 def test_a_compared_number_belongs_to_the_column_it_is_said_of(question, bound):
@@ -215,8 +212,7 @@ def test_a_word_that_could_choose_rows_or_ask_for_more_is_not_passed_over(word):
 
 @pytest.mark.parametrize(("question", "op", "sides"), [
     ("cost per minute = cost / wait", "/", ["Wait (min)", "Cost (EUR)"]),
-    ("by clinic: cost divided by wait", "/", ["Wait (min)", "Cost (EUR)"]),
-    ("cost plus 5", "+", ["Cost (EUR)", "5"]),
+    ("by clinic: cost divided by wait", "/", ["Wait (min)", "Cost (EUR)"]), ("cost plus 5", "+", ["Cost (EUR)", "5"]),
     ("visits from 2023-01-02 - 2023-02-03", "", []), ("yes/Yes/YES", "", []), ("no wait = leave it out", "", []),
 ])  # fmt: skip
 def test_a_calculated_column_is_offered_where_signs_stand_between_columns_or_numbers(question, op, sides):

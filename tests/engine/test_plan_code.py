@@ -15,17 +15,9 @@ from hypothesis import strategies as st
 from in_process import InProcess
 
 from ipython_assistant.engine.models import in_kernel
+from ipython_assistant.engine.models.plan import plan as plans
 from ipython_assistant.engine.models.plan.pandas_code import program
-from ipython_assistant.engine.models.plan.plan import (
-    Key,
-    Measure,
-    NewColumn,
-    Order,
-    Plan,
-    PlanError,
-    RowFilter,
-    plan_from_json,
-)
+from ipython_assistant.engine.models.plan.plan import Key, Measure, NewColumn, Order, Plan, RowFilter, plan_from_json
 from ipython_assistant.engine.models.plan.rows_code import days_of
 from ipython_assistant.engine.models.plan.words import plainly, read_as, title
 from ipython_assistant.engine.models.table_profiles import profile_of
@@ -236,8 +228,7 @@ def test_groups_are_ordered_and_ties_are_kept(tmp_path, order, limit, expected):
 @pytest.mark.parametrize(("plan", "expected"), [
     (Plan("missing"), {"column": ["g", "n"], "missing": [0, 1]}),
     (Plan("describe"), {"column": ["g", "n"], "filled": [4, 3], "different": [2, 2]}),
-    (Plan("duplicates"), {"g": ["a", "a"]}),
-    (Plan("without duplicates"), {"g": ["a", "b", "b"]}),
+    (Plan("duplicates"), {"g": ["a", "a"]}), (Plan("without duplicates"), {"g": ["a", "b", "b"]}),
     (Plan("distinct", columns=("g",)), {"g": ["a", "b"]}),
 ])  # fmt: skip
 def test_what_is_said_of_columns(tmp_path, plan, expected):
@@ -299,8 +290,7 @@ def test_a_chart_of_groups_shows_the_groups(tmp_path, output, key):
 
 @pytest.mark.parametrize("plan", [
     Plan("pie", keys=(Key("g"),), measures=(Measure("count"),)),
-    Plan("histogram", measures=(Measure("as it is", "n"),)),
-    Plan("box", measures=(Measure("as it is", "n"),)),
+    Plan("histogram", measures=(Measure("as it is", "n"),)), Plan("box", measures=(Measure("as it is", "n"),)),
     Plan("box", measures=(Measure("as it is", "n"),), keys=(Key("g"),)),
     Plan("scatter", measures=(Measure("as it is", "n"), Measure("as it is", "m"))),
     Plan("scatter", measures=(Measure("as it is", "n"), Measure("as it is", "m")), across=Key("g")),
@@ -332,7 +322,7 @@ def test_a_table_is_written_as_its_name_says(tmp_path, ending):
 ])  # fmt: skip
 def test_what_cannot_be_done_is_an_error_for_a_person(tmp_path, plan):
     pd.DataFrame({"g": ["a", "b"], "n": [1, 2]}).to_csv(tmp_path / "t.csv", index=False)
-    with pytest.raises(PlanError, match=r"[.?]$"):
+    with pytest.raises(plans.PlanError, match=r"[.?]$"):
         program(replace(plan, file=plan.file or "r.csv"), [profile_of(one) for one in profile(tmp_path / "t.csv")], "")
 
 
@@ -346,7 +336,7 @@ def test_a_period_has_a_first_and_a_last_day(period, first, last):
 
 @pytest.mark.parametrize("period", ["2024-13", "2024-02-30", "soon", "2024-Q9"])
 def test_a_period_that_is_none_is_an_error(period):
-    with pytest.raises(PlanError):
+    with pytest.raises(plans.PlanError):
         days_of(period)
 
 
@@ -372,7 +362,7 @@ def test_a_plan_is_read_from_json():
     {"output": "table", "sort": {"by": "salary", "order": "up"}},
 ])  # fmt: skip
 def test_json_that_is_no_plan_is_an_error(found):
-    with pytest.raises(PlanError):
+    with pytest.raises(plans.PlanError):
         plan_from_json(found, frozenset({"g"}))
 
 

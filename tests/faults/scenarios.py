@@ -21,23 +21,8 @@ from unittest import mock
 
 from tests_support import events as wire
 
-from faults.server import (
-    SERVER_FAULT,
-    Container,
-    Content,
-    FaultyService,
-    Hang,
-    Page,
-    Pattern,
-    Play,
-    Reset,
-    Short,
-    Status,
-    Unannounced,
-    png,
-    slow_down,
-    table,
-)
+from faults import server
+from faults.server import SERVER_FAULT, FaultyService, Pattern, Reset, Status, Unannounced, png, slow_down, table
 
 Kind = Literal["cited", "uncited", "figure"]
 Owed = Literal["saved", "named", "said"]
@@ -118,7 +103,7 @@ class File:
     """A file that code makes."""
 
     name: str
-    content: Content
+    content: server.Content
     kind: Kind
     file_id: str
     row: dict[str, Any] = field(default_factory=dict)
@@ -160,7 +145,7 @@ def play(files, *, items=None, acts=None, response_id="resp_1", cut="", before="
             steps += [] if call else [file.write for file in files]
             steps += acts.get(call, [])
             call += 1
-    return Play(steps, cut)
+    return server.Play(steps, cut)
 
 
 @dataclass(frozen=True)
@@ -227,17 +212,17 @@ _one("reset_for_ever", Reset(3000), times=None, ranges="ignored", owed="named")
 _one("reset_and_another_version_from_a_cache", Reset(7000), versions=2)
 _one("compressed_on_the_way_and_cut", Reset(5000), row={"content": table("text", 4000)}, compresses="asked")
 _one("compressed_unasked_and_cut", Reset(5000), row={"content": table("text", 4000)}, compresses="unasked")
-_one("body_cut_short", Short(9000))
-_one("body_cut_short_for_ever", Short(9000), times=None, ranges="ignored", owed="named")
+_one("body_cut_short", server.Short(9000))
+_one("body_cut_short_for_ever", server.Short(9000), times=None, ranges="ignored", owed="named")
 _one("cut_with_no_length_announced", Unannounced(9000))  # Only the listing knows how long it should have been
 _one("whole_with_no_length_announced", Unannounced())
-_one("nothing_where_the_listing_has_a_size", Page(b""))
-_one("a_web_page_for_ever_where_a_file_should_be", Page(), times=None, owed="named")
-_one("nothing_comes_any_more", Hang(4000), settings={"timeout": 1.0})
-_one("nothing_comes_ever", Hang(4000), times=None, settings={"files_timeout": 0.5}, owed="named")
+_one("nothing_where_the_listing_has_a_size", server.Page(b""))
+_one("a_web_page_for_ever_where_a_file_should_be", server.Page(), times=None, owed="named")
+_one("nothing_comes_any_more", server.Hang(4000), settings={"timeout": 1.0})
+_one("nothing_comes_ever", server.Hang(4000), times=None, settings={"files_timeout": 0.5}, owed="named")
 _one("not_found", Status(404, "File not found."), times=None, owed="named")
 _one("paging_ignored", pages=False)  # A proxy on the way drops `after`: every page is the first, and more are promised
-_one("listing_is_a_page", Page(), times=None, kind="list", owed={"uncited": "said"})
+_one("listing_is_a_page", server.Page(), times=None, kind="list", owed={"uncited": "said"})
 _one("no_size_in_the_listing", row={"bytes": None})
 _one("listing_empty_until_completed", listing="empty until completed")
 _one("listing_refused_while_running", listing="refused while running")
@@ -468,7 +453,7 @@ def two_containers_in_one_turn(stage):
     one, two, other = stage.file("file.csv", table("here")), stage.file("file.csv", table("there")), "cntr_other"
 
     def write_there(service, _container_id):
-        service.containers[other] = Container()
+        service.containers[other] = server.Container()
         two.write(service, other)
 
     text = "Two: [one](sandbox:/mnt/data/file.csv)."

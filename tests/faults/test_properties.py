@@ -16,8 +16,7 @@ from ipython_assistant.errors import AssistantError
 FIGURE = data_uri(png("figure", 2))
 TEXT = "See [a.csv](sandbox:/mnt/data/a.csv)."
 WHOLE_TURN = wire.stream([
-    wire.Reasoning(),
-    wire.Code("plot()", (wire.logs("1\n"), wire.image(FIGURE))),
+    wire.Reasoning(), wire.Code("plot()", (wire.logs("1\n"), wire.image(FIGURE))),
     wire.Message(TEXT, (wire.cite(TEXT, "a.csv", "cfile_a"), wire.cite_figure("cfile_b"))),
 ])  # fmt: skip
 

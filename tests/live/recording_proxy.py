@@ -18,34 +18,6 @@ ACCOUNT = re.compile(rb"(org|proj|user)-[A-Za-z0-9]{8,}")
 CHUNK = 65536
 
 
-class Recording:
-    """Writes each request and its answer down, without the key and without account ids.
-
-    Args:
-        key: The API key.
-        folder: Where the files go.
-    """
-
-    def __init__(self, key: bytes, folder: Path) -> None:
-        self._key, self._folder = key, folder
-        self._numbers, self._lock = iter(range(1, 10_000)), threading.Lock()
-
-    def keep(self, exchange: Json, media_type: str, said: bytes) -> None:
-        """Write one exchange: what was asked as `.request.json`, the answer as `.sse` or `.json`; other bytes not."""
-        with self._lock:
-            number = next(self._numbers)
-        path = re.sub(r"/(cntr|cfile|resp)_\w+", "/id", exchange["path"].partition("?")[0])
-        stem = self._folder / f"{number:03}-{exchange['method'].lower()}{re.sub(r'[^a-z]+', '-', path)}"
-        stem.with_suffix(".request.json").write_bytes(self._clean(json.dumps(exchange, indent=1).encode()))
-        if "event-stream" in media_type:
-            stem.with_suffix(".sse").write_bytes(self._clean(said))
-        elif "json" in media_type:
-            stem.with_suffix(".json").write_bytes(self._clean(said))
-
-    def _clean(self, body: bytes) -> bytes:
-        return ACCOUNT.sub(rb"\1-REDACTED", body.replace(self._key, b"REDACTED"))
-
-
 class _Door(Door):
     def respond(self) -> None:
         upstream, body = self.owner.upstream, self.read_body()
@@ -65,13 +37,14 @@ class _Door(Door):
         connection.close()
         asked = _parsed(body) if body else None
         exchange = {"method": self.command, "path": self.path, "request": asked, "status": {"code": reply.status}}
-        self.owner.recording.keep(exchange, reply.getheader("content-type") or "", bytes(said))
+        self.owner.keep(exchange, reply.getheader("content-type") or "", bytes(said))
 
 
 class RecordingProxy(Loopback):
     """Records into `folder`, one pair a request: `NN-post-responses.request.json` and `NN-post-responses.sse`.
 
-    Bodies that are neither JSON nor events (uploads, files) are kept as their length alone.
+    Neither the key nor an account's id is written. Bodies that are neither JSON nor events (uploads, files) are kept as
+    their length alone.
 
     Args:
         upstream: The service's base URL.
@@ -83,7 +56,23 @@ class RecordingProxy(Loopback):
 
     def __init__(self, upstream: str, key: str, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.upstream, self.recording = urlsplit(upstream), Recording(key.encode(), folder)
+        self.upstream, self._key, self._folder = urlsplit(upstream), key.encode(), folder
+        self._numbers, self._lock = iter(range(1, 10_000)), threading.Lock()
+
+    def keep(self, exchange: Json, media_type: str, said: bytes) -> None:
+        """Write one exchange: what was asked as `.request.json`, the answer as `.sse` or `.json`; other bytes not."""
+        with self._lock:
+            number = next(self._numbers)
+        path = re.sub(r"/(cntr|cfile|resp)_\w+", "/id", exchange["path"].partition("?")[0])
+        stem = self._folder / f"{number:03}-{exchange['method'].lower()}{re.sub(r'[^a-z]+', '-', path)}"
+        stem.with_suffix(".request.json").write_bytes(self._clean(json.dumps(exchange, indent=1).encode()))
+        if "event-stream" in media_type:
+            stem.with_suffix(".sse").write_bytes(self._clean(said))
+        elif "json" in media_type:
+            stem.with_suffix(".json").write_bytes(self._clean(said))
+
+    def _clean(self, body: bytes) -> bytes:
+        return ACCOUNT.sub(rb"\1-REDACTED", body.replace(self._key, b"REDACTED"))
 
 
 def _parsed(body: bytes) -> Any:

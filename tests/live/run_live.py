@@ -103,9 +103,7 @@ def run_cells(folder: Path) -> dict[str, str]:
 
 def report_of(outcomes: dict[str, str], folder: Path, model: str) -> str:
     """The report as Markdown: what passed, which files came, which events and items the service sent."""
-    events: Counter[str] = Counter()
-    items: Counter[str] = Counter()
-    tokens: Counter[str] = Counter()
+    events, items, tokens = Counter[str](), Counter[str](), Counter[str]()
     for stream in sorted((folder / "traffic").glob("*.sse")):
         for line in re.findall(r"^data: (\{.*)$", stream.read_text(), re.MULTILINE):
             event = json.loads(line)
@@ -118,17 +116,12 @@ def report_of(outcomes: dict[str, str], folder: Path, model: str) -> str:
     versions = f"ipython_assistant {version('ipython_assistant')}, openai {version('openai')}"
     machine = f"Python {platform.python_version()}, {platform.system()}"
     return "\n".join([
-        "# Five cells against the real service",
-        "",
-        f"{versions}, {machine}; model {model}",
-        "",
+        f"# Five cells against the real service\n\n{versions}, {machine}; model {model}\n",
         *(f"- {question}: {outcome}" for question, outcome in outcomes.items()),
-        "",
-        f"Files saved: {', '.join(saved) or 'none'}",
+        f"\nFiles saved: {', '.join(saved) or 'none'}",
         f"Tokens: {tokens['input_tokens']:,} in, {tokens['output_tokens']:,} out",
         f"Output items: {', '.join(f'{name} {number}' for name, number in sorted(items.items()))}",
-        f"Events: {', '.join(f'{name} {number}' for name, number in sorted(events.items()))}",
-        "",
+        f"Events: {', '.join(f'{name} {number}' for name, number in sorted(events.items()))}\n",
     ])  # fmt: skip
 
 

@@ -1,11 +1,43 @@
-"""HTTP servers on loopback that a test steers."""
+"""HTTP servers on loopback that a test steers, and how to wait for one that is a process of its own."""
 
+import contextlib
+import socket
 import ssl
+import subprocess
 import sys
 import threading
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, ClassVar, Self
+
+
+def free_port() -> int:
+    """A port of loopback that was free just now."""
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        return int(bound.getsockname()[1])
+
+
+def wait_until_it_answers(url: str, process: subprocess.Popen[Any], log: Path, token: str = "") -> None:
+    """Wait until the server that this process runs answers at its address; raises with its log where it ends."""
+    deadline = time.monotonic() + 240
+    request = urllib.request.Request(url, headers={"Authorization": f"token {token}"} if token else {})
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with opener.open(request, timeout=5):
+                return
+        except OSError as error:
+            # JupyterHub's proxy says 404 until the hub has told it where things are.
+            if isinstance(error, urllib.error.HTTPError) and error.code < 500 and error.code != 404:
+                raise
+            # There is no event to wait for before the port is open.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.05)
+    raise RuntimeError(f"It did not start:\n{log.read_text(errors='replace')[-4000:]}")
 
 
 class Door(BaseHTTPRequestHandler):

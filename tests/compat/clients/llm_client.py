@@ -10,19 +10,13 @@ from pathlib import Path
 from flow import FIRST, MODEL, done
 
 with tempfile.TemporaryDirectory() as folder:
-    base = os.environ["OPENAI_BASE_URL"]
-    models = (
-        f"- model_id: compat\n  model_name: {MODEL}\n  api_base: {base}\n  responses: true\n  api_key_name: compat\n"
-    )
+    about = f"model_name: {MODEL}\n  api_base: {os.environ['OPENAI_BASE_URL']}"
+    models = f"- model_id: compat\n  {about}\n  responses: true\n  api_key_name: compat\n"
     Path(folder, "extra-openai-models.yaml").write_text(models)
     Path(folder, "keys.json").write_text(json.dumps({"compat": os.environ["OPENAI_API_KEY"]}))
     for more in ([], ["--no-stream"]):
-        said = subprocess.run(
-            [Path(sys.executable).with_name("llm"), "-m", "compat", "-T", "CodeInterpreter", *more, FIRST],
-            env={**os.environ, "LLM_USER_PATH": folder},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command = [Path(sys.executable).with_name("llm"), "-m", "compat", "-T", "CodeInterpreter", *more, FIRST]
+        environment = {**os.environ, "LLM_USER_PATH": folder}
+        said = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert "made.csv" in said.stdout, said.stderr or said
 done("streamed and not (it offers no files)")

@@ -2,29 +2,20 @@
 
 import asyncio
 
-from flow import CSV, FIRST, MODEL, SECOND, done
+from flow import AUTO, CSV, FIRST, MODEL, SECOND, cited, done
 from openai import AsyncOpenAI, OpenAI
-
-AUTO = {"type": "code_interpreter", "container": {"type": "auto"}}
-
-
-def cited(response):
-    for item in response.output:
-        for part in getattr(item, "content", None) or []:
-            yield from (a for a in part.annotations if a.type == "container_file_citation")
-
 
 client = OpenAI()
 events = list(client.responses.create(model=MODEL, input=FIRST, tools=[AUTO], stream=True))
 first = events[-1].response
 assert events[-1].type == "response.completed"
-file = next(cited(first))
+file = next(cited(first.output))
 content = client.containers.files.content.retrieve(file.file_id, container_id=file.container_id).read()
 assert content == CSV, content
 
 with client.responses.stream(model=MODEL, input=SECOND, tools=[AUTO], previous_response_id=first.id) as stream:
     second = stream.get_final_response()
-assert "kept-42.csv" in [a.filename for a in cited(second)]
+assert "kept-42.csv" in [a.filename for a in cited(second.output)]
 
 container = client.containers.create(name="compat")
 client.containers.files.create(container.id, file=("in.csv", CSV))
@@ -43,7 +34,7 @@ assert "1,2" in str(answer.output)
 async def asynchronous() -> None:
     async with AsyncOpenAI() as other:
         got = await other.responses.create(model=MODEL, input=FIRST, tools=[AUTO])
-        assert next(cited(got)).filename == "made.csv"
+        assert next(cited(got.output)).filename == "made.csv"
 
 
 asyncio.run(asynchronous())
