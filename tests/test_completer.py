@@ -125,10 +125,12 @@ def test_other_cells_and_the_magics_own_name_are_completed_as_ever(ready):
     assert tab(ready, "%%assistan|t -m x") != []
 
 
-def test_a_name_that_no_line_can_hold_is_not_offered(ready, notebook_dir):
+def test_of_a_large_folder_the_first_are_offered_and_no_name_that_no_line_can_hold(ready, notebook_dir, monkeypatch):
     for name in ("two\nlines.csv", "bell\a.csv", 'a".csv', "\u202egnp.csv"):
         (notebook_dir / "data" / name).write_text("a\n")
     assert offered(ready, "%%assistant -i data/|") == ['"data/my notes.txt"', "data/north.csv", "data/sub/"]
+    monkeypatch.setattr("ipython_assistant.display.completer.MOST_ENTRIES", 2)
+    assert len(offered(ready, "%%assistant -i data/|")) <= 2
 
 
 def test_conversations_saved_assistants_and_efforts_are_offered(ready, hosted, notebook_dir):

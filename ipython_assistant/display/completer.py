@@ -6,7 +6,9 @@ version 2 (https://ipython.readthedocs.io/en/stable/api/generated/IPython.core.c
 
 from __future__ import annotations
 
+import os
 import re
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,9 @@ from ipython_assistant.options import option_targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+MOST_ENTRIES = 10_000
+"""Of a larger folder the first are looked at, since the user waits."""
 
 _MAGIC = re.compile(r"\s*%%assistant(?!\S)")
 _OPEN_BRACE = re.compile(r"\{((?:[^\W\d]\w*)?)$")
@@ -85,10 +90,8 @@ def _on_first_line(before: str, shell: Any, values: Callable[[str], Sequence[str
     quote = typed[:1] if typed.startswith(('"', "'")) else ""
     start = typed.removeprefix(quote)
     texts = _names(shell, start, _is_a_frame) if target == "inputs" and not quote else []
-    names = values(target)
-    if target in {"inputs", "directory"}:
-        names = list(_paths(start, folders_only=target == "directory"))
-    for name in names:
+    in_folder = target in {"inputs", "directory"}
+    for name in _paths(start, folders_only=target == "directory") if in_folder else values(target):
         # A name with a blank in it needs quotation marks; in a folder the word goes on.
         mark = quote or ('"' if re.search(r"[\s\"']", name) else "")
         if name.startswith(start) and name.isprintable() and not (mark and mark in name):
@@ -100,8 +103,9 @@ def _paths(typed: str, *, folders_only: bool) -> Iterator[str]:
     """Files, and folders with a slash behind them, beside what is typed."""
     folder, slash, start = typed.rpartition("/")
     try:
-        entries = Path(folder + slash).expanduser().iterdir()
-        found = sorted(f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries)
+        with os.scandir(Path(folder + slash).expanduser()) as entries:
+            first = islice(entries, MOST_ENTRIES)
+            found = sorted(f"{entry.name}/" if entry.is_dir() else entry.name for entry in first)
     except (OSError, ValueError, RuntimeError):  # not there, no path at all, nobody's home
         return
     for name in found:
