@@ -22,7 +22,8 @@ from ipython_assistant.core.named_secrets import secrets_in
 from ipython_assistant.core.recording import RecordedFile, RecordedInput, Recording, sha256_of
 from ipython_assistant.core.redaction import redacted_turn
 from ipython_assistant.core.turn import without_code_outputs
-from ipython_assistant.display.live import DOING, LARGE_BYTES, front_end, transfer_in_words
+from ipython_assistant.core.wording import DOING, LARGE_BYTES, transfer_in_words
+from ipython_assistant.display.live import front_end
 from ipython_assistant.errors import AssistantError, Interrupted, ModelUnknown, Refused, TurnNotKept
 from ipython_assistant.service.downloads import Downloads
 from ipython_assistant.service.stream import EventStream, broken

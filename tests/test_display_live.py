@@ -12,8 +12,9 @@ from IPython.utils.capture import capture_output
 from tests_support.cases import cases
 from tests_support.markup import Markup
 
+from ipython_assistant.core.wording import transfer_in_words
 from ipython_assistant.display import outputs
-from ipython_assistant.display.live import FrontEnd, LiveOutput, ProgressLines, front_end, transfer_in_words
+from ipython_assistant.display.live import FrontEnd, LiveOutput, ProgressLines, front_end
 
 WATCHED = FrontEnd(live=True, cell_id="c1")
 FINAL = outputs.answer("The end.", {})

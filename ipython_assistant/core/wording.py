@@ -1,4 +1,4 @@
-"""Small pieces of the sentences that are shown: counts, sizes, nearest words, a disk's reasons, words on one line."""
+"""Small pieces of the sentences that are shown: counts, sizes, what goes on, nearest words, a disk's reasons."""
 
 from __future__ import annotations
 
@@ -8,6 +8,25 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+LARGE_BYTES = 5_000_000
+"""Less is there before a share of it could be read."""
+DOING = {
+    "response.created": "thinking",
+    "response.in_progress": "thinking",
+    "response.output_text.delta": "writing",
+    "response.refusal.delta": "writing",
+    "response.code_interpreter_call.in_progress": "writing code",
+    "response.code_interpreter_call_code.delta": "writing code",
+    "response.code_interpreter_call.interpreting": "running code",
+    "response.code_interpreter_call.completed": "thinking",
+    "response.shell_call_command.added": "writing a command",
+    "response.shell_call_command.done": "running a command",
+    "response.image_generation_call.in_progress": "drawing",
+    "response.web_search_call.searching": "searching the web",
+    "response.file_search_call.searching": "searching files",
+}
+"""What a service is doing from an event of this type on."""
 
 
 def counted(number: int, noun: str) -> str:
@@ -49,6 +68,16 @@ def size_in_words(size: int) -> str:
     rounded = round(size, 4 - len(str(size)))  # 999,960 is 1.0 MB
     thousands = min((len(str(rounded)) - 1) // 3, 4)
     return f"{size / 1000**thousands:.1f} {('kB', 'MB', 'GB', 'TB')[thousands - 1]}"
+
+
+def transfer_in_words(verb: str, done: int, total: int, moved: int, expected: int = 0) -> str:
+    """Say that `done` of `total` files (0: they are looked for) and `moved` of `expected` bytes are there."""
+    if not total:
+        return "looking for files"
+    said = f"{verb} {done} of {counted(total, 'file')}"
+    if expected <= LARGE_BYTES:
+        return f"{said} ({size_in_words(moved)})"
+    return f"{said}, {min(moved / expected, 1.0):.0%} ({size_in_words(moved)} of {size_in_words(expected)})"
 
 
 def did_you_mean(word: str, known: Iterable[str], *, before: str = "") -> str:

@@ -8,6 +8,28 @@ from __future__ import annotations
 
 import html
 import re
+from itertools import groupby
+from typing import Any
+
+CODE_STYLE = (
+    "margin:.4em 0 .8em;padding:.1em 0 .1em .9em;border-left:2px solid rgba(128,128,128,0.35);"
+    "background:transparent;white-space:pre-wrap;overflow-wrap:break-word"
+)
+
+LONGEST_COLOURED = 20_000
+"""In characters. Longer code is shown plain: a lexer's patterns are not made for hostile input of any length."""
+
+# By Pygments' short name of a token, or its first letter.
+_COLOURS = {
+    "k": "keyword-color,#3d8b3d);font-weight:bold",
+    "ow": "keyword-color,#3d8b3d);font-weight:bold",
+    "nb": "builtin-color,#3d8b3d)",
+    "nf": "def-color,#4a78d0)",
+    "nc": "def-color,#4a78d0)",
+    "s": "string-color,#c4503c)",
+    "m": "number-color,#3d8b3d)",
+    "c": "comment-color,#6c8080);font-style:italic",
+}
 
 # C0 and C1 controls but for tab and line feed, zero-width space, the line and paragraph separators, the embeddings,
 # overrides and isolates of https://www.unicode.org/reports/tr9/, lone surrogates, byte order mark.
@@ -38,3 +60,24 @@ def printed(logs: str) -> str:
     r"""What code printed, as a terminal would leave it: without escape sequences, a line overwritten by `\r` once."""
     lines = _ANSI.sub("", logs).split("\n")
     return visible("\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines))
+
+
+def code_block(code: str, language: str) -> str:
+    """Code in a `<pre>`: Python in JupyterLab's colours, other languages plain.
+
+    The styles are inline, since a `<style>` block is removed from a notebook that is not trusted.
+    """
+    coloured = escaped(code)
+    if language.strip().lower() in {"python", "py"} and len(code) <= LONGEST_COLOURED:
+        from pygments.lexers.python import PythonLexer
+        from pygments.token import STANDARD_TYPES
+
+        def colour_of(token: tuple[Any, str]) -> str:
+            name = STANDARD_TYPES.get(token[0], "")
+            return _COLOURS.get(name) or _COLOURS.get(name[:1], "")
+
+        coloured = ""
+        for colour, tokens in groupby(PythonLexer(stripnl=False, ensurenl=False).get_tokens(visible(code)), colour_of):
+            words = escaped("".join(text for _, text in tokens))
+            coloured += f'<span style="color:var(--jp-mirror-editor-{colour}">{words}</span>' if colour else words
+    return f'<pre style="{CODE_STYLE}"><code>{coloured}</code></pre>'

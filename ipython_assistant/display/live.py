@@ -1,8 +1,7 @@
-"""What a cell shows while it runs: one updatable output, or lines in a terminal, and the words for what is going on.
+"""What a cell shows while it runs: one updatable output, or lines in a terminal.
 
-Above about a thousand messages a second Jupyter loses some silently, and each update holds the whole text, so the pause
-after one grows with the text. A notebook that is run by a test or a converter gets each output once, without a display
-id, and saves the same as one that was watched.
+Above about a thousand messages a second Jupyter loses some silently, and each update holds the whole text, so pauses
+grow with it. A notebook that a test or a converter runs gets each output once, and saves the same as a watched one.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from ipython_assistant.core.wording import counted, size_in_words
 from ipython_assistant.display import outputs
 from ipython_assistant.display.escaping import visible
 from ipython_assistant.display.markdown import Growing
@@ -30,24 +28,6 @@ CHARACTERS_PER_S = 8_000
 """The text's length over this is the pause after an update, in seconds."""
 COUNTED_FROM_S = 2.0
 """An activity that lasts shows its seconds from here on."""
-LARGE_BYTES = 5_000_000
-"""Less is there before a share of it could be read."""
-DOING = {
-    "response.created": "thinking",
-    "response.in_progress": "thinking",
-    "response.output_text.delta": "writing",
-    "response.refusal.delta": "writing",
-    "response.code_interpreter_call.in_progress": "writing code",
-    "response.code_interpreter_call_code.delta": "writing code",
-    "response.code_interpreter_call.interpreting": "running code",
-    "response.code_interpreter_call.completed": "thinking",
-    "response.shell_call_command.added": "writing a command",
-    "response.shell_call_command.done": "running a command",
-    "response.image_generation_call.in_progress": "drawing",
-    "response.web_search_call.searching": "searching the web",
-    "response.file_search_call.searching": "searching files",
-}
-"""What a service is doing from an event of this type on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +46,8 @@ def front_end(shell: Any, environ: Mapping[str, str] = os.environ) -> FrontEnd:
     """
     in_vscode = "__vsc_ipynb_file__" in getattr(shell, "user_ns", ())
     name = "vscode" if in_vscode else "colab" if "google.colab" in sys.modules else ""
-    get_parent = getattr(shell, "get_parent", None)
-    cell_id = ((get_parent() if get_parent is not None else None) or {}).get("metadata", {}).get("cellId")
+    request: Any = getattr(shell, "get_parent", dict)() or {}
+    cell_id = request.get("metadata", {}).get("cellId")
     cell_id = cell_id if isinstance(cell_id, str) and cell_id else None
     if cell_id is None and (name != "colab" or shell is None):
         return FrontEnd(name=name)
@@ -80,7 +60,7 @@ def front_end(shell: Any, environ: Mapping[str, str] = os.environ) -> FrontEnd:
 
 def publish(bundle: Bundle, publisher: Any = None) -> None:
     """Show one output, from the main thread. Outside IPython its plain text is written to stdout."""
-    publisher = publisher or _publisher()
+    publisher = publisher or getattr(running_shell(), "display_pub", None)
     if publisher is not None:
         publisher.publish(data=bundle.data, metadata=bundle.metadata)
     elif "text/plain" in bundle.data:
@@ -94,7 +74,7 @@ class LiveOutput:
     """
 
     def __init__(self, front: FrontEnd, *, publisher: Any = None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._publisher = publisher or _publisher()
+        self._publisher = publisher or getattr(running_shell(), "display_pub", None)
         self._live = front.live and self._publisher is not None
         self._clock = clock
         self._growing = Growing()
@@ -165,17 +145,12 @@ def running_shell() -> Any:
     return ipython.get_ipython() if ipython is not None else None
 
 
-def _publisher() -> Any:
-    return getattr(running_shell(), "display_pub", None)
-
-
 class ProgressLines(LiveOutput):
     """A `LiveOutput` for a terminal: a line on stderr for each new activity; the `answer` comes once it is whole."""
 
     def __init__(self, *, answer: bool = True) -> None:
         super().__init__(FrontEnd())
-        self._finished = not answer
-        self._last = ""
+        self._finished, self._last = not answer, ""
 
     def update(self, text: Callable[[], str] | str | None = None, activity: str | None = None) -> None:  # noqa: ARG002 it waits for its end
         """Write the activity where it is new; counts that only grow are not written again."""
@@ -183,13 +158,3 @@ class ProgressLines(LiveOutput):
         if activity and begins != self._last:
             self._last = begins
             print(visible(activity), file=sys.stderr, flush=True)  # noqa: T201 a terminal shows what is printed
-
-
-def transfer_in_words(verb: str, done: int, total: int, moved: int, expected: int = 0) -> str:
-    """Say that `done` of `total` files (0: they are looked for) and `moved` of `expected` bytes are there."""
-    if not total:
-        return "looking for files"
-    said = f"{verb} {done} of {counted(total, 'file')}"
-    if expected <= LARGE_BYTES:
-        return f"{said} ({size_in_words(moved)})"
-    return f"{said}, {min(moved / expected, 1.0):.0%} ({size_in_words(moved)} of {size_in_words(expected)})"

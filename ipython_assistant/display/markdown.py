@@ -1,21 +1,20 @@
 """Model text → HTML that runs nothing, fetches nothing and links only where a link may lead.
 
 Raw HTML is shown, not interpreted. A remote picture would tell its server what the model wrote into its address, so it
-becomes its description. A link is clickable if it leads to the web, to mail or to a file of this answer. Code has
-JupyterLab's colours as inline styles, since a `<style>` block is removed from a notebook that is not trusted.
+becomes its description. A link is clickable if it leads to the web, to mail or to a file of this answer.
 """
 
 from __future__ import annotations
 
 import re
 from functools import cache
-from itertools import groupby, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from markdown_it import MarkdownIt
 
-from ipython_assistant.display.escaping import escaped, visible
+from ipython_assistant.display.escaping import code_block, escaped, visible
 from ipython_assistant.display.formulas import formulas
 
 if TYPE_CHECKING:
@@ -24,25 +23,6 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
     from markdown_it.utils import EnvType
 
-CODE_STYLE = (
-    "margin:.4em 0 .8em;padding:.1em 0 .1em .9em;border-left:2px solid rgba(128,128,128,0.35);"
-    "background:transparent;white-space:pre-wrap;overflow-wrap:break-word"
-)
-
-LONGEST_COLOURED = 20_000
-"""In characters. Longer code is shown plain: a lexer's patterns are not made for hostile input of any length."""
-
-# By Pygments' short name of a token, or its first letter.
-_COLOURS = {
-    "k": "keyword-color,#3d8b3d);font-weight:bold",
-    "ow": "keyword-color,#3d8b3d);font-weight:bold",
-    "nb": "builtin-color,#3d8b3d)",
-    "nf": "def-color,#4a78d0)",
-    "nc": "def-color,#4a78d0)",
-    "s": "string-color,#c4503c)",
-    "m": "number-color,#3d8b3d)",
-    "c": "comment-color,#6c8080);font-style:italic",
-}
 _ELSEWHERE = re.compile(r"https?://|mailto:", re.IGNORECASE)
 _UNFINISHED_LINK = re.compile(r"!?\[([^\[\]\n]*)(?:\]\([^()\n]*)?\Z")
 
@@ -136,21 +116,19 @@ def _parser() -> MarkdownIt:
 def _fence(_renderer: Any, tokens: Sequence[Token], index: int, _options: Any, env: EnvType) -> str:
     token = tokens[index]
     language = token.info.strip().partition(" ")[0] if env["colours"] else ""
-    return f'<pre style="{CODE_STYLE}"><code>{highlight(token.content, language)}</code></pre>\n'
+    return f"{code_block(token.content, language)}\n"
 
 
 def _table(_renderer: Any, tokens: Sequence[Token], index: int, _options: Any, _env: EnvType) -> str:
     return f"{SCROLLED}<table>\n" if tokens[index].nesting > 0 else "</table></div>\n"
 
 
-def _link_open(_renderer: Any, tokens: Sequence[Token], index: int, _options: Any, env: EnvType) -> str:
+def _link(_renderer: Any, tokens: Sequence[Token], index: int, _options: Any, env: EnvType) -> str:
+    if tokens[index].nesting < 0:
+        return "</a>" if env["links"].pop() else ""
     anchor = _anchor(tokens[index].attrGet("href"), env)
     env["links"].append(bool(anchor))
     return anchor
-
-
-def _link_close(_renderer: Any, _tokens: Sequence[Token], _index: int, _options: Any, env: EnvType) -> str:
-    return "</a>" if env["links"].pop() else ""
 
 
 def _image(_renderer: Any, tokens: Sequence[Token], index: int, _options: Any, env: EnvType) -> str:
@@ -162,15 +140,8 @@ def _image(_renderer: Any, tokens: Sequence[Token], index: int, _options: Any, e
     return label if any(env["links"]) else f"{anchor}{label}</a>"
 
 
-_RULES = {
-    "fence": _fence,
-    "code_block": _fence,
-    "table_open": _table,
-    "table_close": _table,
-    "link_open": _link_open,
-    "link_close": _link_close,
-    "image": _image,
-}
+_RULES: dict[str, Any] = {"fence": _fence, "code_block": _fence, "image": _image}
+_RULES |= {"table_open": _table, "table_close": _table, "link_open": _link, "link_close": _link}
 
 
 def _anchor(written: Any, env: EnvType) -> str:
@@ -186,21 +157,3 @@ def _anchor(written: Any, env: EnvType) -> str:
 
 def _words(tokens: Sequence[Token]) -> str:
     return "".join(_words(token.children) if token.children else token.content for token in tokens)
-
-
-def highlight(code: str, language: str) -> str:
-    """The code as HTML to stand in a `<pre>`: Python in colours, other languages plain."""
-    if language.strip().lower() not in {"python", "py"} or len(code) > LONGEST_COLOURED:
-        return escaped(code)
-    from pygments.lexers.python import PythonLexer
-    from pygments.token import STANDARD_TYPES
-
-    def colour_of(token: tuple[Any, str]) -> str:
-        name = STANDARD_TYPES.get(token[0], "")
-        return _COLOURS.get(name) or _COLOURS.get(name[:1], "")
-
-    html = []
-    for colour, tokens in groupby(PythonLexer(stripnl=False, ensurenl=False).get_tokens(visible(code)), colour_of):
-        words = escaped("".join(text for _, text in tokens))
-        html.append(f'<span style="color:var(--jp-mirror-editor-{colour}">{words}</span>' if colour else words)
-    return "".join(html)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ipython_assistant.core.turn import objects_in, text_of
 from ipython_assistant.core.wording import counted
-from ipython_assistant.display.escaping import escaped, one_line, printed, visible
-from ipython_assistant.display.markdown import CODE_STYLE, NO_MATH, Growing, highlight, render
+from ipython_assistant.display.escaping import CODE_STYLE, code_block, escaped, one_line, printed, visible
+from ipython_assistant.display.markdown import NO_MATH, Growing, render
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -89,7 +89,7 @@ def work(calls: Sequence[CodeCall]) -> Bundle:
             html.append(f"{_TITLE}{title}</p>")
             plain.append(title)
         code, logs, half = call.code.strip("\n"), printed(call.logs).strip("\n"), LONGEST_LOGS // 2
-        html.append(f'<pre style="{CODE_STYLE}"><code>{highlight(code, call.language)}</code></pre>')
+        html.append(code_block(code, call.language))
         plain.append(indented(visible(code)))
         if (left_out := len(logs) - LONGEST_LOGS) > 0:
             logs = f"{logs[:half]}\n… {left_out:,} characters left out …\n{logs[-half:]}"

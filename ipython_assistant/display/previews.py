@@ -15,9 +15,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 from ipython_assistant.core.wording import counted, size_in_words
-from ipython_assistant.display.escaping import escaped, one_line, visible
+from ipython_assistant.display.escaping import code_block, escaped, one_line, visible
 from ipython_assistant.display.grid import FileLink, aligned, frame_html, head_rows, link_html, list_html
-from ipython_assistant.display.markdown import CODE_STYLE, NO_MATH, highlight
+from ipython_assistant.display.markdown import NO_MATH
 from ipython_assistant.display.outputs import KEY, QUIET, Bundle, html_bundle, indented, remark_html
 
 if TYPE_CHECKING:
@@ -147,9 +147,8 @@ def source(artifact: Artifact, text: str, *, whole: bool) -> Bundle:
     """The beginning of a text file as it is written, never as what it would look like; `whole` where that is all."""
     name, kind = one_line(artifact.name), _KINDS.get(artifact.media_type, "text")
     about = f"{kind}, {size_in_words(artifact.size)}" + ("" if whole else ", its beginning")
-    code = highlight(text, artifact.name.rpartition(".")[2])
-    title = f'<p style="margin:0"><b>{escaped(name)}</b> — {about}</p>'
-    html = f'{title}<pre style="{CODE_STYLE}"><code>{code}</code></pre>'
+    code = code_block(text, artifact.name.rpartition(".")[2])
+    html = f'<p style="margin:0"><b>{escaped(name)}</b> — {about}</p>{code}'
     plain = f"{name} — {about}\n\n{indented(visible(text))}"
     return html_bundle("source", f'<div class="{NO_MATH}">{html}</div>', plain)
 
