@@ -183,8 +183,9 @@ def strongest(
 
 
 def inherited(environment: Mapping[str, str]) -> dict[str, str]:
-    """What code inherits of the engine's environment: never a key, a token or a home."""
-    return {name: value for name, value in environment.items() if name in _INHERITED or name.startswith("LC_")}
+    """What code inherits of the engine's environment: never a key, a token or a home, but `pip install --user`'s."""
+    base = {"PYTHONUSERBASE": site.getuserbase()} if site.ENABLE_USER_SITE else {}
+    return base | {name: value for name, value in environment.items() if name in _INHERITED or name.startswith("LC_")}
 
 
 def attempt(sandbox: Sandbox, directory: Path, *, limits: ContainerLimits | None = None) -> str | None:

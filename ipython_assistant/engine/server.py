@@ -235,7 +235,7 @@ def _private_directory() -> Iterator[Path]:
 def _welcome(engine: EngineAddress) -> str:
     """How to use an engine, for the person who started it."""
     return (
-        f"Code is confined by {engine.sandbox}. {engine.reason}\n"
+        f"Code is confined by {engine.sandbox.replace('none', 'nothing: it can do what you can')}. {engine.reason}\n"
         "For a notebook that is to use this engine:\n"
         f"  export OPENAI_BASE_URL={engine.url}\n"
         f"  export OPENAI_API_KEY={engine.token or '<your token>'}\n"

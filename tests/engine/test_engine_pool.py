@@ -112,7 +112,8 @@ def test_a_process_that_has_the_number_of_a_dead_kernel_is_left_alone():
     with subprocess.Popen(["true"]) as ended, subprocess.Popen(["sleep", "60"], process_group=0) as later:
         assert ended.wait(DEADLINE_S) == 0
         ended.pid = later.pid
-        provisioner = _OwnGroup(kernel_id="k", kernel_spec=KernelSpec(), process=ended, pid=later.pid, pgid=later.pid)
+        provisioner = _OwnGroup(kernel_id="k", kernel_spec=KernelSpec())
+        provisioner.process, provisioner.pgid = ended, later.pid
         asyncio.run(provisioner.kill())
         assert later.poll() is None
         provisioner.process, provisioner.pgid = later, later.pid

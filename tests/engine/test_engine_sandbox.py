@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import site
 import socket
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from engines import calls, gone, in_thread, kernel_in, logs, until
 from ipython_assistant.engine import confine
 from ipython_assistant.engine.container import FORGOTTEN
 from ipython_assistant.engine.limit_monitor import GIB, ContainerLimits
-from ipython_assistant.engine.sandbox import Sandbox, attempt, strongest
+from ipython_assistant.engine.sandbox import Sandbox, attempt, inherited, strongest
 from ipython_assistant.engine.server import EngineOptions
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has these sandboxes")
@@ -354,6 +355,12 @@ def test_a_sandbox_that_does_not_hold_is_found_out_and_the_next_is_taken(tmp_pat
 def test_another_system_is_named_as_the_reason_and_nothing_is_tried_there(tmp_path):
     found = strongest(tmp_path / "s", platform="darwin")
     assert (found.kind, found.reason.endswith("are for Linux"), (tmp_path / "s").exists()) == ("none", True, False)
+
+
+@pytest.mark.parametrize(("enabled", "more"), [(True, {"PYTHONUSERBASE": site.getuserbase()}), (False, {}), (None, {})])
+def test_code_finds_what_pip_install_user_has_installed_and_no_home(monkeypatch, enabled, more):
+    monkeypatch.setattr(site, "ENABLE_USER_SITE", enabled)
+    assert inherited({"HOME": "/home/me", "LC_ALL": "C", "MY_KEY": "k"}) == {"LC_ALL": "C"} | more
 
 
 @pytest.mark.slow

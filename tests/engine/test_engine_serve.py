@@ -17,7 +17,7 @@ from tests_support.loopback import free_port
 from ipython_assistant.engine.api import ApiError
 from ipython_assistant.engine.limit_monitor import ContainerLimits, default_limits
 from ipython_assistant.engine.responder import PastTurn, StoredResponses
-from ipython_assistant.engine.server import EngineOptions
+from ipython_assistant.engine.server import EngineAddress, EngineOptions, _welcome
 
 TOKEN = "a-token-of-our-own-0123456789"
 ASKED = "what-was-asked-is-nobody-elses"
@@ -47,6 +47,11 @@ def test_ctrl_c_ends_a_shared_engine_whose_log_holds_no_prompt(standing):
     assert "Stop it with Ctrl-C" in log.read_text()
     assert ASKED not in log.read_text()
     assert TOKEN not in log.read_text() + process.stdout.read()
+
+
+def test_a_person_who_starts_an_engine_without_a_sandbox_reads_what_code_can_do():
+    said = _welcome(EngineAddress("http://127.0.0.1:1/v1", "", 1, "none", "it was switched off", ()))
+    assert said.startswith("Code is confined by nothing: it can do what you can. it was switched off\n")
 
 
 def test_a_token_that_can_be_guessed_is_refused():
