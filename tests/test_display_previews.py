@@ -3,8 +3,8 @@
 import base64
 import contextlib
 import json
+import re
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,11 +20,8 @@ from ipython_assistant.display.previews import LARGEST_CHART, ChartError, card, 
 
 
 def test_a_picture_is_shown_in_its_own_type_or_its_thumbnails():
-    saved = artifact("chart", "image/png")
-    for media_type, bundle in (
-        ("image/png", previews.picture(saved, PNG)),
-        ("image/jpeg", previews.picture(saved, PNG, "image/jpeg")),
-    ):
+    for media_type, thumbnail in {"image/png": (), "image/jpeg": ("image/jpeg",)}.items():
+        bundle = previews.picture(artifact("chart", "image/png"), PNG, *thumbnail)
         assert base64.b64decode(bundle.data[media_type]) == PNG
         assert bundle.data["text/plain"] == "chart"
         assert "text/html" not in bundle.data
@@ -37,9 +34,7 @@ def test_a_picture_is_described_by_its_name_and_the_first_words_about_it():
     bundle = previews.picture(artifact("a.png", "image/png"), PNG, description=about)
     alt = bundle.metadata["image/png"]["alt"]
     assert alt == bundle.data["text/plain"]
-    assert alt.startswith("a.png: Plot coverage by year. More words.")
-    assert alt.endswith(" …")
-    assert len(alt) < 150
+    assert re.fullmatch(r"a\.png: Plot coverage by year\. More words\..{,100} …", alt)
 
 
 def test_an_svg_is_shown_as_a_picture_in_which_nothing_runs():
@@ -87,16 +82,12 @@ def test_a_table_shows_its_head_and_its_true_size():
     assert "t.csv — 1,234 rows × 2 columns" in markup.text
 
 
-def last_lines(*rows, columns=("a", "b")):
-    return previews.table(artifact("t.csv"), head(*rows, columns=columns)).data["text/plain"].splitlines()[2:]
-
-
 def test_wide_tables_and_long_cells_are_cut():
     columns = tuple(f"c{place:02}" for place in range(100))
-    assert last_lines(columns, columns=columns)[0].split() == [*columns[:10], "...", *columns[-10:]]
-    row = last_lines(("x" * 200, "first\nsecond"))[-1]
-    assert "x" * 47 + "..." in row
-    assert "first second" in row
+    wide = previews.table(artifact("t.csv"), head(columns, columns=columns)).data["text/plain"]
+    long = previews.table(artifact("t.csv"), head(("x" * 200, "first\nsecond"))).data["text/plain"]
+    assert wide.splitlines()[2].split() == [*columns[:10], "...", *columns[-10:]]
+    assert [part in long for part in ("x" * 47 + "...", "first second")] == [True, True]
 
 
 def test_a_column_of_long_numbers_is_rounded_as_pandas_does_and_codes_are_left_alone():
@@ -131,10 +122,8 @@ def test_a_table_of_the_answer_that_shows_the_same_as_a_files_head_is_known(tabl
 def test_the_card_names_links_and_measures_each_file_with_its_path_where_there_are_several_folders():
     bundle = card([artifact("a b.csv"), artifact("c.xlsx", "application/octet-stream", 2_120_588)])
     markup = Markup.of(bundle.data["text/html"])
-    assert markup.all("a") == [
-        {"href": "assistant_files/a%20b.csv", "download": "a b.csv"},
-        {"href": "assistant_files/c.xlsx", "download": "c.xlsx"},
-    ]
+    hrefs = {"a b.csv": "assistant_files/a%20b.csv", "c.xlsx": "assistant_files/c.xlsx"}
+    assert markup.all("a") == [{"href": href, "download": name} for name, href in hrefs.items()]
     assert bundle.data["text/plain"] == (
         "a b.csv  CSV table  1,234 bytes  assistant_files/a b.csv\n"
         "c.xlsx   file       2.1 MB       assistant_files/c.xlsx"
@@ -183,13 +172,13 @@ def test_what_lies_outside_the_notebooks_folder_is_said_to_or_not_linked_and_a_s
 
 # --- interactive charts: what draws itself is shown, what loads or links is refused -----------------------------------
 
-VEGA: dict[str, Any] = {
+VEGA = {
     "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
     "data": {"values": [{"district": "North", "mean": 74.7}]},
     "mark": {"type": "bar", "tooltip": True},
     "encoding": {"x": {"field": "district"}, "y": {"field": "mean", "type": "quantitative"}},
 }
-PLOTLY: dict[str, Any] = {
+PLOTLY = {
     "data": [{"type": "bar", "x": ["North"], "y": [74.7], "hovertemplate": "%{x}<br>%{y}<extra></extra>"}],
     "layout": {"title": {"text": "Mean"}, "template": {"data": {"bar": [{"type": "bar"}]}}},
 }
@@ -212,7 +201,7 @@ def test_a_chart_goes_into_an_output_without_what_configures_its_library():
     assert read_chart("a.plotly.json", json.dumps({**PLOTLY, "config": config}).encode()) == PLOTLY
 
 
-HARMFUL = [
+@pytest.mark.parametrize(("chart", "more"), [
     *((VEGA, more) for more in (
         {"data": {"url": "data.csv"}}, {"data": {"values": "http://h.test/x.csv"}}, {"mark": "image"},
         {"encoding": {"href": {"field": "a"}}}, {"encoding": {"tooltip": {"field": "a", "title": "image"}}},
@@ -227,10 +216,7 @@ HARMFUL = [
         {"data": [{"type": "scattergeo"}]}, {"data": [{"type": "densitymapbox"}]},
         {"data": [{"text": ["<a href='http://h.test'>x</a>"]}]},
     )),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("chart", "more"), HARMFUL, ids=lambda part: "" if part in (VEGA, PLOTLY) else str(part))
+], ids=lambda part: "" if part in (VEGA, PLOTLY) else str(part))  # fmt: skip
 def test_a_chart_that_loads_or_links_is_refused(chart, more):
     with pytest.raises(ChartError):
         read_chart("a.vl.json" if chart is VEGA else "a.plotly.json", json.dumps({**chart, **more}).encode())
@@ -245,12 +231,9 @@ def test_what_is_no_specification_is_refused_in_words(content):
         read_chart("a.vl.json", content)
 
 
-values = st.recursive(
-    st.none() | st.integers() | st.text(max_size=9), lambda v: st.lists(v) | st.dictionaries(st.text(), v)
+@given(
+    st.recursive(st.none() | st.integers() | st.text(max_size=9), lambda v: st.lists(v) | st.dictionaries(st.text(), v))
 )
-
-
-@given(values)
 def test_whatever_is_in_a_specification_it_is_shown_or_refused(value):
     with contextlib.suppress(ChartError):
         read_chart("a.vl.json", json.dumps({"data": value}).encode())

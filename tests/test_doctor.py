@@ -3,8 +3,9 @@
 import os
 
 import pytest
+from tests_support.cases import cases
 from tests_support.chat_servers import ScriptedServer
-from tests_support.scripted import Answer, refusal
+from tests_support.scripted import Answer, listing, refusal
 
 from ipython_assistant import doctor
 from ipython_assistant.config import AssistantMagics
@@ -27,7 +28,7 @@ def hosted_one(hosted, notebook_dir, monkeypatch):
     """A session at a service that is well."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     hosted.on("^GET /v1/models/", lambda _: Answer(b'{"id": "gpt-6.1-terra", "object": "model"}'))
-    hosted.on(r"^GET /v1/containers\?", lambda _: Answer(b'{"object": "list", "data": [], "has_more": false}'))
+    hosted.on(r"^GET /v1/containers\?", lambda _: listing())
     return patient(notebook_dir, "openai")
 
 
@@ -60,7 +61,9 @@ def test_where_all_is_well_every_line_says_so(hosted_one):
 
 ENDS = Answer(b'{"id": "gpt-6.1-terra", "shutdown_date": "2027-03-01"}')
 ZDR = refusal("Containers are not available under Zero Data Retention.", 403)
-FAULTS = {
+
+
+@cases("fault", {
     "a key": ("^GET", refusal("Bad key.", 401, "invalid_api_key"), "reachable", WRONG, "key was not", "OPENAI_API_KEY"),
     "a model": ("models", refusal("Not here.", 404, "model_not_found"), "model", WRONG, "Not here", "-m"),
     "models untold": ("models", refusal("Invalid URL.", 404, "unknown_url"), "model", UNSURE, "does not say", ""),
@@ -68,26 +71,19 @@ FAULTS = {
     "a server": ("containers", refusal("Nothing.", 404), "code interpreter", WRONG, "no containers", "-m http://"),
     "a policy": ("containers", ZDR, "code interpreter", WRONG, "Zero Data Retention", "--no-code"),
     "a fault": ("containers", refusal("Broken.", 500), "code interpreter", WRONG, "Broken", "in a while"),
-}
-
-
-@pytest.mark.parametrize("what", FAULTS)
-def test_what_is_wrong_is_said_with_its_cure(hosted_one, hosted, what):
-    where, answer, name, ok, says, cure = FAULTS[what]
+})  # fmt: skip
+def test_what_is_wrong_is_said_with_its_cure(hosted_one, hosted, fault):
+    where, answer, name, ok, says, cure = fault
     hosted.on(where, lambda _: answer)
     check = looked_at(hosted_one)[name]
-    assert check.ok == ok
-    assert says in check.says
-    assert cure in check.cure
+    assert (check.ok, says in check.says, cure in check.cure) == (ok, True, True), check
 
 
 def test_a_service_is_asked_twice_and_no_more(hosted_one, hosted):
     hosted.on("^GET", lambda _: refusal("Busy.", 503))
     examine(hosted_one)
-    assert sorted(request.path.partition("?")[0] for request in hosted.requests) == [
-        "/v1/containers",
-        f"/v1/models/{default_model()}",
-    ]
+    paths = sorted(request.path.partition("?")[0] for request in hosted.requests)
+    assert paths == ["/v1/containers", f"/v1/models/{default_model()}"]
 
 
 def test_a_service_that_cannot_be_reached_is_one_line_not_three(hosted_one, monkeypatch, nowhere):
@@ -99,13 +95,11 @@ def test_a_service_that_cannot_be_reached_is_one_line_not_three(hosted_one, monk
 
 
 @pytest.mark.parametrize("token", [KEY, ""])
-def test_azure_is_looked_at_to_the_end_without_a_model_and_with_a_token_of_entra_id(
-    hosted_one, hosted, azure_identity, monkeypatch, token
-):
+def test_azure_is_looked_at_to_the_end_without_a_model(hosted_one, hosted, azure_identity, monkeypatch, token):
     monkeypatch.setenv("AZURE_OPENAI_AD_TOKEN", token)
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", hosted.url.removesuffix("/v1"))
     azure_identity(lambda: "from-identity")
-    hosted.on("^GET /openai/v1/", lambda _: Answer(b'{"object": "list", "data": [], "has_more": false}'))
+    hosted.on("^GET /openai/v1/", lambda _: listing())
     checks = looked_at(patient(hosted_one.notebook_dir, "azure"))
     found = [checks[name].ok for name in ("key", "reachable", "code interpreter", "model")]
     assert found == [FINE, FINE, FINE, UNSURE]
@@ -122,9 +116,7 @@ def test_a_missing_key_extension_or_folder_is_said_with_its_cure(hosted_one, mon
         ("folder", "cannot be written: a file is where a folder should be", "--dir"),
         ("server extension", "", "JupyterLab"),
     ):
-        assert checks[name].ok == WRONG
-        assert says in checks[name].says
-        assert cure in checks[name].cure
+        assert (checks[name].ok, says in checks[name].says, cure in checks[name].cure) == (WRONG, True, True), name
 
 
 def test_the_embedded_engine_is_started_asked_and_ended(local_one):
@@ -138,9 +130,7 @@ def test_the_embedded_engine_is_started_asked_and_ended(local_one):
 def test_a_model_whose_server_does_not_answer_is_said_with_its_address(notebook_dir, no_engine, nowhere, monkeypatch):
     monkeypatch.setenv("OLLAMA_HOST", nowhere)
     check = looked_at(patient(notebook_dir, "local", model="ollama/qwen3.5:4b"))["model"]
-    assert check.ok == WRONG
-    assert nowhere in check.says
-    assert "ollama serve" in check.cure
+    assert (check.ok, nowhere in check.says, "ollama serve" in check.cure) == (WRONG, True, True)
 
 
 def test_the_models_of_servers_on_this_machine_are_listed(notebook_dir, no_engine, monkeypatch):
@@ -154,9 +144,7 @@ def test_the_models_of_servers_on_this_machine_are_listed(notebook_dir, no_engin
     assert "in Ollama on this machine" in checks["model"].says
 
 
-def test_what_is_printed_counts_the_key_and_repeats_none_that_a_service_or_a_proxy_repeats(
-    hosted_one, hosted, capsys, monkeypatch
-):
+def test_what_is_printed_counts_the_key_and_repeats_no_secret(hosted_one, hosted, capsys, monkeypatch):
     run_doctor(hosted_one)
     monkeypatch.setenv("ALL_PROXY_OF_OURS", "http://ada:planted-pass@proxy.example.net:3128")
     said = "The proxy http://ada:planted-pass@proxy.example.net:3128 of org-planted-0123 is tired."

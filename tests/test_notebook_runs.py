@@ -32,8 +32,8 @@ def assistant(line, cell):
 """
 
 
-def a_notebook(path, *cells):
-    nbformat.write(new_notebook(cells=[new_code_cell(FAKE), *cells]), path)
+def written(path, *cells):
+    nbformat.write(new_notebook(cells=[new_code_cell(cell) if isinstance(cell, str) else cell for cell in cells]), path)
     return path
 
 
@@ -48,8 +48,8 @@ def said(text, **more):
 def test_replay_runs_each_notebook_in_its_own_directory_and_says_where_it_differs(tmp_path, monkeypatch, capsys):
     (tmp_path / "sub").mkdir()
     view = new_output("display_data", {"application/vnd.jupyter.widget-view+json": {}, "text/plain": "Row()"})
-    same = a_notebook(tmp_path / "sub" / "same.ipynb", asking("Hi.", said("replay None sub\n"), view, said("Hi.\n")))
-    other = a_notebook(tmp_path / "other.ipynb", asking("Hi.", said("something else\n")), new_code_cell("1 / 2"))
+    same = written(tmp_path / "sub" / "same.ipynb", FAKE, asking("Hi.", said("replay None sub\n"), view, said("Hi.\n")))
+    other = written(tmp_path / "other.ipynb", FAKE, asking("Hi.", said("something else\n")), new_code_cell("1 / 2"))
     before = same.read_bytes(), other.read_bytes()
     monkeypatch.chdir(tmp_path)
     assert main(["replay", "sub/same.ipynb", "other.ipynb"]) == 1
@@ -57,13 +57,11 @@ def test_replay_runs_each_notebook_in_its_own_directory_and_says_where_it_differ
     assert (same.read_bytes(), other.read_bytes()) == before
 
 
-def test_a_notebook_that_fails_is_said_with_what_it_ended_in_and_recording_it_leaves_it_as_it_was(
-    tmp_path, monkeypatch, capsys
-):
+def test_a_notebook_that_fails_is_said_with_its_error_and_left_as_it_was(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("CI", "true")
-    fails = a_notebook(tmp_path / "fails.ipynb", asking("Hi."), new_code_cell("1 / 0"))
+    fails = written(tmp_path / "fails.ipynb", FAKE, asking("Hi."), new_code_cell("1 / 0"))
     (tmp_path / "shared").mkdir()
-    real = a_notebook(tmp_path / "shared" / "good.ipynb", asking("Hi."))
+    real = written(tmp_path / "shared" / "good.ipynb", FAKE, asking("Hi."))
     real.chmod(0o640)
     (good := tmp_path / "good.ipynb").symlink_to(real)
     before = fails.read_bytes()
@@ -94,14 +92,12 @@ frame.plot(x="n")
 plt.savefig("plot.png")
 plt.close()
 ```"""
-FOLLOWING = "%%assistant\n```python\nprint(open('squares.csv').read())\n```"
 
 
 @pytest.mark.slow  # an engine, and two kernels
 def test_a_notebook_that_was_recorded_runs_again_without_anybody_to_ask(tmp_path, monkeypatch, capsys):
-    path = tmp_path / "analysis.ipynb"
-    cells = [GUARD, PLOT, FOLLOWING, "int(squares.square.sum())"]
-    nbformat.write(new_notebook(cells=[new_code_cell(cell) for cell in cells]), path)
+    following = "%%assistant\n```python\nprint(open('squares.csv').read())\n```"
+    path = written(tmp_path / "analysis.ipynb", GUARD, PLOT, following, "int(squares.square.sum())")
     monkeypatch.setenv("IPYTHON_ASSISTANT_SERVICE", "local")
     assert main(["record", str(path)]) == 0
     files = {path.name: path.read_bytes() for path in (tmp_path / "assistant_files").iterdir() if path.is_file()}
@@ -117,21 +113,19 @@ def test_a_notebook_that_was_recorded_runs_again_without_anybody_to_ask(tmp_path
     assert "0,0" in str(shown[2].outputs)
 
 
-NO_NOTEBOOKS = {
+def test_a_file_that_is_no_notebook_is_said_to_be_none(tmp_path, capsys):
+    no_notebooks = {
     "list": "[]", "torn": '{"cells": [', "number": "3", "object": "{}", "later": '{"nbformat": 9}',
     "deep": "[" * 100_000,
     "one_cell": '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": {"a": 1}}',
     "no_text": json.dumps({**new_notebook(), "cells": [{**new_code_cell(), "source": None}]}),
-}  # fmt: skip
-
-
-def test_a_file_that_is_no_notebook_is_said_to_be_none(tmp_path, capsys):
-    for name, text in NO_NOTEBOOKS.items():
+    }  # fmt: skip
+    for name, text in no_notebooks.items():
         (tmp_path / f"{name}.ipynb").write_text(text)
-    assert main(["replay", *(str(tmp_path / f"{name}.ipynb") for name in NO_NOTEBOOKS)]) == 1
+    assert main(["replay", *map(str, tmp_path.glob("*.ipynb"))]) == 1
     out = capsys.readouterr().out
-    assert out.count(".ipynb: no notebook\n") == len(NO_NOTEBOOKS)
-    assert out.count("It cannot be read as a notebook") == len(NO_NOTEBOOKS)
+    assert out.count(".ipynb: no notebook\n") == len(no_notebooks)
+    assert out.count("It cannot be read as a notebook") == len(no_notebooks)
 
 
 @pytest.mark.slow  # four processes with a kernel each
@@ -145,7 +139,7 @@ def test_a_kernel_that_is_not_there_or_does_not_start_is_said_and_the_next_noteb
         spec = {"argv": argv, "display_name": name, "language": "python"}
         (tmp_path / "kernels" / name / "kernel.json").write_text(json.dumps(spec))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
-    paths = [a_notebook(tmp_path / f"{name}.ipynb", asking("Hi.")) for name in ("nowhere", *kernels, "good")]
+    paths = [written(tmp_path / f"{name}.ipynb", FAKE, asking("Hi.")) for name in ("nowhere", *kernels, "good")]
     for path in paths[:-1]:
         notebook = nbformat.read(path, as_version=4)
         notebook.metadata["kernelspec"] = {"name": path.stem, "display_name": path.stem}
@@ -177,8 +171,7 @@ atexit.register(pathlib.Path("ended").touch)
 
 
 def test_a_kernel_ends_without_a_traceback_of_the_sockets_that_it_closes(tmp_path, capfd):
-    path = tmp_path / "slow.ipynb"
-    nbformat.write(new_notebook(cells=[new_code_cell(SLOW_CONTROL)]), path)
+    path = written(tmp_path / "slow.ipynb", SLOW_CONTROL)
     assert main(["replay", str(path)]) == 0
     assert "Traceback" not in capfd.readouterr().err
     assert (tmp_path / "ended").exists()
@@ -186,10 +179,9 @@ def test_a_kernel_ends_without_a_traceback_of_the_sockets_that_it_closes(tmp_pat
 
 @pytest.mark.slow
 def test_a_notebook_that_is_interrupted_is_as_it_was_and_its_kernel_ends(tmp_path):
-    path = tmp_path / "long.ipynb"
     begun = tmp_path / "begun"
     waiting = f"import os, pathlib, time\npathlib.Path({str(begun)!r}).write_text(str(os.getpid()))\ntime.sleep(60)"
-    nbformat.write(new_notebook(cells=[new_code_cell(waiting)]), path)
+    path = written(tmp_path / "long.ipynb", waiting)
     before = path.read_bytes()
     command = [sys.executable, "-m", "ipython_assistant.cli", "record", str(path)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -210,7 +202,7 @@ def until(holds, what, seconds=20.0):
 
 
 def test_a_notebook_that_cannot_be_saved_is_said_and_left_whole(tmp_path, monkeypatch, capsys):
-    path = a_notebook(tmp_path / "full.ipynb", asking("Hi."))
+    path = written(tmp_path / "full.ipynb", FAKE, asking("Hi."))
     before = path.read_bytes()
 
     def full(_staged, _path, **_how):
@@ -226,23 +218,17 @@ def test_a_notebook_that_cannot_be_saved_is_said_and_left_whole(tmp_path, monkey
     assert not list(tmp_path.glob(".*"))
 
 
-@pytest.fixture
-def folder(tmp_path):
-    recordings = Recordings(Folder(tmp_path, tmp_path / "assistant_files", environ={}))
+def test_the_recordings_of_a_folder_are_listed_and_a_damaged_one_is_named(notebook_dir, capsys):
+    folder = Folder(notebook_dir, notebook_dir / "assistant_files", environ={})
     for minute in (0, 1):
-        make_recording(recordings, TurnKey("Plot coverage by year."), {"a.csv": b"a\n1\n"}, minute=minute)
-    return tmp_path
-
-
-def test_the_recordings_of_a_folder_are_listed_and_a_damaged_one_is_named(folder, capsys, monkeypatch):
-    monkeypatch.chdir(folder)
+        make_recording(Recordings(folder), TurnKey("Plot coverage by year."), {"a.csv": b"a\n1\n"}, minute=minute)
     assert main(["recordings"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert " ".join(lines[0].split()) == "2026-01-15 openai completed 1 file Plot coverage by year."
     assert len(lines) == 2
-    path = min((folder / "assistant_files" / ".turns").glob("plot-*.json"))
+    path = min(folder.store.path.glob("plot-*.json"))
     path.write_text(json.dumps({**json.loads(path.read_text()), "digest": "0" * 64}))
-    assert main(["recordings", str(folder)]) == 1
+    assert main(["recordings", str(notebook_dir)]) == 1
     assert f"assistant_files/.turns/{path.name}: it was changed since it was written" in capsys.readouterr().out
 
 

@@ -33,9 +33,6 @@ TURNS = {
 }  # fmt: skip
 
 
-FAILURE = {"code": "insufficient_quota", "message": "No money.", "param": None}
-
-
 @pytest.mark.parametrize("items", TURNS.values(), ids=TURNS.keys())
 def test_a_folded_stream_equals_the_response_read_whole_and_without_its_last_event_it_lacks_only_the_end(items):
     cut, whole = folded(wire.stream(items)[:-1]), folded(wire.stream(items))
@@ -51,31 +48,23 @@ def test_code_has_plain_line_ends_and_outputs_keep_the_order_of_logs_and_figures
     assert call[1].logs == "ab"
 
 
-@pytest.mark.parametrize("error", [FAILURE, {"error": FAILURE}], ids=["flat", "nested"])
-def test_an_error_event_is_the_failure_and_what_arrived_is_kept(error):
-    turn = folded([*wire.stream([wire.Message("Half an ans")])[:-1], {"type": "error", "sequence_number": 99, **error}])
-    assert turn.failure is not None
-    assert (turn.failure.code, turn.failure.message) == ("insufficient_quota", "No money.")
-    assert turn.text == "Half an ans"
-
-
-def test_a_failed_response_without_its_items_keeps_those_that_streamed():
-    events = wire.stream([wire.Message("Half an ans")])[:-1]
-    failed = wire.response([], status="failed", error={"code": "server_error", "message": "Gone."})
-    turn = folded([*events, {"type": "response.failed", "sequence_number": 500, "response": failed}])
-    assert (turn.status, turn.text) == ("failed", "Half an ans")
+def test_an_error_or_a_failed_response_without_items_is_the_failure_and_what_arrived_is_kept():
+    failure = {"code": "insufficient_quota", "message": "No money.", "param": None}
+    failed = {"type": "response.failed", "response": wire.response([], status="failed", error=failure)}
+    for last in ({"type": "error", **failure}, {"type": "error", "error": failure}, failed):
+        turn = folded([*wire.stream([wire.Message("Half an ans")])[:-1], {**last, "sequence_number": 99}])
+        assert (turn.failure.code, turn.failure.message) == ("insufficient_quota", "No money.")
+        assert (turn.text, turn.status == "failed") == ("Half an ans", last is failed)
 
 
 def test_a_refusal_is_known_as_one_and_a_citation_that_is_sent_four_times_is_one():
     turn = folded(wire.stream([*TURNS["a refusal"], *TURNS["code, then a citation"]]))
-    assert turn.refused
-    assert [len(part.citations) for part in turn.parts] == [0, 1]
+    assert (turn.refused, [len(part.citations) for part in turn.parts]) == (True, [0, 1])
 
 
-unknown_events = st.fixed_dictionaries(
-    {"type": st.sampled_from(["response.brand_new", "", "keepalive", "response.reasoning_summary_text.delta"])},
-    optional={"item": st.none() | st.integers(), "output_index": st.integers(), "delta": st.text()},
-)
+unknown_types = st.sampled_from(["response.brand_new", "", "keepalive", "response.reasoning_summary_text.delta"])
+unknown_parts = {"item": st.none() | st.integers(), "output_index": st.integers(), "delta": st.text()}
+unknown_events = st.fixed_dictionaries({"type": unknown_types}, optional=unknown_parts)
 
 
 @given(st.sampled_from(list(TURNS.values())), st.data())
@@ -112,9 +101,8 @@ def test_an_annotation_of_an_unknown_kind_or_shape_changes_nothing_and_a_nested_
 def test_an_item_without_a_view_still_says_which_container_is_its_own():
     item = {"type": "shell_call", "environment": {"type": "container_reference", "container_id": "cntr_3"}}
     raw = wire.response([wire.Message(TEXT, (CITATION,))])
-    turn = read_response(
-        {**raw, "output": [item, {"type": "brand_new", "steps": [{"container_id": "cntr_4"}]}, *raw["output"]]}
-    )
+    brand_new = {"type": "brand_new", "steps": [{"container_id": "cntr_4"}]}
+    turn = read_response({**raw, "output": [item, brand_new, *raw["output"]]})
     assert [item.type for item in turn.others] == ["shell_call", "brand_new"]
     assert turn.container_ids == ("cntr_3", "cntr_4", wire.CONTAINER)
 
@@ -128,9 +116,8 @@ FULL = [
 
 def test_a_listed_file_that_is_cited_like_a_figure_is_fetched_though_the_figure_itself_came_whole():
     figure = wire.image("data:image/png;base64,AA==")
-    turn = read_response(
-        wire.response([wire.Code("p()", (figure,)), wire.Message("See.", (wire.cite_figure("cfile_2"),))])
-    )
+    items = [wire.Code("p()", (figure,)), wire.Message("See.", (wire.cite_figure("cfile_2"),))]
+    turn = read_response(wire.response(items))
     listed = ContainerFile(wire.CONTAINER, "cfile_2", "table.csv", "listed", 9, 1)
     assert wanted_files(turn, [listed], shown=1) == (listed,)
 
@@ -187,17 +174,14 @@ def test_an_item_that_begins_twice_or_after_its_text_is_one(ids):
         assert len(folded(events).items) == 1
 
 
-EMPTY = {"content": [], "code": None, "outputs": [], "container_id": ""}
-
-
 @pytest.mark.parametrize("content", [[], None, "none"])
 @pytest.mark.parametrize("kind", ["response.output_item.done", "response.completed"])
 def test_an_empty_whole_copy_takes_nothing_away(kind, content):
-    events = wire.stream(FULL)
+    events, empty = wire.stream(FULL), {"content": [], "code": None, "outputs": [], "container_id": ""}
     for event in events:
         if event["type"] == kind:
             for item in event.get("response", {}).get("output", [event.get("item")]):
-                item.update({**EMPTY, "content": content} if item["type"] == "message" else EMPTY)
+                item.update({**empty, "content": content} if item["type"] == "message" else empty)
     assert contents(folded(events)) == contents(read_response(wire.response(FULL)))
 
 
@@ -206,10 +190,9 @@ def test_the_container_of_an_event_is_that_of_its_own_call_not_of_the_last():
     turn_fold = TurnFold()
     for event in wire.stream(items)[:-1]:
         turn_fold.feed(event)
-    assert turn_fold.container_of({"type": "x", "output_index": 0, "item_id": "ci_0"}) == "cntr_1"
-    assert turn_fold.container_of({"type": "x", "output_index": 1}) == "cntr_2"
-    assert turn_fold.container_of({"type": "x"}) == "cntr_2"
-    assert turn_fold.container_of({"type": "x", "item_id": "ci_nowhere"}) == ""
+    events = ({"output_index": 0, "item_id": "ci_0"}, {"output_index": 1}, {}, {"item_id": "ci_nowhere"})
+    found = [turn_fold.container_of({"type": "x", **event}) for event in events]
+    assert found == ["cntr_1", "cntr_2", "cntr_2", ""]
 
 
 @given(mutated(wire.stream(FULL)))

@@ -10,6 +10,7 @@ import psutil
 import pytest
 from IPython.utils.capture import capture_output
 from tests_support import events as wire
+from tests_support.cases import told
 from tests_support.chat_servers import Reply, ScriptedServer
 from tests_support.scripted import Answer, refusal
 
@@ -46,34 +47,27 @@ def ollama(server, monkeypatch):
     return server
 
 
-class Asker:
-    """Asks in a session, outside the notebook's conversation or, with `goes_on`, inside it."""
-
-    def __init__(self, session):
-        self.session = session
-        self.names = {"cases": pd.DataFrame({"district": ["A", "B"], "n": [3, 5]}), "secrets": SECRETS}
-
-    def __call__(self, words, inputs=("cases",), *, goes_on=False, **options):
-        cell = self.session.next_run()
-        made = Options(inputs=inputs, **options)
-        question = turn_run.read(self.session, made, words, cell, self.names, from_code=not goes_on)
-        return turn_run.answer_question(self.session, question)
-
-
 @pytest.fixture(scope="module")
-def one_session(tmp_path_factory):
+def session(tmp_path_factory):
     session = Session(None, AssistantMagics(), tmp_path_factory.mktemp("notebook"))
     yield session
     session.close()
 
 
 @pytest.fixture
-def ask(one_session):
-    """Asks in one session for all tests, with the settings as they are at first."""
-    one_session.traits = AssistantMagics()
-    one_session._found_model = ""
-    one_session.begin_anew()
-    return Asker(one_session)
+def ask(session):
+    """Asks outside the notebook's conversation or, with `goes_on`, inside it; the settings are those of the start."""
+    session.traits = AssistantMagics()
+    session._found_model = ""
+    session.begin_anew()
+    names = {"cases": pd.DataFrame({"district": ["A", "B"], "n": [3, 5]}), "secrets": SECRETS}
+
+    def ask(words, inputs=("cases",), *, goes_on=False, **options):
+        made = Options(inputs=inputs, **options)
+        question = turn_run.read(session, made, words, session.next_run(), names, from_code=not goes_on)
+        return turn_run.answer_question(session, question)
+
+    return ask
 
 
 def test_without_a_key_a_model_that_runs_here_answers_says_so_and_goes_on_answering(ask, ollama):
@@ -97,9 +91,8 @@ def test_where_looking_is_turned_off_no_server_is_asked_and_the_basic_forms_answ
 def test_a_plain_name_is_found_among_the_models_here_and_a_wrong_one_names_the_nearest(ask, ollama):
     ollama.script = [Reply("Yes."), Reply("Yes.")]
     assert "Answered by gemma4:31b in Ollama on this machine." in ask("Are there cases?", model="gemma4:31b").notes
-    with pytest.raises(errors.ModelUnknown) as caught:
+    with told(errors.ModelUnknown, cure="Did you mean qwen3.5:27b?"):
         ask("Are there cases?", model="qwen3.5:29b")
-    assert caught.value.hint.startswith("Did you mean qwen3.5:27b?")
 
 
 @pytest.mark.slow
@@ -109,39 +102,31 @@ def test_a_model_with_a_provider_runs_code_here_though_a_key_of_a_hosted_service
     assert hosted.requests == []
 
 
-@pytest.mark.parametrize(("model", "error", "happened", "cure"), [
-    ("anthropic/claude-sonnet-5", errors.NoKey, "ANTHROPIC_API_KEY is not set", A_REAL_MODEL),
-    pytest.param(
-        *("ollama/qwen3.5:27b", errors.AssistantError, "127.0.0.1:9", "Start it"),
-        marks=pytest.mark.slow,  # an engine of its own
-    ),
-    ("http://127.0.0.1:9/v1", errors.AssistantError, "names a server and no model", "/NAME"),
-    ("gguf/missing", errors.AssistantError, "no model file", "ipython-assistant model get"),
+@pytest.mark.parametrize(("model", "happened", "cure"), [
+    ("anthropic/claude-sonnet-5", "ANTHROPIC_API_KEY is not set", A_REAL_MODEL),
+    pytest.param("ollama/qwen3.5:27b", "127.0.0.1:9", "Start it", marks=pytest.mark.slow),  # an engine of its own
+    ("http://127.0.0.1:9/v1", "names a server and no model", "/NAME"),
+    ("gguf/missing", "no model file", "ipython-assistant model get"),
 ])  # fmt: skip
-def test_a_model_that_cannot_be_asked_is_told_in_two_lines(ask, monkeypatch, *, model, error, happened, cure):
+def test_a_model_that_cannot_be_asked_is_told_in_two_lines(ask, monkeypatch, model, happened, cure):
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
-    with pytest.raises(error) as caught:
+    with told(errors.NoKey if "KEY" in happened else errors.AssistantError, happened, cure):
         ask("Are there cases?", model=model)
-    assert happened in caught.value.message
-    assert cure in caught.value.hint
 
 
 def test_a_silent_model_is_given_up_within_the_time_limit(ask, ollama):
     never = threading.Event()
     ollama.script = [Reply("late", hold=never)]
     began = time.monotonic()
-    with pytest.raises(errors.AssistantError) as caught:
+    with told(errors.AssistantError, cure="timeout"):
         ask("Are there cases?", timeout_s=2.0)
     never.set()
-    assert "timeout" in caught.value.hint
     assert time.monotonic() - began < 60
 
 
-def test_a_hosted_recording_is_not_answered_by_a_model_that_was_found(shell, service, monkeypatch, ollama):
+def test_a_hosted_recording_is_not_answered_by_a_model_that_was_found(shell, hosted, monkeypatch, ollama):
     monkeypatch.setenv("IPYTHON_ASSISTANT_MODE", "auto")
-    monkeypatch.setenv("OPENAI_API_KEY", "test-key")
-    monkeypatch.setenv("OPENAI_BASE_URL", service.url)
-    service.will_say([wire.Message("Recorded.")])
+    hosted.will_say([wire.Message("Recorded.")])
     shell.run_cell_magic("assistant", "", "What was asked?")
     monkeypatch.delenv("OPENAI_API_KEY")
     with pytest.raises(errors.AssistantError):
@@ -149,14 +134,13 @@ def test_a_hosted_recording_is_not_answered_by_a_model_that_was_found(shell, ser
     assert ollama.paths == []
 
 
-def test_status_says_who_answers_where_and_what_else_is_here(shell, ollama, capsys):
+def test_status_says_who_answers_where_and_what_else_is_here_or_how_to_get_it(shell, ollama, capsys, monkeypatch):
     shell.run_line_magic("assistant", "status")
     printed = capsys.readouterr().out
     for said in (f"ollama/qwen3.5:27b  ({HERE})", f"http://127.0.0.1:{ollama.port}/v1", "ollama/gemma4:31b"):
         assert said in printed
-
-
-def test_status_ends_in_the_way_to_a_real_model_where_there_is_none(shell, capsys):
+    monkeypatch.setenv("IPYTHON_ASSISTANT_FIND_MODELS", "0")
+    shell.run_line_magic("reload_ext", "ipython_assistant")
     shell.run_line_magic("assistant", "status")
     assert A_REAL_MODEL in capsys.readouterr().out
 
@@ -175,12 +159,9 @@ def test_a_hosted_model_that_is_gone_names_the_nearest_and_why(ask, hosted, mode
 
 # What a model may see. ------------------------------------------------------------------------------------------------
 SECRETS = pd.DataFrame({
-    "village": ["Kanariat", "Kanariat", "Zwergdorf"],
-    "code": ["00712", "00713", "00714"],
-    "seen": pd.to_datetime(["1987-06-05", "1987-06-06", "1987-06-07"]),
-    "cases": [987_654_321, 987_654_322, 987_654_323],
-    "rate": [0.135_79, 0.246_81, 0.975_31],
-    "sure": [True, False, True],
+    "village": ["Kanariat", "Kanariat", "Zwergdorf"], "code": ["00712", "00713", "00714"],
+    "seen": pd.to_datetime(["1987-06-05", "1987-06-06", "1987-06-07"]), "rate": [0.135_79, 0.246_81, 0.975_31],
+    "cases": [987_654_321, 987_654_322, 987_654_323], "sure": [True, False, True],
 })  # fmt: skip
 CANARIES = ("Kanariat", "Zwergdorf", "0071", "1987", "987654", "987_654", "13579", "24681", "97531")
 SPILLS = """```python
@@ -196,8 +177,8 @@ FAILS = "```python\nraise ValueError(secrets.iloc[0].to_dict())\n```"
 
 
 @pytest.mark.parametrize("share", ["names", pytest.param("shapes", marks=pytest.mark.slow)])
-def test_no_value_of_any_cell_reaches_a_model_that_may_not_see_them(ask, ollama, share):
-    ask.session.traits.share = share
+def test_no_value_of_any_cell_reaches_a_model_that_may_not_see_them(ask, session, ollama, share):
+    session.traits.share = share
     once, again = SPILLS.replace('secrets[:0].to_csv("Kanariat-none.csv")\n', ""), SPILLS.replace("(secrets)", "(1)")
     ollama.script = [Reply(FAILS), Reply(once), *[Reply(again + "\n" * count) for count in range(3)]]
     ask("Save the cases by village as wide.csv", ("secrets",), goes_on=True)
@@ -210,12 +191,12 @@ def test_no_value_of_any_cell_reaches_a_model_that_may_not_see_them(ask, ollama,
     assert ("the table secrets.csv, 3 rows" in left) is (share == "shapes")
 
 
-def test_what_a_model_has_seen_as_results_is_not_told_to_one_that_may_not_see_them(ask, ollama):
+def test_what_a_model_has_seen_as_results_is_not_told_to_one_that_may_not_see_them(ask, session, ollama):
     ollama.script = [Reply("```python\nprint(secrets)\n```"), Reply("It is Kanariat.")]
     ask("Which village comes first?", ("secrets",), goes_on=True)
     left = json.dumps([ollama.planned, ollama.asked])
     assert all(canary in left for canary in ("Kanariat", "00712", "987654321"))
-    ask.session.traits.share = "names"
+    session.traits.share = "names"
     ollama.forget()
     ollama.script = [Reply("```python\nprint(secrets['village'][1])\n```")]
     ask("And the second?", (), goes_on=True)
