@@ -98,12 +98,12 @@ def _closing_listing(containers: Containers, downloads: Downloads, turn: Turn) -
     listing, pool = _Listing(), Threads(1, "ipython_assistant listing")
     for container_id in turn.container_ids:
         try:
-            rows = pool.submit(containers.file_rows, container_id).result(max(0.0, downloads.left_s))
-        except KeyboardInterrupt:
-            downloads.interrupt()
-            why = "It was not waited for."
-        except TimeoutError:
-            why = "It did not come in time."
+            wait_s = 0.0 if downloads.interruption else max(0.0, downloads.left_s)
+            rows = pool.submit(containers.file_rows, container_id).result(wait_s)
+        except (KeyboardInterrupt, TimeoutError) as cut:
+            if isinstance(cut, KeyboardInterrupt):
+                downloads.interrupt()
+            why = "It was not waited for." if downloads.interruption else "It did not come in time."
         except Exception as error:  # noqa: BLE001 whatever is odd about a listing, the files that are known are fetched
             why = getattr(error, "message", f"{type(error).__name__}: {error}")
         else:

@@ -3,7 +3,9 @@
 import _thread
 import base64
 import json
+import signal
 import threading
+import time
 
 import pandas as pd
 import pytest
@@ -11,7 +13,7 @@ from tests_support import events as wire
 from tests_support.cases import told
 from tests_support.files import PNG
 from tests_support.notebook import on_activity, run_cell
-from tests_support.scripted import refusal, streamed
+from tests_support.scripted import Answer, refusal, streamed
 
 from ipython_assistant import errors
 
@@ -158,6 +160,29 @@ def test_ctrl_c_keeps_what_arrived_and_saves_the_files(shell, hosted, notebook_d
         run(shell, "Save.")
     assert caught.value.answer.status == "interrupted"
     assert (notebook_dir / "assistant_files" / "by_district.csv").read_bytes() == CSV
+
+
+def test_ctrl_c_while_the_first_of_two_containers_lists_its_files_waits_for_neither(shell, hosted):
+    interrupted, over = threading.Event(), threading.Event()
+
+    def hang(_request):
+        if not interrupted.is_set():
+            interrupted.set()
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        over.wait(20)
+        return Answer(b"", status=500)
+
+    hosted.on("GET /v1/containers/[^/]+/files", hang)
+    shell.run_line_magic("config", "AssistantMagics.prefetch_bytes = 0")
+    hosted.will_say([wire.Code("x", container_id="cntr_a"), wire.Code("y", container_id="cntr_b"), wire.Message("Ok.")])
+    began = time.monotonic()
+    with pytest.raises(errors.Interrupted) as caught:
+        run(shell, "Save.")
+    over.set()
+    assert time.monotonic() - began < 10
+    assert [note.endswith("It was not waited for.") for note in caught.value.answer.notes if "list of" in note] == [
+        True
+    ]
 
 
 def test_the_key_is_in_no_output(shell, hosted, monkeypatch):
