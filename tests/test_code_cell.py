@@ -8,8 +8,8 @@ import pandas as pd
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tests_support.cases import cases
+from tests_support.files import artifact
 
-from ipython_assistant.core.artifacts import Artifact
 from ipython_assistant.core.code_cell import LOOK_FOR, code_cell
 from ipython_assistant.core.conversation import PlacedTurn, Upload
 from ipython_assistant.core.turn import CodeCall, Turn
@@ -20,7 +20,7 @@ COVERAGE = Upload("coverage.csv", HERE / "data" / "coverage.csv", "0" * 64, "a t
 
 def turn(*codes, uploads=(COVERAGE,), before=None, made=()):
     calls = tuple(CodeCall("ci", "cntr", textwrap.dedent(code), "completed", ()) for code in codes)
-    artifacts = tuple(Artifact(n, n, HERE / f"files/{n}", f"files/{n}", 1, "0" * 64, "text/csv") for n in made)
+    artifacts = tuple(map(artifact, made))
     return PlacedTurn("Ask", Turn(items=calls), "test", uploads=uploads, before=before, artifacts=artifacts)
 
 
@@ -100,11 +100,9 @@ def test_the_cell_runs_in_the_notebook_and_makes_the_same_file(notebook_dir):
         means.to_csv("/mnt/data/by_district.csv", index=False)
         """
     names = pd.DataFrame({"district": ["North", "South"], "long": ["Arvessa North", "Arvessa South"]})
-    uploads = (
-        replace(COVERAGE, path=notebook_dir / "data" / "coverage.csv"),
-        Upload("names.csv", Path("/tmp/names.csv"), "0" * 64, "", source="names"),
-    )
-    asked = turn(code, uploads=uploads, made=("by_district.csv",))
+    here = replace(COVERAGE, path=notebook_dir / "data" / "coverage.csv")
+    other = Upload("names.csv", Path("/tmp/names.csv"), "0" * 64, "", source="names")
+    asked = turn(code, uploads=(here, other), made=("by_district.csv",))
     exec(code_cell(asked, {"names": names}, notebook_dir), {"names": names})
     written = (notebook_dir / "by_district.csv").read_text()
     assert written == "district,value,long\nNorth,1.5,Arvessa North\nSouth,5.0,Arvessa South\n"

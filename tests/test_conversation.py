@@ -38,16 +38,6 @@ def test_a_conversation_as_messages_alternates_and_leaves_out_empty_answers():
     assert as_messages(step("B", first)) == (("user", "A"), ("user", "B"), ("assistant", "answer to B"))
 
 
-def test_a_cell_that_is_asked_in_another_conversation_leaves_its_place_in_the_first():
-    talks = (
-        Conversations().with_turn("", "a", step("A")).with_turn("", "b", step("B")).with_turn("other", "a", step("A2"))
-    )
-    cells = {name: [cell for cell, _ in turns] for name, turns in talks.by_name.items()}
-    assert cells == {"": ["b"], "other": ["a"]}
-    assert talks.present("a").prompt == "A2"
-    assert [made.prompt for _, made in talks.turns] == ["A", "B", "A2"]
-
-
 def test_a_turn_outside_every_conversation_is_the_last_one_and_nothing_goes_on_from_it_or_from_a_cut_one():
     talks = Conversations().with_turn("", "a", step("A")).with_turn(None, "ask 1", step("aside"))
     assert (talks.last.prompt, talks.present("ask 1"), talks.parent("", "b").prompt) == ("aside", None, "A")

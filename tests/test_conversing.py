@@ -1,5 +1,6 @@
 """Conversations, cell by cell in a real shell: what each question continues from, and what is told to the service."""
 
+import _thread
 import time
 
 import pandas as pd
@@ -48,9 +49,7 @@ def test_a_first_cell_that_is_edited_asks_again_and_so_do_the_cells_below_it(not
     assert asked[3:] == [(None, ["A edited"]), ("resp_4", ["B"]), ("resp_5", ["C"])]
 
 
-def test_an_answer_asked_afresh_that_comes_out_another_makes_the_cells_below_ask_again_and_all_replays_after_a_restart(
-    notebook, hosted, say
-):
+def test_an_answer_that_comes_out_another_afresh_makes_the_cells_below_ask_again_and_all_replays(notebook, hosted, say):
     say("a", "b", "another a", "another b")
     ask_all(notebook, "AB")
     live = [notebook.ask("A", "A", "--fresh"), notebook.ask("B", "B")]
@@ -93,8 +92,7 @@ def test_a_named_conversation_stands_apart_from_the_notebooks_own(notebook, host
     say("a", "x", "b", "y", container="cntr_one")
     for name, line in {"A": "", "X": "-c side", "B": "", "Y": "-c side"}.items():
         notebook.ask(name, name, line)
-    parents = [question.get("previous_response_id") for question in hosted.questions()]
-    assert parents[:2] == [None, None]
+    assert [told(question)[0] for question in hosted.questions()[:2]] == [None, None]
     # Another conversation has used the container since, so these are told again in one of their own.
     assert [told(question)[1] for question in hosted.questions()[2:]] == [["A", "a", "B"], ["X", "x", "Y"]]
 
@@ -105,8 +103,10 @@ def test_a_cell_that_moves_to_another_conversation_leaves_its_old_one(notebook, 
     notebook.ask("B", "B", "-c side")
     notebook.ask("C", "C")
     assert [told(question) for question in hosted.questions()[3:]] == [(None, ["B"]), ("resp_1", ["C"])]
-    names = {name: [cell for cell, _ in turns] for name, turns in notebook.session.conversations.by_name.items()}
+    conversations = notebook.session.conversations
+    names = {name: [cell for cell, _ in turns] for name, turns in conversations.by_name.items()}
     assert names == {"": ["A", "C"], "side": ["B"]}
+    assert [turn.prompt for _, turn in conversations.turns] == ["A", "B", "C", "B", "C"]
 
 
 @pytest.mark.parametrize("how", ["--new", "%assistant new"])
@@ -183,8 +183,6 @@ def test_files_that_were_fetched_later_belong_to_the_answer_the_next_cell_contin
 
 
 def test_ctrl_c_while_an_input_is_being_sent_is_two_lines_and_the_next_run_asks(notebook, hosted):
-    import _thread
-
     def interrupted(_request):
         hosted._overrides.clear()
         _thread.interrupt_main()
@@ -201,9 +199,8 @@ def test_ctrl_c_while_an_input_is_being_sent_is_two_lines_and_the_next_run_asks(
 
 
 def test_what_code_printed_and_showed_is_not_kept_for_the_turns_to_come(notebook, hosted):
-    hosted.will_say(
-        [wire.Code("1/0", (wire.logs("Traceback (most recent call last)\n" + "x" * 9_999),)), wire.Message("Oh.")]
-    )
+    logs = wire.logs("Traceback (most recent call last)\n" + "x" * 9_999)
+    hosted.will_say([wire.Code("1/0", (logs,)), wire.Message("Oh.")])
     notebook.ask("A", "Ask.")
     (call,) = notebook.session.conversations.present("A").turn.calls
     assert (call.outputs, call.status) == (None, "failed")

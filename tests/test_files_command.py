@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from IPython.utils.capture import capture_output
 from tests_support import events as wire
+from tests_support.cases import cases, told
 from tests_support.markup import Markup
 from tests_support.saving import NOTEBOOK, run_cell
 
@@ -102,7 +103,8 @@ def test_a_file_of_a_turn_that_was_replaced_is_listed_as_left_over_and_pruning_r
     assert command(folder, "files --prune")[0].startswith("Nothing to remove")
 
 
-LEFT = {
+@pytest.mark.skipif(os.name != "posix", reason="needs symbolic links")
+@cases("leave", {
     "another cell shows it": lambda folder, _: [run_cell(folder, {"old.csv": b"old"}, "cell-2"), left_over(folder)],
     "it was changed since": lambda folder, old: [left_over(folder), old.write_bytes(b"OLD")],
     "it was there before": lambda folder, old: [old.parent.mkdir(), old.write_bytes(b"old"), left_over(folder)],
@@ -111,12 +113,9 @@ LEFT = {
     "the user made it": lambda folder, old: [left_over(folder), old.rename(old.with_name("mine.csv"))],
     "it is a link": lambda folder, old: [
         left_over(folder), old.symlink_to(old.rename(old.parent.with_name("moved.csv")))],
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("why", [*LEFT][: None if os.name == "posix" else -1])
-def test_pruning_leaves_what_a_cell_shows_and_what_is_not_as_we_left_it(folder, notebook_dir, why):
-    LEFT[why](folder, notebook_dir / "assistant_files" / "old.csv")
+})  # fmt: skip
+def test_pruning_leaves_what_a_cell_shows_and_what_is_not_as_we_left_it(folder, notebook_dir, leave):
+    leave(folder, notebook_dir / "assistant_files" / "old.csv")
     before = sorted((notebook_dir / "assistant_files").iterdir())
     command(folder, "files --prune")
     assert sorted((notebook_dir / "assistant_files").iterdir()) == before
@@ -143,9 +142,8 @@ def test_what_was_changed_after_it_was_listed_is_not_removed_and_what_cannot_be_
     ("files --prnue", "files [--prune]"), ("files a.csv", "files [--prune]"), ("status --yes", "status"),
 ])  # fmt: skip
 def test_a_word_the_command_does_not_take_is_refused(line, form):
-    with pytest.raises(OptionError) as caught:
+    with told(OptionError, cure=f"Write: %assistant {form}"):
         commands.run_command(None, line)
-    assert caught.value.hint == f"Write: %assistant {form}"
 
 
 def test_a_cells_turn_is_recorded_and_listed(shell, hosted, notebook_dir):

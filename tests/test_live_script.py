@@ -21,11 +21,6 @@ def run_live(folder, service=None):
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def will_save(service, *names):
-    text = " ".join(f"[{name}](sandbox:/mnt/data/{name})" for name in names)
-    service.will_say([wire.Code("..."), wire.Message(text, tuple(wire.cite(text, name, name) for name in names))])
-
-
 def test_the_live_script_without_a_key_says_what_it_would_do_and_asks_nothing(tmp_path):
     done = run_live(tmp_path / "live")
     assert done.returncode == 0, done.stderr
@@ -40,10 +35,9 @@ def test_the_live_script_runs_its_cells_and_records_traffic_without_the_key(tmp_
     tables = ("by_district.csv", "change.csv", "visits_by_month.csv", "again.csv")
     for name in tables:
         service.put(name, csv, name)
+        service.will_say([wire.Code("..."), wire.cited((name, name))])
     expired = Answer(json.dumps({"id": wire.CONTAINER, "status": "expired"}).encode())
     service.on("^GET /v1/containers/[^/]+$", lambda _: expired)
-    for name in tables:
-        will_save(service, name)
     service.will_say([wire.Message("Here it is.")])
     done = run_live(tmp_path / "live", service)
     assert done.returncode == 0, done.stdout + done.stderr

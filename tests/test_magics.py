@@ -6,7 +6,6 @@ import sys
 from types import ModuleType, SimpleNamespace
 
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from tests_support import events as wire
 
@@ -15,18 +14,7 @@ from ipython_assistant import errors
 from ipython_assistant.batch import ASK_OPTIONS
 from ipython_assistant.magics import hooks_of
 
-
-def answer_with_a_file():
-    """A response that cites a file of its container."""
-    text = "[a.csv](sandbox:/mnt/data/a.csv)"
-    return wire.response([wire.Code("x"), wire.Message(text, (wire.cite(text, "a.csv", "cfile_1"),))])
-
-
-@pytest.fixture
-def bare(notebook_dir):
-    """A shell without the extension."""
-    yield InteractiveShell.instance()
-    InteractiveShell.clear_instance()
+CITES_A_FILE = wire.response([wire.Code("x"), wire.cited(("a.csv", "cfile_1"))])
 
 
 def out(shell, source):
@@ -65,7 +53,9 @@ def test_config_shows_and_sets_the_traits(shell):
     assert "Where files are saved" in out(shell, "%config AssistantMagics")
 
 
-def test_loading_twice_registers_once_and_unloading_takes_everything_back(bare):
+def test_loading_twice_registers_once_and_unloading_takes_everything_back(shell):
+    bare = shell
+    bare.run_line_magic("unload_ext", "ipython_assistant")
     before = len(bare.input_transformers_cleanup)
     bare.run_line_magic("load_ext", "ipython_assistant")
     loaded = len(bare.input_transformers_cleanup)
@@ -76,6 +66,7 @@ def test_loading_twice_registers_once_and_unloading_takes_everything_back(bare):
     assert not [kind for kind in ("cell", "line") if "assistant" in bare.magics_manager.magics[kind]]
     assert len(bare.input_transformers_cleanup) == before
     assert "AssistantMagics" not in [type(configurable).__name__ for configurable in bare.configurables]
+    bare.run_line_magic("load_ext", "ipython_assistant")
 
 
 @pytest.mark.parametrize("lines", [
@@ -86,16 +77,12 @@ def test_the_transformer_leaves_everything_else_alone(shell, lines):
     assert hooks_of(shell).keep_lines(list(lines)) == lines
 
 
-def test_the_notebooks_directory_is_that_at_load_or_what_the_environment_says(
-    bare, notebook_dir, tmp_path, monkeypatch
-):
-    bare.run_line_magic("load_ext", "ipython_assistant")
+def test_the_notebooks_directory_is_that_at_load_or_what_is_set(shell, notebook_dir, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert str(notebook_dir / "assistant_files") in out(bare, "%assistant status")
+    assert str(notebook_dir / "assistant_files") in out(shell, "%assistant status")
     monkeypatch.setenv("IPYTHON_ASSISTANT_DIR", str(tmp_path / "other"))
-    bare.run_line_magic("reload_ext", "ipython_assistant")
-    assert str(tmp_path / "other" / "assistant_files") in out(bare, "%assistant status")
-    bare.run_line_magic("unload_ext", "ipython_assistant")
+    shell.run_line_magic("reload_ext", "ipython_assistant")
+    assert str(tmp_path / "other" / "assistant_files") in out(shell, "%assistant status")
 
 
 def test_loading_imports_nothing_heavy(run_python):
@@ -111,14 +98,12 @@ print(sorted(name for name in set(sys.modules) - before if not name.startswith('
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_a_response_of_the_sdk_that_ends_a_cell_is_shown_or_names_the_files_and_the_cure(
-    shell, hosted, notebook_dir, there
-):
+def test_a_response_of_the_sdk_that_ends_a_cell_is_shown_or_names_its_files(shell, hosted, notebook_dir, there):
     from openai.types.responses import Response
 
     if there:
         hosted.put("a.csv", b"a\n1\n", "cfile_1")
-    shell.user_ns["response"] = Response.model_construct(**answer_with_a_file())
+    shell.user_ns["response"] = Response.model_construct(**CITES_A_FILE)
     with capture_output() as captured:
         outcome = shell.run_cell("response", store_history=True)
     assert outcome.success
@@ -135,7 +120,7 @@ def test_show_asks_the_client_it_is_given(shell, service, notebook_dir):
 
     service.put("a.csv", b"a\n1\n", "cfile_1")
     client = openai.OpenAI(api_key="x", base_url=service.url)
-    assert ipython_assistant.show(answer_with_a_file(), client).files["a.csv"].read_bytes() == b"a\n1\n"
+    assert ipython_assistant.show(CITES_A_FILE, client).files["a.csv"].read_bytes() == b"a\n1\n"
 
 
 def test_enter_after_the_first_line_goes_on_in_a_terminal_as_with_any_cell_magic(shell):

@@ -17,9 +17,8 @@ def test_the_documented_cell_shows_text_pictures_tables_and_buttons(hosted, note
     (notebook_dir / "coverage.csv").write_text("district,coverage\nNorth,0.5\n")
     hosted.put("by_district.csv", b"district,mean\nNorth,0.5\n", "cfile_1")
     hosted.put("map.png", PNG, "cfile_2")
-    text = "**Done**: [by_district.csv](sandbox:/mnt/data/by_district.csv) [map.png](sandbox:/mnt/data/map.png)"
-    cited = (wire.cite(text, "by_district.csv", "cfile_1"), wire.cite(text, "map.png", "cfile_2"))
-    hosted.will_say([wire.Code("save()"), wire.Message(text, cited)])
+    cited = wire.cited(("by_district.csv", "cfile_1"), ("map.png", "cfile_2"))
+    hosted.will_say([wire.Code("save()"), wire.Message("**Done**"), cited])
     (cell,) = re.findall(r"## marimo.*?```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     names: dict[str, Any] = {}
     exec(cell, names)

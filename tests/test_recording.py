@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests_support.events import Code, cite, image, logs, stream
 from tests_support.events import Message as Said
+from tests_support.files import artifact
 from tests_support.replaying import folded
 from tests_support.saving import recorded
 
-from ipython_assistant.core.artifacts import Artifact, FailedArtifact
+from ipython_assistant.core.artifacts import FailedArtifact
 from ipython_assistant.core.recording import RecordedFile, RecordedInput, TurnKey
 from ipython_assistant.core.recording_text import integrity, read_recording, recording_text
 from ipython_assistant.core.redaction import Redactor
@@ -41,17 +42,12 @@ def test_the_key_of_a_question_never_changes_since_recordings_are_kept_for_years
     assert TurnKey("Plot it.").sha256 == "db555041635da75b1838626d9bb19f927cf097ef8310c7400188604b73782a1e"
 
 
-def test_a_turn_below_depends_on_all_of_the_answer_above(tmp_path):
+def test_a_turn_below_depends_on_all_of_the_answer_above():
     turn = Turn(items=(CodeCall("ci", "cntr", "print(1)", "completed"), Message("m", (TextPart("It rose."),))))
-    files = [Artifact("a.csv", "a.csv", tmp_path, "a.csv", 1, sha256, "text/csv") for sha256 in ("ab", "cd")]
+    files = [replace(artifact(), sha256=sha256) for sha256 in ("ab", "cd")]
     digest = turn_digest("k", turn, files)
-    others = [
-        turn_digest("other", turn, files),
-        turn_digest("k", replace(turn, items=turn.items[:1]), files),
-        turn_digest("k", replace(turn, items=turn.items[1:]), files),
-        turn_digest("k", turn, files[:1]),
-    ]
-    assert digest not in others
+    lacking = [turn_digest("k", replace(turn, items=items), files) for items in (turn.items[:1], turn.items[1:])]
+    assert digest not in [turn_digest("other", turn, files), *lacking, turn_digest("k", turn, files[:1])]
     assert digest == turn_digest("k", replace(turn, response_id="resp_2", model="other"), reversed(files))
     assert turn_digest("", turn, files) == ""
 

@@ -40,12 +40,11 @@ class Editor:
 
     def click(self, model_id, file):
         """Ask for a file as the row's JavaScript does, and put its chunks together."""
-        content = b""
-        while True:
+        content, total = b"", 1
+        while len(content) < total:
             reply, buffers = self.ask(model_id, type="get", file=file, offset=len(content))
-            content += bytes(buffers[0])
-            if len(content) >= reply["total"]:
-                return content
+            content, total = content + bytes(buffers[0]), reply["total"]
+        return content
 
     def ask(self, model_id, **message):
         """Send one message of the row's JavaScript; gives the reply and its buffers."""
@@ -78,8 +77,7 @@ class Editor:
 def editor(hosted, tmp_path):
     """A notebook in a folder of its own; the kernel works in another, as `jupyter.notebookFileRoot` can have it."""
     hosted.put("mean é #1.csv", TABLE, "cfile_1")
-    text = "[mean é #1.csv](sandbox:/mnt/data/mean é #1.csv)"
-    hosted.will_say([wire.Code("save()"), wire.Message(text, (wire.cite(text, "mean é #1.csv", "cfile_1"),))])
+    hosted.will_say([wire.Code("save()"), wire.cited(("mean é #1.csv", "cfile_1"))])
     notebook = tmp_path / "my notebooks" / "cases.ipynb"
     notebook.parent.mkdir()
     (tmp_path / "workspace").mkdir()
