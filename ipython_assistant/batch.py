@@ -134,10 +134,7 @@ def _so_far(outcomes: Mapping[Any, Outcome], total: int) -> str:
 
 
 def show(response: Any, client: Any = None) -> Answer:
-    """Show a `Response` of the `openai` package (or the same as a dict) as a cell's answer, with its files saved.
-
-    `client` is the one that got it, if not the session's own service. Raises `FilesMissing`.
-    """
+    """Show a `Response` of the `openai` package, or its dict, as a cell would; `client` got it. Raises FilesMissing."""
     return turn_run.show_response(_session(), response, client)
 
 

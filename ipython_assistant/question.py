@@ -159,10 +159,7 @@ class Question:
         }
 
     def check(self) -> None:
-        """Check that nothing is sent unasked: neither an assistant that came along, nor inputs above `ask_above`.
-
-        Raises `ConfigError`, with everything that would be sent, or `InputError`.
-        """
+        """Check that nothing is sent unasked, by an assistant or above `ask_above`. Raises ConfigError, InputError."""
         saved, size, most = self.assistant, sum(item.size for item in self.inputs), self.settings.traits.ask_above
         if saved is not None and not is_confirmed(saved):
             says = f"The assistant {saved.name} was not confirmed: it may have come with the notebook."

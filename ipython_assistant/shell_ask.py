@@ -39,10 +39,7 @@ def add_ask_command(commands: argparse._SubParsersAction[argparse.ArgumentParser
 
 
 def ask_in_shell(arguments: argparse.Namespace) -> int:
-    """Ask, print the answer, write the tables named with `-o`.
-
-    Exit code: 0 answered, 1 failed, 2 a wrong call (nothing was asked), 3 refused, 130 after Ctrl-C.
-    """
+    """Ask, print the answer, write its tables. Exit code: 0 answered, 1 failed, 2 not asked, 3 refused, 130 Ctrl-C."""
     from ipython_assistant import turn_run
     from ipython_assistant.session import process_session
 

@@ -87,10 +87,7 @@ def read(
 
 
 def answer_question(session: Session, question: Question, front: FrontEnd | None = None, **how: Any) -> Answer:
-    """Answer a question from its recording, or ask the service; the rest is as in `run_turn`.
-
-    Raises an `AssistantError` after everything that could be is shown and saved; its `.answer` holds what arrived.
-    """
+    """Answer from a recording or a service. Raises an `AssistantError` at the end; `.answer` holds what arrived."""
     for hint in question.hints if front else ():
         print(hint)  # noqa: T201 it belongs to the question, not to the answer
     recording = recorded_answer(question, session.recordings(question.settings))

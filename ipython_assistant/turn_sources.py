@@ -113,10 +113,7 @@ class RecordingSource(_AnySource):
 
 @dataclass(eq=False)
 class ServiceSource(_AnySource):
-    """A live service: it is asked, and the files come out of its containers.
-
-    Where the turn is here already, only its files are fetched; `cure` is what to say if some are missing.
-    """
+    """A live service, or only the files of a turn that is here already; `cure` is what to say if some are missing."""
 
     arrival: Arrival | None = None
     connected: Connection | None = None
@@ -132,10 +129,7 @@ class ServiceSource(_AnySource):
         return self.connected
 
     def receive(self, live: LiveOutput, stop: threading.Event) -> Arrival:
-        """Ask where it is still to be asked, and fetch the files; one that cannot be fetched is a value.
-
-        `stop` is set from outside to end the turn. Raises an `AssistantError` where nothing came.
-        """
+        """Ask where it is still to be asked, and fetch the files, until `stop` is set. Raises an AssistantError."""
         self._was_here, self._live, self._stop = self.arrival is not None, live, stop
         if self.arrival is None:
             self.question = replace(self.question, settings=self.session.with_answerer(self.question.settings))

@@ -181,10 +181,7 @@ def shown_figures(turn: Turn) -> tuple[Figure, ...]:
 
 
 def seen_twice(figure: Figure, figures: Iterable[Figure], pictures: Iterable[str], calls: Sequence[CodeCall]) -> bool:
-    """Whether this figure is a saved picture seen again: its call showed one figure and names exactly one picture.
-
-    `figures`, `pictures` (the own names of those saved) and `calls` are all of the turn's.
-    """
+    """Whether a figure is a saved picture seen again: its call showed one figure and names one of these pictures."""
     alone = sum(other.call == figure.call for other in figures) == 1
     return figure.call is not None and alone and sum(name in calls[figure.call].code for name in pictures) == 1
 

@@ -30,10 +30,7 @@ _TRACKING = re.compile(r"(?<=[?&])utm_source=openai(?:&|$)")
 
 
 def answer_text(turn: Turn, artifacts: Iterable[Artifact], missing: Mapping[str, str] | None = None) -> str:
-    """The answer as Markdown, messages separated by a blank line, its sources at the end.
-
-    `artifacts` are the files saved for it; `missing` says of others, by their own names, why they are not on disk.
-    """
+    """The answer as Markdown with its sources at the end; `missing` says, by own names, why files are not on disk."""
     saved = list(artifacts)
     sources: dict[str, Source] = {}
     for part in turn.parts:

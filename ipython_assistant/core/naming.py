@@ -81,10 +81,7 @@ def folded(name: str) -> str:
 
 
 def media_type(name: str) -> str:
-    """The media type a name promises; `application/octet-stream` where it promises none.
-
-    A table of our own, since the system's (`mimetypes`) differs from machine to machine and a saved notebook must not.
-    """
+    """The media type a name promises: by our own table, since the system's (`mimetypes`) differs between machines."""
     return _MEDIA_TYPES.get(name.rpartition(".")[2].lower(), "application/octet-stream")
 
 

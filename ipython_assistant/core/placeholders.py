@@ -39,10 +39,7 @@ _NO_TEXT = re.compile(r"<.*>|.* at 0x[0-9A-Fa-f]+.*", re.DOTALL)
 
 
 def fill(prompt: str, namespace: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
-    """The question with each `{name}` that is in the namespace replaced by its value.
-
-    The hints beside it say what was left as it is although it looks like a name.
-    """
+    """The question with each `{name}` of the namespace filled in, and hints about what looks like a name and stays."""
     hints = dict[str, None]()
 
     def replaced(found: re.Match[str]) -> str:

@@ -35,10 +35,7 @@ _KEEP_TEXT = "Columns described as str hold text: read them with dtype=str and k
 
 @dataclass(frozen=True, slots=True)
 class InputNote:
-    """What the model is told about an input: its path in the container and what it is, on one line; never its contents.
-
-    It is `named` with this question, or was put there for an earlier one.
-    """
+    """What the model is told of an input, in one line: its path, what it is, whether this question has `named` it."""
 
     path: str
     description: str

@@ -135,11 +135,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One request and everything that came back.
-
-    `status` is the service's own word (`in_progress`, `completed`, `incomplete`, `failed`, ...); a turn whose stream
-    was cut stays `in_progress`.
-    """
+    """One request and what came back; `status` is the service's own word, `in_progress` where the stream was cut."""
 
     response_id: str = ""
     model: str = ""
@@ -302,10 +298,7 @@ def without_pictures(turn: Turn) -> Turn:
 
 
 def without_code_outputs(turn: Turn) -> Turn:
-    """The turn without what its code printed and showed, for a kernel to keep; a call that raised has `failed`.
-
-    Of other items only the containers they name are left.
-    """
+    """The turn for a kernel to keep: without what its code printed and showed, and of other items their containers."""
 
     def lighter(item: Item) -> Item:
         if isinstance(item, CodeCall):

@@ -34,10 +34,7 @@ class _Nothing(list[Any]):
 
 
 def match(context: Any, shell: Any, values: Callable[[str], Sequence[str]]) -> dict[str, Any]:
-    """An answer to IPython's `CompletionContext`; in a cell of ours it is the only one.
-
-    `values` gives what may follow an option, by the field of `Options` that the option sets.
-    """
+    """An answer to IPython's `CompletionContext`; `values` gives what may follow an option, by its `Options` field."""
     lines, line, column = context.full_text.split("\n"), context.cursor_line, context.cursor_position
     first = next((place for place, text in enumerate(lines) if text.strip()), 0)
     magic, before = _MAGIC.match(lines[first]), lines[line][:column]

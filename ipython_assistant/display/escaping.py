@@ -63,10 +63,7 @@ def printed(logs: str) -> str:
 
 
 def code_block(code: str, language: str) -> str:
-    """Code in a `<pre>`: Python in JupyterLab's colours, other languages plain.
-
-    The styles are inline, since a `<style>` block is removed from a notebook that is not trusted.
-    """
+    """Code in a `<pre>`, Python in colours: inline ones, since an untrusted notebook loses its `<style>` blocks."""
     coloured = escaped(code)
     if language.strip().lower() in {"python", "py"} and len(code) <= LONGEST_COLOURED:
         from pygments.lexers.python import PythonLexer

@@ -35,10 +35,7 @@ SCROLLED = f'<div class="{NO_MATH}" style="overflow-x:auto;margin-top:.4em" tabi
 
 
 def render(text: str, *, hrefs: Mapping[str, str]) -> str:
-    """Model text as safe HTML; its links to files are already relative.
-
-    `hrefs` are the only relative links that may be clicked: percent-encoded href → name the download gets.
-    """
+    """Model text as safe HTML; only the links in `hrefs` (percent-encoded href → download's name) may be clicked."""
     files = {unquote(href): (href, name) for href, name in hrefs.items()}
     html = _parser().render(visible(text), {"files": files, "colours": True, "links": []})
     return f'<div class="{NO_MATH}">{html}</div>'

@@ -159,10 +159,7 @@ def card(
     notes: Iterable[str] = (),
     details: Mapping[str, str] | None = None,
 ) -> Bundle:
-    """The list of files: links that download them, kinds, sizes, paths; what is missing, and why; then the notes.
-
-    `details` says more of a file by its name, such as a table's rows and columns.
-    """
+    """The files: links that download them, kinds, sizes, paths, `details` by name; what is missing; and the notes."""
     rows: list[tuple[Cell, ...]] = []
     for artifact in artifacts[:MOST_ROWS]:
         kind = "interactive chart" if chart_type(artifact.name) else _KINDS.get(artifact.media_type, "file")

@@ -164,10 +164,7 @@ class ContainerPool:
             self._reserve = self._new(self.limits)
 
     async def create(self, name: str = "auto", *, minutes: int = MAX_MINUTES, memory: str = "") -> KernelContainer:
-        """Make a container, kept for `minutes` without use, with a tier of memory such as `4g` where there is so much.
-
-        Raises ApiError: all containers are at work, or the engine is being stopped.
-        """
+        """Make a container, kept for `minutes` without use. Raises ApiError where all are at work."""
         await self._make_room()
         if self._closed:
             raise ApiError(503, "The engine is being stopped.", code="server_shutdown")

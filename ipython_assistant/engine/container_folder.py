@@ -171,10 +171,7 @@ def base_name(name: str) -> str:
 
 
 def _files_below(root: Path, known: frozenset[str]) -> dict[str, tuple[Path, FileStamp]]:
-    """Path and version of each regular file by its readable name, sorted; code may change the directory meanwhile.
-
-    `known` are the names of hidden files that were uploaded.
-    """
+    """Path and version of each regular file by its readable name, sorted; hidden ones only if `known` (uploaded)."""
     found: dict[str, tuple[Path, FileStamp]] = {}
     for directory, below, names in os.walk(root):
         deep = len(Path(directory).relative_to(root).parts) + 1 >= DEEPEST

@@ -129,10 +129,7 @@ class KernelLauncher:
                     shutil.copyfile(fonts, self.paths.home / "mpl" / fonts.name)
 
     def manager(self) -> AsyncKernelManager:
-        """What starts the next kernel, with a new directory for its sockets.
-
-        What the last kernel's code could write to is never written to from outside again: it may have left links.
-        """
+        """What starts the next kernel, in a new directory: in the last kernel's own, its code may have left links."""
         for old in self.paths.directory.glob("k*"):
             remove_tree(old)
         sockets = Path(tempfile.mkdtemp(prefix="k", dir=self.paths.directory))
@@ -291,10 +288,7 @@ class Kernel:
         return CodeRun((*output.parts(), _DIED) if died else output.parts(), output.error, died)
 
     async def _published(self, client: AsyncKernelClient, request_id: str) -> AsyncIterator[tuple[object, object]]:
-        """Kind and content of what is published about a request, until the kernel is idle; code may send more.
-
-        Raises KernelError when the process has ended.
-        """
+        """Kind and content of what is published about a request, until it is idle. Raises KernelError at its end."""
         while True:
             try:
                 message = await client.get_iopub_msg(timeout=WAIT_S)
@@ -311,10 +305,7 @@ class Kernel:
                 yield kind, content
 
     async def _silence(self, client: AsyncKernelClient, request_id: str, output: KernelOutput) -> None:
-        """Interrupt a run whose client is gone, and end the process if that does not help.
-
-        An interrupt that comes before the kernel has taken the code up would be lost on it.
-        """
+        """Interrupt a run whose client is gone, once its code was taken up; end the process if that does not help."""
         with contextlib.suppress(KernelError, TimeoutError):
             async with asyncio.timeout(INTERRUPT_GRACE_S):
                 if output.begun:

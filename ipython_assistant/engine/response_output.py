@@ -45,10 +45,7 @@ _REPEATED: Final = frozenset({*_RESPONSE, "user", "prompt_cache_key", "safety_id
 
 
 class ResponseOutput:
-    """One response, kept up to date in `response`; it repeats what its request has set.
-
-    Files of the container that code made are cited where the text links them.
-    """
+    """One response, kept up to date in `response`; files of the container are cited where the text links them."""
 
     def __init__(self, request: ResponseRequest, container: KernelContainer | None, mint: IdMint) -> None:
         echo = {key: value for key, value in request.echo.items() if key in _REPEATED and value is not None}

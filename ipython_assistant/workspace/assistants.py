@@ -36,10 +36,7 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class SavedAssistant:
-    """An assistant as it was saved; empty where its file, of which `sha256` is the hash, says nothing.
-
-    `tools` are written as after `--tool`, `inputs` as after `-i`.
-    """
+    """An assistant as its file, whose hash is `sha256`, describes it; `tools`, `inputs` as after `--tool`, `-i`."""
 
     name: str
     path: Path
@@ -77,10 +74,7 @@ def confirm(assistant: SavedAssistant) -> None:
 
 
 def check_inputs(assistant: SavedAssistant, folder: Path, working_dir: Path, variables: Container[str]) -> None:
-    """Check that an assistant sends no files but those below `folder`, unless it is the user's own.
-
-    Its paths are relative to `working_dir`; a name among `variables` is not a path. Raises `ConfigError`.
-    """
+    """Check that an assistant that came along sends no files but those below `folder`. Raises `ConfigError`."""
     for name in () if assistant.is_own else assistant.inputs:
         pattern = str(Path(name).expanduser())
         found = glob.glob(pattern, root_dir=working_dir, recursive=True)  # noqa: PTH207 root_dir

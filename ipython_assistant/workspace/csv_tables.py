@@ -130,10 +130,7 @@ def opened(path: Path) -> BinaryIO:
 
 
 def _separator_of(text: str) -> tuple[str, int]:
-    """The separator under which most lines have the same number of cells, and how many lines only name it.
-
-    That is one, if the first is `sep=;`, which Excel reads.
-    """
+    """The separator under which most lines have equally many cells; and 1 where the first line is `sep=;`, else 0."""
     lines = text.splitlines(keepends=True)
     if lines and (given := _SEPARATOR_LINE.fullmatch(lines[0])):
         return given[1], 1
@@ -266,10 +263,7 @@ def _some(items: Sequence[str]) -> str:
 
 
 def header_place(records: Sequence[Sequence[str]]) -> int:
-    """The place of the header among a table's first records: the first that is not blank, unless it is a title.
-
-    Raises `NotATable` where every record is blank.
-    """
+    """The place of the header: the first record that is not blank, nor a title. Raises `NotATable` if all are blank."""
     place = next((place for place, record in enumerate(records) if _filled(record)), None)
     if place is None:
         raise NotATable("is empty")

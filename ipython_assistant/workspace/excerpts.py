@@ -87,10 +87,7 @@ def read_picture(path: Path, media_type: str) -> Preview | None:
 
 
 def read_text_head(path: Path) -> TextHead | None:
-    """The first lines, long ones cut; None for an empty file and for one that is not text, whatever its name.
-
-    What decodes as UTF-8 (or as UTF-16 with its mark), and holds no control characters, is text. Raises `OSError`.
-    """
+    """The first lines, long ones cut; None for what is empty or is not UTF-8 or UTF-16 text. Raises `OSError`."""
     with path.open("rb") as file:
         start = file.read(_SAMPLE_BYTES)
         more = bool(file.read(1))

@@ -170,10 +170,7 @@ class Folder:
         return self.artifact(name, incoming, note)
 
     def settle(self, cell: str, key: str, status: str, files: Mapping[str, str]) -> None:
-        """Say that a cell's present turn refers to these files, given by name and hash, and to no others.
-
-        Where the turn was cut or failed, the cell's earlier turn keeps its place, and its files.
-        """
+        """Say that a cell's present turn refers to these files (name, hash) alone; one that was cut replaces none."""
         with self._one_at_a_time:
             self._settled.append(_Settled(cell, key, status, dict(files)))
 

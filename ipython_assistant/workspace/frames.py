@@ -83,10 +83,7 @@ def content_of(name: str, value: Any) -> VariableFile:
 
 
 def table_of(value: Any, name: str) -> Any:
-    """One of the kinds of `kind_of_frame` as a pandas DataFrame that is like a table in a file: all is in its columns.
-
-    A Series without a name has its column named `name`. Raises `InputError` for lists or structs of polars.
-    """
+    """What pandas, polars or geopandas made as a DataFrame without an index. Raises `InputError` for nested columns."""
     import pandas as pd
 
     library, kind = _library_and_kind(value)

@@ -194,10 +194,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _paths(value: Any, around: _Around) -> list[str]:
-    """The files that a variable names: a path, a list of them, or text of one line that names a file or looks so.
-
-    Such text is hardly ever meant as text.
-    """
+    """The files that a variable names: a path, a list of them, or text of one line that names a file or looks so."""
     if isinstance(value, PurePath):
         return [str(value)]
     if isinstance(value, str) and 0 < len(value) <= _LONGEST_PATH and value.isprintable():

@@ -40,10 +40,7 @@ class LocalSecrets:
 
 
 def secrets_of(environ: Mapping[str, str]) -> Iterator[str]:
-    """The keys, tokens, accounts and passwords in an environment, those within addresses too.
-
-    A name has to end as a secret's does, and a value to be no ordinary word: `SORT_KEY=district` is no secret.
-    """
+    """The keys, tokens, accounts and passwords in an environment; `SORT_KEY=district` is an ordinary word, and none."""
     for name, value in environ.items():
         upper = name.upper()
         if upper not in _NOT_SECRET and _NAMES_A_SECRET.fullmatch(upper):

@@ -58,10 +58,7 @@ class TableRows(NamedTuple):
 
 
 def workbook_rows(path: Path, limits: ReadLimits, sheet: str = "") -> TableRows:
-    """The rows of a workbook's sheet, the one that is named or the first that is not empty, without titles and notes.
-
-    Raises `NotATable` with the reason, such as that openpyxl is not installed, or `OSError`.
-    """
+    """The rows of the named or first filled sheet, without titles and notes. Raises `NotATable` or `OSError`."""
     with _workbook(path, limits) as book:
         sheets = {one.title: one for one in book.worksheets}
         if sheet and sheet not in sheets:
@@ -120,10 +117,7 @@ def parquet_frame(path: Path) -> Any:
 
 
 def json_rows(path: Path, limits: ReadLimits, *, is_lines: bool) -> TableRows:
-    """An array of objects, one object a line, or the properties of GeoJSON: https://datatracker.ietf.org/doc/html/rfc7946.
-
-    Raises `NotATable` or `OSError`.
-    """
+    """The rows of JSON: an array or lines of objects, or the properties of GeoJSON. Raises `NotATable` or `OSError`."""
     if path.stat().st_size > limits.json_bytes:
         raise NotATable(f"is over {limits.json_bytes // 1_000_000} MB, which is too much JSON to look at")
     try:

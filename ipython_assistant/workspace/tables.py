@@ -62,10 +62,7 @@ def may_be_table(path: Path, media_type: str) -> bool:
 
 
 def read_head(path: Path, media_type: str, rows: int = 10, sheet: str = "") -> TableHead:
-    """The first `rows` of a table as they stand there, and how many there are; of a workbook's first or named sheet.
-
-    Raises `NotATable` with the reason, or `OSError` where the file cannot be read at all.
-    """
+    """The first `rows` of a table, or a workbook's sheet, and how many there are. Raises `NotATable` or `OSError`."""
     kind = _format(path, media_type)
     if kind != "csv":
         read = parquet_rows(path, rows) if kind == "parquet" else _rows(path, kind, LOOK, sheet)

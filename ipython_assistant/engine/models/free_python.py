@@ -278,10 +278,7 @@ def frames_of(tables: Sequence[TableProfile], told: Told) -> dict[str, TableProf
 
 
 def with_labels(code: str) -> str:
-    """The code, where a grouped table is written without its index, which holds the labels: written with it.
-
-    The mistake that small models make most: `df.groupby("a")["b"].mean().to_csv("x.csv", index=False)`.
-    """
+    """The code; a grouped table that it writes without its index, which holds the labels, is written with it."""
     try:
         nodes = list(ast.walk(ast.parse(code)))
     except (SyntaxError, ValueError, RecursionError, MemoryError):

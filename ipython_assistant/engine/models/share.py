@@ -31,11 +31,7 @@ _PANDAS_ERRORS: Final = frozenset({"ParserError", "EmptyDataError", "MergeError"
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What one model may be told in one question; `words` are the user's own.
-
-    The `columns` are the names of columns that are no secret: those of the `inputs`, the user's files, and those in the
-    words.
-    """
+    """What one model may be told in one question: the user's `words`, and the `columns` whose names are no secret."""
 
     share: str
     inputs: frozenset[str]

@@ -141,10 +141,7 @@ def profile_of(found: dict[str, Any]) -> TableProfile:
 
 
 async def call(interpreter: Interpreter, function: str, *arguments: object) -> Any:
-    """Call a function of `in_kernel` in the container's kernel; it may read the kernel's variables and binds none.
-
-    Raises `RuntimeError`: it failed there.
-    """
+    """Call a function of `in_kernel` in the container's kernel, binding no name. Raises `RuntimeError` if it fails."""
     source = resources.files(__package__).joinpath("in_kernel.py").read_text(encoding="utf-8")
     code = f"""
 def _(source, function, arguments):

@@ -168,10 +168,7 @@ def counts_in(mentions: Mentions) -> list[int]:
 
 
 def bound_numbers(mentions: Mentions, columns: Sequence[Column]) -> dict[Mention, tuple[str, ...]]:
-    """The columns that each compared number may be said of; a number that nothing compares is not among them.
-
-    In `cost over 100` it is the cost, `older than 65` says so itself, and `patients over 65` have an age.
-    """
+    """The columns that each compared number may be said of: `cost over 100` is the cost, `older than 65` an age."""
     numeric = [column.name for column in columns if column.numeric]
     ages = [name for name in numeric if "age" in words_of(name)]
     told = [one for one in mentions.found if one.kind != "glue" or one.text.lower() in PERSONS]

@@ -137,10 +137,7 @@ def is_number(text: str) -> bool:
 
 
 def plan_from_json(found: Mapping[str, Any], columns: frozenset[str]) -> Plan:
-    """The plan that a model filled in; a server need not have held it to the schema.
-
-    Raises `PlanError`: it is no plan, or names a column that is not there.
-    """
+    """The plan that a model filled in. Raises `PlanError`: it is no plan, or names a column that is not there."""
     try:
         plan = _plan(found, columns)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:

@@ -55,10 +55,7 @@ class Cannot:
 
 @dataclass(frozen=True, slots=True)
 class PlanQuestion:
-    """One part of a question, with the tables it may be about and the files it asks for.
-
-    `context` is what it names together with the question that it follows; None where it stands alone.
-    """
+    """One part of a question, its tables and files; `context` is what it names with the question it follows."""
 
     mentions: Mentions
     tables: tuple[TableProfile, ...]
@@ -74,10 +71,7 @@ class PlanReader:
         self._plans = plans
 
     async def read(self, ask: Ask, interpreter: Interpreter) -> tuple[list[Program] | Refusal | Cannot, TokensUsed]:
-        """The programs that answer a question, or why there are none; and what it cost.
-
-        Raises `RuntimeError` where the kernel cannot look at the tables, `ModelFailed` where the server fails.
-        """
+        """The programs that answer, or why there are none, and the cost. Raises RuntimeError or ModelFailed."""
         asked_before = [message.text for message in ask.history if message.role == "user"]
         earlier = [(text, self._plans[text]) for text in asked_before if text in self._plans][-MAX_EARLIER:]
         earlier = earlier if PATTERNS["goes on"].search(ask.prompt) else []

@@ -115,10 +115,7 @@ class _Slips:
 def settled(
     plan: Plan, mentions: Mentions, tables: Sequence[TableProfile]
 ) -> tuple[Plan, tuple[TableProfile, ...], tuple[str, ...]]:
-    """The plan with everything decided, its tables in its order, and what was decided, as Markdown sentences.
-
-    Raises `PlanError`: the two tables cannot be joined.
-    """
+    """The plan with everything decided, and what was decided, in Markdown. Raises `PlanError`: no join is possible."""
     chosen, on = _chosen(plan, mentions, tables), None
     if len(chosen) > 1:
         chosen, on = _joined(*chosen)
@@ -136,10 +133,7 @@ def settled(
 
 
 def _chosen(plan: Plan, mentions: Mentions, tables: Sequence[TableProfile]) -> tuple[TableProfile, ...]:
-    """The tables a plan needs: one if it has all its columns; before all others that whose rows are counted.
-
-    It is counted where the question calls its rows as the table is called: `number of cases`.
-    """
+    """The tables a plan needs: one if it has all columns, before all that whose rows it counts (`number of cases`)."""
     said = {english.word_stem(one.text) for one in mentions.of("glue", "table") if one.text.endswith("s")}
     called = [table for table in tables if said & set(map(english.word_stem, english.words_of(table.stem)))]
     counted = called if len(called) == 1 and any(one.column == ROWS for one in plan.measures) else []

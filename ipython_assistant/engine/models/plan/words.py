@@ -162,10 +162,7 @@ def opening(one: Program) -> str:
 
 
 async def closing(one: Program, outcome: RunOutcome, interpreter: Interpreter) -> str:
-    """The message after the code: what it made, and what was left out.
-
-    Raises `RuntimeError`: what it made could not be looked at.
-    """
+    """The message after the code: what it made, and what was left out. Raises `RuntimeError` if it cannot look."""
     if outcome.error or one.plan.file not in outcome.files:
         stopped = f"stopped with {inline_code(clean_line(outcome.error))}" if outcome.error else "wrote no file"
         return f"The code {stopped}. Its log is shown with the code."
