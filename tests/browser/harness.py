@@ -127,12 +127,8 @@ class Notebook:
         self.page.evaluate(f"cell => {{ {_PANEL}.content.activeCellIndex = cell; {run}; }}", cell)
 
     def watch(self, cell: int) -> None:
-        """From now on note every text that this cell's first output shows."""
+        """From now on note in `window.seenTexts` every text that this cell's first output shows."""
         self.page.evaluate(_WATCH, cell)
-
-    def seen_texts(self) -> list[str]:
-        """What was noted, in order."""
-        return self.page.evaluate("() => window.seenTexts")
 
     def wait_for_kernel(self, status: str) -> None:
         """Wait until the kernel says that it is `idle`, `busy`, ..."""
@@ -147,11 +143,6 @@ class Notebook:
         """Save it, and give what is on disk then."""
         self.command("docmanager:save")
         return nbformat.read(self.path, as_version=4)
-
-    def restart(self) -> None:
-        """Restart the kernel; back when the new one is ready."""
-        self.page.evaluate(f"() => {_PANEL}.sessionContext.restartKernel()")
-        self.wait_for_kernel("idle")
 
     def close(self) -> None:
         """End the kernel and close the page. May be called twice."""

@@ -81,7 +81,8 @@ def test_a_prompt_is_shown_as_markdown_which_follows_what_is_written_and_saves_n
     notebook.command("notebook:insert-cell-above")
     notebook.page.evaluate(write, [0, PROMPT])
     wait_for(notebook, [MARKDOWN, PYTHON, MARKDOWN, PYTHON, PYTHON])
-    notebook.restart()
+    notebook.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.restartKernel()")
+    notebook.wait_for_kernel("idle")
     wait_for(notebook, [MARKDOWN, PYTHON, MARKDOWN, PYTHON, PYTHON])
     saved = notebook.save()
     assert [cell.source for cell in saved.cells] == [PROMPT, "import os", PROMPT, *CELLS[2:]]

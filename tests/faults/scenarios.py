@@ -318,12 +318,10 @@ def expired_after_everything_was_fetched_ahead(stage):
 # Listings. ------------------------------------------------------------------------------------------------------------
 @scenario()
 def phantom_rows(stage):
-    def haunt(service, container_id):
-        joined = "/mnt/data/a.csv /mnt/data/b.csv"
-        for path, size in [(joined, None), (joined, 12), ("/mnt/data/null.csv", None), ("", None), (None, None)]:
-            service.list_also(container_id, path=path, bytes=size)
-
-    stage.play(stage.file(), stage.beside(), acts={0: [haunt]})
+    two = "/mnt/data/a.csv /mnt/data/b.csv"
+    rows = [(two, None), (two, 12), ("/mnt/data/null.csv", None), ("", None), (None, None)]
+    acts = [partial(FaultyService.list_also, path=path, bytes=size) for path, size in rows]
+    stage.play(stage.file(), stage.beside(), acts={0: acts})
 
 
 @scenario()
@@ -515,7 +513,6 @@ def target_locked(stage):
     stage.play(stage.file("file.csv", table("second run")), stage.beside())
     stage.cells = [Cell("Save.", cell_id="cell-1")] * 2
     locked = stage.notebook_dir / "assistant_files" / "file.csv"
-
     verbs = ("replace", "rename", "link", "unlink", "remove")
     stage.around = lambda: mock.patch.multiple(os, **{one: _unless_locked(getattr(os, one), locked) for one in verbs})
 

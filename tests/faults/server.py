@@ -167,7 +167,6 @@ class Stored:
 class Made:
     """What has to end up on disk, or be named: a file as it was at the end of its turn."""
 
-    turn: int
     name: str
     file_id: str
     content: Content
@@ -334,39 +333,36 @@ class FaultyService(Loopback):
     def goes_wrong(self, kind: str, fault: Fault, times: int | None = 1, name: str | None = None) -> None:
         self.rules.append(Rule(kind, fault, times, name))
 
-    def write(
-        self, container_id: str, name: str, content: Content, file_id: str = "", *, listed: bool = True, **row: Any
-    ) -> Stored:
-        """A file that code writes, in the place of one that had its name; under a new id, unless one is given."""
+    def write(self, container_id: str, name: str, content: Content, file_id: str = "", **row: Any) -> Stored:
+        """A file that code writes, in the place of one that had its name; `listed=False` keeps it from the listing."""
         with self._changed:
             path, files = MOUNT + name, self.containers[container_id].files
             for old in [stored for stored in files.values() if stored.path == path]:
                 del files[old.id]
-            stored = Stored(file_id or self.new_id(), path, content, "assistant", 0, row, listed)
-            files[stored.id] = stored
-            self.change(container_id, stored.id, content, name)
-            return stored
+            listed, file_id = row.pop("listed", True), file_id or self.new_id()
+            files[file_id] = Stored(file_id, path, content, "assistant", 0, row, listed)
+            self.change(container_id, file_id, content)
+            return files[file_id]
 
-    def change(self, container_id: str, file_id: str, content: Content, name: str = "") -> None:
+    def change(self, container_id: str, file_id: str, content: Content) -> None:
         """Code writes a file anew, and the service keeps its id."""
         with self._changed:
             stored = self.containers[container_id].files[file_id]
             stored.content, stored.created_at = content, self._now()
-            self.made[self.turn, container_id, stored.path] = Made(self.turn, name or stored.name, stored.id, content)
+            made = Made(stored.path.removeprefix(MOUNT), file_id, content)
+            self.made[self.turn, container_id, stored.path] = made
             self._changed.notify_all()
 
     def list_also(self, container_id: str, **row: Any) -> None:
         """A row that stands for nothing."""
         with self._changed:
-            made = {"id": self.new_id(), "created_at": self._now(), "container_id": container_id}
-            self.containers[container_id].rows.append(
-                {**made, "object": "container.file", "source": "assistant", **row}
-            )
+            row = {"id": self.new_id(), "created_at": self._now(), "source": "assistant", **row}
+            self.containers[container_id].rows.append({"object": "container.file", "container_id": container_id, **row})
 
     def show(self, content: bytes) -> None:
         """A figure that goes out in the outputs and nowhere else."""
         with self._changed:
-            self.made[self.turn, "", f"shown {len(self.made)}"] = Made(self.turn, "figure", "", content)
+            self.made[self.turn, "", f"shown {len(self.made)}"] = Made("figure", "", content)
 
     def expire(self, *_as_an_act: str) -> None:
         """Every container's twenty minutes are over."""

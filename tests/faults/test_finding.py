@@ -1,19 +1,19 @@
 """Which files there are: what a listing shows, what it does not, and what they are called on disk."""
 
 import base64
+from functools import partial
 from types import SimpleNamespace
 
 from tests_support import events as wire
 from tests_support.markup import Markup
 
-from faults.server import table
+from faults.server import FaultyService, table
 from ipython_assistant import errors
 
 
 def test_a_listed_file_without_content_is_named(asking):
     stage = asking.stage("uncited")
-    haunt = [lambda service, container: service.list_also(container, path="/mnt/data/ghost.csv", bytes=12)]
-    stage.play(stage.file(), acts={0: haunt})
+    stage.play(stage.file(), acts={0: [partial(FaultyService.list_also, path="/mnt/data/ghost.csv", bytes=12)]})
     ran = asking.run()
     assert isinstance(ran.error, errors.FilesMissing)
     assert (ran.missing, ran.files) == (["ghost.csv"], ["file.csv"])
@@ -90,10 +90,3 @@ def test_figures_that_were_only_shown_are_decoded_once_numbered_and_shown(asking
     assert sorted(ran.answer.files) == ["figure-1.png", "figure-2.png", "figure-3.png"]
     assert sum("image/png" in bundle for bundle in ran.outputs) == len(sizes) == 3
     assert [decoded.count(size) for size in set(sizes)] == [sizes.count(size) for size in set(sizes)]
-
-
-def test_a_disk_that_is_full_is_named_for_the_file_it_concerns(asking):
-    (ran,) = asking.scenario("disk_full")
-    assert isinstance(ran.error, errors.FilesMissing)
-    assert (ran.missing, ran.files) == (["big.bin"], ["beside.csv"])
-    assert "too large" in ran.answer.failed[0].reason.lower()
