@@ -121,21 +121,15 @@ def message(files):
 
 
 def play(files, *, items=None, acts=None, response_id="resp_1", cut="", before="", ending="completed", whole=None):
-    """A response as it is streamed.
+    """A response as it is streamed, whose first code call makes `files`.
 
-    Args:
-        files: What the first code call makes.
-        items: The output items; without them one code call and one message.
-        acts: Number of a code call → what happens in the service as it ends, beside the making of `files` in the first.
-        response_id: The response's id.
-        cut: How the connection ends; with it, the last event sent is the one in front of the first of type `before`.
-        before: See `cut`.
-        ending: The last event is `response.{ending}`.
-        whole: Fields of the response in the last event.
+    Without `items` it is one code call and one message. `acts` says, by a code call's number, what else happens in the
+    service as it ends. The last event is `response.{ending}`, its response with the fields of `whole`; or, where `cut`
+    says how the connection ends, the one in front of the first of type `before`.
     """
-    figures = any(file.kind == "figure" for file in files)
     if items is None:
-        items = [wire.Code("make()", None if figures else (wire.logs("ok\n"),)), message(files)]
+        outputs = None if any(file.kind == "figure" for file in files) else (wire.logs("ok\n"),)
+        items = [wire.Code("make()", outputs), message(files)]
     steps, call, acts = [], 0, acts or {}
     for event in wire.stream(items, response_id, ending, **(whole or {})):
         if cut and event["type"] == before:

@@ -172,7 +172,7 @@ def test_files_are_fetched_while_the_answer_is_being_written_and_not_again(askin
 
 @pytest.mark.parametrize(("prefetch_bytes", "until"), [
     (0, lambda it: it.of("content") or it.of("list")), (50_000, lambda it: len(it.of("content")) > 2),
-])  # fmt: skip
+], ids=["off", "half of them"])  # fmt: skip
 def test_no_more_bytes_are_fetched_ahead_than_the_setting_says_and_none_where_it_is_off(asking, prefetch_bytes, until):
     stage = asking.stage()
     files = [stage.file(f"{number}.csv", b"x" * 20_000) for number in range(4)]
