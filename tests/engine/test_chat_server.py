@@ -8,7 +8,7 @@ import pytest
 from tests_support.chat_servers import KINDS, Reply, ScriptedServer, page, refusal
 
 from ipython_assistant.engine.models import ModelFailed, TokensUsed
-from ipython_assistant.engine.models.chat_server import MAX_CHARACTERS, ChatServer, Completion
+from ipython_assistant.engine.models.chat_server import ChatServer, Completion
 
 QUESTION = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "How many?"}]
 SCHEMA = {"type": "object", "properties": {"count": {"type": "integer"}}, "required": ["count"]}
@@ -99,10 +99,10 @@ def test_an_answer_that_reached_its_limit_is_cut(server):
     assert complete(server, Reply("There are", cut=True, tokens=(100, 300)), max_tokens=300).cut
 
 
-def test_an_endless_answer_is_stopped_and_cut(server):
+def test_an_endless_answer_is_stopped_and_cut(server, monkeypatch):
+    monkeypatch.setattr("ipython_assistant.engine.models.chat_server.MAX_CHARACTERS", 3_000)
     completion = complete(server, Reply("and so on and so on and so on ", endless=True))
-    assert completion.cut
-    assert MAX_CHARACTERS <= len(completion.text) <= MAX_CHARACTERS + 10
+    assert (completion.cut, 3_000 <= len(completion.text) <= 3_010) == (True, True)
     assert server.gone.wait(5)
 
 
