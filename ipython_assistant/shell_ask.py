@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ipython_assistant.display.escaping import visible
 from ipython_assistant.display.live import ProgressLines
-from ipython_assistant.errors import AssistantError, ConfigError, InputError, Interrupted, OptionError
+from ipython_assistant.errors import AssistantError, ConfigError, InputError, Interrupted, OptionError, TableMissing
 from ipython_assistant.notebook_runs import STOPPED
 from ipython_assistant.options import add_options, checked, options_from, variable_name
 
@@ -56,8 +56,12 @@ def ask_in_shell(arguments: argparse.Namespace) -> int:
                 print(turn_run.dry_run(session, question))
                 return 0
             answer = turn_run.answer_question(session, question, output=ProgressLines(answer=False))
-            for name, path in tables.items():
-                WRITERS[path.suffix.casefold()](answer.frames[name], path)
+            try:
+                for name, path in tables.items():
+                    WRITERS[path.suffix.casefold()](answer.frames[name], path)
+            except (OSError, ImportError) as error:  # a full disk, or openpyxl is not installed
+                cure = "Ask the same with -o NAME.csv, or elsewhere: it is answered from its recording."
+                raise TableMissing(f"{path} could not be written: {error}", cure, answer=answer) from error
     except AssistantError as error:
         if error.answer is not None and not isinstance(error, Interrupted):
             _print(error.answer, as_json=arguments.json)

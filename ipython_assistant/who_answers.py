@@ -61,7 +61,7 @@ def _not_recorded(question: Question, recordings: Recordings, why: NoKey | None)
     """The error for a question that only a recording may answer and that is not recorded; it names the nearest one."""
     says = f"This question is not recorded. {why.message if why else 'In replay mode nothing is asked.'}"
     path = recordings.folder.path / TURNS
-    lines = [why.hint if why else "Record it where there is a service: `ipython-assistant record NOTEBOOK`."]
+    lines = [why.hint if why else "Change `mode`, or record it: `ipython-assistant record NOTEBOOK`."]
     by_prompt = {one.prompt.strip()[:_MOST_COMPARED]: one for one in recordings.all()}
     lines += [f"{path / it.name} cannot be read: {it.reason}." for it in recordings.store.summaries()[1][:5]]
     asked = question.turn_key.redacted(recordings.folder.secrets.redactor())

@@ -48,6 +48,14 @@ def test_a_table_is_written_where_it_was_asked_for(answering, notebook_dir, name
     assert read(notebook_dir / name).to_dict("list") == {"district": ["A", "B"], "n": [1, 2]}
 
 
+def test_a_table_that_cannot_be_written_leaves_the_answer_on_stdout_and_two_lines(answering, notebook_dir, capsys):
+    (notebook_dir / "by_district.csv").mkdir()
+    assert main(["ask", "Count per district", "-i", "cases.csv", "-o", "by_district.csv"]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == "[by_district.csv](assistant_files/by_district.csv)\n"
+    assert "TableMissing: by_district.csv could not be written" in shown.err
+
+
 def test_json_has_the_text_the_files_and_the_usage_and_the_question_can_come_from_stdin(answering, capsys, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("Count {per} district\n"))
     assert main(["ask", "-", "--json"]) == 0
