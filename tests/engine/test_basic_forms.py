@@ -117,9 +117,10 @@ TOWNS = "town,year,cases\nA,2020,3\nB,2021,5\nC,2022,9\nD,2023,\n"
     (TOWNS, "Rows in 2020, 2021 and 2022", 3, 3),
     (TOWNS, "Only town and cases, for rows where cases are between 3 and 5", 2, 2),
     (TOWNS, "Town with the highest cases", 1, 3), (TOWNS, "the two towns with the highest mean cases", 2, 2),
+    ('[{"fever": true}, {"fever": null}, {"fever": false}]', "rows with fever", 1, 1),
 ])  # fmt: skip
 def test_what_newcomers_type_first_is_answered(tmp_path, content, prompt, rows, columns):
-    (tmp_path / "table.csv").write_text(content)
+    (tmp_path / f"table.{'json' if content.startswith('[') else 'csv'}").write_text(content)
     assert ask(prompt, tmp_path).result.shape == (rows, columns)
 
 

@@ -148,7 +148,7 @@ def test_numbers_are_compared_and_blanks_fit_nothing(tmp_path, rows, op, bound):
     (RowFilter("g", "in", ("a",)), [0, 3]), (RowFilter("g", "not in", ("a", "b")), [2, 4]),
     (RowFilter("g", "contains", ("A",)), [0, 3]), (RowFilter("note", "starts with", ("sch",)), [0]),
     (RowFilter("note", "does not contain", ("school",)), [2, 3, 4]), (RowFilter("note", "is missing"), [3]),
-    (RowFilter("note", "is not missing"), [0, 1, 2, 4]), (RowFilter("n", "between", (5, 2)), [1, 2]),
+    (RowFilter("note", "is not missing"), [0, 1, 2, 4]), (RowFilter("n", "between", ("5", 2)), [1, 2]),
     (RowFilter("n", "in", (1, 3)), [0, 2]), (RowFilter("n", "is missing"), [4]),
     (RowFilter("day", "in", ("2024",)), [2, 3, 4]), (RowFilter("day", "in", ("2023-03", "2024-02-29")), [1, 3]),
     (RowFilter("day", "not in", ("2024",)), [0, 1]), (RowFilter("day", "in", ("Q1",)), [0, 1, 3]),
@@ -226,14 +226,14 @@ def test_groups_are_ordered_and_ties_are_kept(tmp_path, order, limit, expected):
 
 
 @pytest.mark.parametrize(("plan", "expected"), [
-    (Plan("missing"), {"column": ["g", "n"], "missing": [0, 1]}),
-    (Plan("describe"), {"column": ["g", "n"], "filled": [4, 3], "different": [2, 2]}),
+    (Plan("missing"), {"column": ["g", "p", "n"], "missing": [0, 0, 1]}),
+    (Plan("describe"), {"column": ["g", "p", "n"], "filled": [4, 4, 3], "different": [2, 3, 2], "max": [7, 2]}),
     (Plan("duplicates"), {"g": ["a", "a"]}), (Plan("without duplicates"), {"g": ["a", "b", "b"]}),
     (Plan("distinct", columns=("g",)), {"g": ["a", "b"]}),
 ])  # fmt: skip
 def test_what_is_said_of_columns(tmp_path, plan, expected):
-    frame = pd.DataFrame({"g": ["a", "a", "b", "b"], "n": [1, 1, 2, None]})
-    result = carried_out(tmp_path, replace(plan), t=frame)
+    frame = pd.DataFrame({"g": ["a", "a", "b", "b"], "p": ["5 %", "5 %", "6 %", "7 %"], "n": [1, 1, 2, None]})
+    result = carried_out(tmp_path, plan, t=frame)
     for name, values in expected.items():
         assert list(result[name])[-len(values) :] == values
 
@@ -243,6 +243,13 @@ def test_a_correlation_is_pearsons(tmp_path):
     two, three = (carried_out(tmp_path, Plan("correlation", columns=tuple(names)), t=frame) for names in ("ab", "abc"))
     expected = statistics.correlation([1, 2, 3, 4], [2, 4, 7, 8])
     assert [two["correlation"][0], three["b"][0], three["c"][0]] == pytest.approx([expected, expected, -1])
+
+
+@pytest.mark.parametrize(("usual", "odd"), [("1,000.5", "1,5"), ("1,000.5", "12 34"), ("1,5", "2.5")])
+def test_a_column_is_text_where_a_cell_could_be_a_number_in_two_ways(tmp_path, usual, odd):
+    pd.DataFrame({"n": [usual] * 30 + [odd], "m": usual}).to_csv(tmp_path / "t.csv", sep=";", index=False)
+    column = profile(tmp_path / "t.csv")[0]["columns"][0]
+    assert (column["kind"], column["doubt"]) == ("text", f"“{odd}” could be a number in two ways")
 
 
 # ---- two tables
@@ -318,7 +325,9 @@ def test_a_table_is_written_as_its_name_says(tmp_path, ending):
     Plan("table", new_columns=(NewColumn("c", "g", "*", "2"),)), Plan("table", order=Order("measure", True)),
     Plan("table", then="running total"), Plan("table", then="running total", measures=(Measure("sum", "n"),)),
     Plan("pivot", keys=(Key("g"),), measures=(Measure("count"),)), Plan("line", measures=(Measure("count"),)),
-    Plan("scatter", measures=(Measure("as it is", "n"),)), Plan("table", file="r.exe"),
+    Plan("scatter", measures=(Measure("as it is", "n"),)), Plan("table", file="r.exe"), Plan("bar", keys=(Key("g"),)),
+    Plan("pie", keys=(Key("g"),), measures=(Measure("sum", "n"), Measure("count"))),
+    Plan("pivot", across=Key("g"), measures=(Measure("count"),)), Plan("table", filters=(RowFilter("n", ">", ("x",)),)),
 ])  # fmt: skip
 def test_what_cannot_be_done_is_an_error_for_a_person(tmp_path, plan):
     pd.DataFrame({"g": ["a", "b"], "n": [1, 2]}).to_csv(tmp_path / "t.csv", index=False)
@@ -352,14 +361,17 @@ def test_a_plan_is_read_from_json():
     assert (plan.keys, plan.across) == ((Key("day", "month"),), Key("g"))
     assert (plan.order, plan.limit) == (Order("measure", descending=True), 3)
     listed = [{"column": name, **one} for name, one in filters.items()]
-    assert plan_from_json({**found, "filters": listed}, frozenset({"g", "n", "day"})) == plan
+    assert plan_from_json({**found, "filters": listed, "then": None}, frozenset({"g", "n", "day"})) == plan
 
 
 @pytest.mark.parametrize("found", [
     {}, {"output": "poem"}, {"output": "table", "measures": [{"agg": "mean", "column": "salary"}]},
     {"output": "table", "filters": {"salary": {"op": ">", "value": [1]}}}, {"output": "table", "filters": "all"},
     {"output": "table", "group_by": [3]}, {"output": "table", "limit": "many"},
-    {"output": "table", "sort": {"by": "salary", "order": "up"}},
+    {"output": "table", "sort": {"by": "salary", "order": "up"}}, {"output": "table", "window": math.inf},
+    {"output": "table", "sort": {"by": {"g": 1}, "order": "up"}}, {"output": ["table"], "then": ["change"]},
+    {"output": "table", "filters": {"g": {"op": "in", "value": {"a": 1}}}},
+    {"output": "table", "new_columns": [{"name": ["g"], "left": "n", "op": "+", "right": "1"}]},
 ])  # fmt: skip
 def test_json_that_is_no_plan_is_an_error(found):
     with pytest.raises(plans.PlanError):

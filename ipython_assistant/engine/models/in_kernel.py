@@ -226,7 +226,8 @@ def _profiled(
 
 def _times(cells: Any) -> dict[str, int] | None:
     """The different texts of a column and how often each is there; None where it holds something else."""
-    if not (pd.api.types.is_object_dtype(cells) or pd.api.types.is_string_dtype(cells)):
+    kinds = pd.api.types
+    if kinds.infer_dtype(cells) == "boolean" or not (kinds.is_object_dtype(cells) or kinds.is_string_dtype(cells)):
         return None
     counts = cells.astype(object).where(cells.notna(), "").map(str).value_counts()
     return dict(zip(counts.index.tolist(), counts.tolist(), strict=True))
@@ -241,8 +242,8 @@ def _of_kind(name: str, kind: str, **found: Any) -> dict[str, Any]:
 def _typed(cells: Any) -> dict[str, Any]:
     """A column of a file that has types of its own: it is read as it is."""
     kinds, name, known = pd.api.types, str(cells.name), cells.dropna()
-    if kinds.is_bool_dtype(cells):
-        return _of_kind(name, "yes/no")
+    if kinds.infer_dtype(cells) == "boolean":
+        return _of_kind(name, "yes/no", after="" if kinds.is_bool_dtype(cells) else '.astype("boolean")')
     if kinds.is_numeric_dtype(cells):
         years = len(known) and YEAR_NAME.search(name) and all(YEAR.fullmatch(f"{one:g}") for one in known.unique())
         return _of_kind(name, "year" if years else "number")
@@ -298,6 +299,10 @@ def _number(name: str, known: dict[str, int], *, comma: bool, blanks: bool) -> d
         found["kind"] = "year"
     if needs or odd:
         used = [(old, new) for old, new in changes if needs and any(re.search(old, cell) for cell in known)]
+        for cell in known:
+            read = re.sub("[$€£%\\s]", "", cell).translate(as_plain)  # as the code reads it
+            if needs and read != plain[cell] and PLAIN.fullmatch(read):
+                return {"doubt": f"“{cell}” could be a number in two ways"}
         steps = "".join(f".str.replace({_py(old)}, {_py(new)}, regex=True)" for old, new in used)
         after = f'{steps}, errors="coerce")' if odd else f"{steps})"
         found |= {"before": "pd.to_numeric(", "after": after, "dtype": "str"}

@@ -172,8 +172,8 @@ class PlanCode(RowsCode):
         lines += [*(self._then(first) if self.plan.then else []), *self._ordered()]
         if self.plan.output != "pivot":
             return lines
-        if self.plan.across is None:
-            raise PlanError("What stands in the columns of the pivot?")
+        if self.plan.across is None or not self.plan.keys:
+            raise PlanError("What stands in the rows and the columns of the pivot?")
         index, across = _one_or_list([self.names[key] for key in self.plan.keys]), py(self.names[self.plan.across])
         zero = ".fillna(0).astype(int)" if one.column == ROWS else ""
         lines.append(f"result = result.pivot(index={index}, columns={across}, values={py(first)}){zero}")
@@ -302,16 +302,16 @@ def _chart_of_points(plan: Plan, code: PlanCode) -> tuple[list[str], str, str]:
 
 
 def _chart_of_groups(plan: Plan, code: PlanCode) -> tuple[list[str], str, str]:
-    if not plan.keys:
-        raise PlanError(f"A {plan.output} chart over what? Say “by …”.")
+    if not (plan.keys and plan.measures):
+        raise PlanError(f"A {plan.output} chart of what, over what? Say “Y by X”.")
     keys = [code.names[key] for key in plan.all_keys]
     x, across = keys[0], keys[1] if len(keys) > 1 else ""
     values = [code.value, *list(code.measured)[1:]]
     y = values[0] if len(values) == 1 else "value"
+    if (len(values) > 1 and (across or plan.output == "pie")) or len(keys) > 2:  # noqa: PLR2004 an axis and its colours
+        raise PlanError("A chart shows one number for each line or colour; ask for two charts.")
     if plan.output == "pie":
         return [f"ax.pie(result[{py(y)}], labels=result[{py(x)}].astype(str))"], "", ""
-    if across and len(values) > 1:
-        raise PlanError("A chart shows one number for each line or colour; ask for two charts.")
     made = [f"shown = result.set_index({py(x)})[{py(values)}]"]
     if across:
         zero = ".fillna(0)" if plan.measures[0].aggregate == "count" else ""

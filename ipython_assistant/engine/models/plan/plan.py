@@ -139,8 +139,8 @@ def is_number(text: str) -> bool:
 def plan_from_json(found: Mapping[str, Any], columns: frozenset[str]) -> Plan:
     """The plan that a model filled in. Raises `PlanError`: it is no plan, or names a column that is not there."""
     try:
-        plan = _plan(found, columns)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        plan = _plan({name: value for name, value in found.items() if value is not None}, columns)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         raise PlanError(f"The model's plan is not one: {type(error).__name__} {error}") from None
     if plan.output not in (*TABLES, *CHARTS):
         raise PlanError(f"The model asks for a {plan.output}, which there is not.")
@@ -154,25 +154,25 @@ def _plan(found: Mapping[str, Any], columns: frozenset[str]) -> Plan:
     filters = found.get("filters", {})
     if isinstance(filters, dict):  # by column; models that are held to nothing also write a list
         filters = [{"column": column, **one} for column, one in filters.items()]
-    points = [Measure(AS_IT_IS, found[name]) for name in ("of", "y", "x") if name in found]
-    new = [(one["name"], str(one["left"]), one["op"], str(one["right"])) for one in found.get("new_columns", ())]
+    points = [Measure(AS_IT_IS, str(found[name])) for name in ("of", "y", "x") if name in found]
+    new = [(one["name"], one["left"], one["op"], one["right"]) for one in found.get("new_columns", ())]
     keys = dict.fromkeys(_key(one, columns) for one in found.get("group_by", ()))
     across = _key(found["across"], columns) if found.get("across") else None
     across = None if list(keys) == [across] else across
     sort = found.get("sort")
     return Plan(
-        output=found["output"],
+        output=str(found["output"]),
         tables=tuple(found.get("tables", ())),
         filters=tuple(map(_filter, filters)),
         either=found.get("filters_match") == "any",
-        new_columns=tuple(NewColumn(*parts) for parts in new),
+        new_columns=tuple(NewColumn(*map(str, parts)) for parts in new),
         keys=tuple(one for one in keys if one != across),
         across=across,
         measures=tuple(dict.fromkeys(points or map(_measure, found.get("measures", ())))),
-        then=found.get("then", ""),
-        window=int(found.get("window", 0)),
-        order=Order(sort["by"], sort["order"] == "descending") if sort else None,
-        limit=int(found.get("limit", 0)),
+        then=str(found.get("then", "")),
+        window=max(int(found.get("window", 0)), 0),
+        order=Order(str(sort["by"]), sort["order"] == "descending") if sort else None,
+        limit=max(int(found.get("limit", 0)), 0),
         columns=tuple(dict.fromkeys(found.get("columns", ()))),
     )
 
@@ -184,9 +184,13 @@ def _key(text: str, columns: frozenset[str]) -> Key:
 
 def _filter(one: Mapping[str, Any]) -> RowFilter:
     values = one.get("value", [])
-    return RowFilter(one["column"], one["op"], tuple(values) if isinstance(values, list) else (values,))
+    values = tuple(values) if isinstance(values, list) else (values,)
+    if not all(isinstance(value, str | int | float) for value in values):
+        raise TypeError(f"{one['column']} is compared with {values}")
+    return RowFilter(str(one["column"]), str(one["op"]), values)
 
 
 def _measure(one: Mapping[str, Any]) -> Measure:
     part = (_filter(one["part"]),) if one.get("part") else ()
-    return Measure(one["agg"], one.get("column", ROWS), one.get("by", ""), float(one.get("per", 1)), part)
+    how, column, by = (str(one.get(name) or other) for name, other in (("agg", ""), ("column", ROWS), ("by", "")))
+    return Measure(how, column, by, float(one.get("per", 1)), part)

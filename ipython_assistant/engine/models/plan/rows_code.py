@@ -52,7 +52,8 @@ class RowsCode:
 
     def loading(self) -> list[str]:
         """Reads the table, or both and puts them together, and makes the columns that are calculated."""
-        used = {*self.plan.used(), *(self.plan.on or ())}
+        whole = self.plan.output in {"describe", "missing"} and not self.plan.columns
+        used = None if whole else {*self.plan.used(), *(self.plan.on or ())}
         lines = [loading_code(self.tables[0], "data", used)]
         if self.plan.on:
             left, right = map(py, self.plan.on)
@@ -117,6 +118,9 @@ class RowsCode:
 
 
 def _number(cells: str, op: str, values: Sequence[Any]) -> str:
+    if any(isinstance(value, str) and not is_number(value) for value in values):
+        return ""
+    values = [float(value) if isinstance(value, str) else value for value in values]  # some models quote numbers
     if op == "between":
         return f"{cells}.between({py(min(values))}, {py(max(values))})"
     if op in {"in", "not in"}:

@@ -98,7 +98,7 @@ class _Phrases:
         what = f"{drawn}{listed(list(map(self._measure, plan.measures)))}"
         what += f" per {self.keys(plan.keys)}" if plan.keys else ""
         what += f", {'one' if plan.drawn else 'a column'} for each {across}" if across else ""
-        return f"{what}, {_THEN[plan.then]}" if plan.then else what
+        return f"{what}, {_THEN.get(plan.then, plan.then)}" if plan.then else what
 
     def _measure(self, measure: Measure) -> str:
         column = "rows" if measure.column == ROWS else self.name(measure.column)
@@ -113,7 +113,7 @@ class _Phrases:
                 return f"percent of {column} where {self._condition(measure.part[0])}"
             case "count" if measure.column == ROWS:
                 return "number of rows"
-        return f"{_AGGREGATES[measure.aggregate]} {column}".strip()
+        return f"{_AGGREGATES.get(measure.aggregate, measure.aggregate)} {column}".strip()
 
     def keys(self, keys: tuple[Key, ...]) -> str:
         return listed([f"{f'{key.unit} of ' if key.unit else ''}{self.name(key.column)}" for key in keys])
