@@ -89,6 +89,14 @@ def bad_upload(reason: str) -> ApiError:
     return ApiError(400, f"The upload could not be read: {reason}.", param="file", code="invalid_upload")
 
 
+def base_name(name: str) -> str:
+    """The last part of a name that came with an upload; raises ApiError if nothing usable is left."""
+    base = "".join(character for character in name.replace("\\", "/").rpartition("/")[2] if character.isprintable())
+    if base in {"", ".", ".."}:
+        raise bad_upload(f"{name!r} is not a file name")
+    return base
+
+
 def shortened(given: object) -> str:
     """A client's own words, as long as they may be in a refusal."""
     text = str(given)

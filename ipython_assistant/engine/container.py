@@ -11,10 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.api import MAX_MINUTES, MEMORY_TIERS, ApiError, container_expired, shortened
-from ipython_assistant.engine.container_folder import ContainerFolder, remove_tree
+from ipython_assistant.engine.container_folder import ContainerFolder
 from ipython_assistant.engine.kernel import Kernel, KernelLauncher
-from ipython_assistant.engine.limit_monitor import most_memory
-from ipython_assistant.engine.sandbox import ContainerPaths
+from ipython_assistant.engine.sandbox import ContainerPaths, most_memory, remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 
     from ipython_assistant.engine.api import IdMint
     from ipython_assistant.engine.kernel_output import CodeRun
-    from ipython_assistant.engine.limit_monitor import ContainerLimits
-    from ipython_assistant.engine.sandbox import Sandbox
+    from ipython_assistant.engine.sandbox import ContainerLimits, Sandbox
 
 MAX_EXPIRED_LISTED: Final = 1000
 """How many expired containers are still known as such."""

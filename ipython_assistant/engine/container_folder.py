@@ -9,15 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import stat
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from ipython_assistant.engine.api import ApiError, bad_upload, shortened
+from ipython_assistant.engine.api import ApiError, bad_upload, base_name, shortened
 
 if TYPE_CHECKING:
     from ipython_assistant.engine.api import IdMint
@@ -25,18 +23,8 @@ if TYPE_CHECKING:
 DEEPEST: Final = 32
 """Levels of directories in which files are looked for."""
 
-_REMOVE: Final = """
-for attempt in 1 2 3; do
-    rm -rf -- "$1"
-    [ -e "$1" ] || exit 0
-    chmod -R u+rwx -- "$1"
-    sleep 1
-done
-"""
-"""Deletes a directory; Python 3.11's `rmtree` recurses, and code may have nested directories thousands deep."""
 # O_NONBLOCK: a named pipe put in a file's place must not stop us.
 _READ: Final = os.O_RDONLY | sum(getattr(os, flag, 0) for flag in ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK"))
-
 
 FileStamp = tuple[int, int, int, int]
 """Size in bytes, time, device and inode: tell one version of a file from another, and from every file elsewhere."""
@@ -147,27 +135,6 @@ class UploadStore:
         if upload_id not in self._kept:
             raise ApiError(404, f"No such File object: {shortened(upload_id)}", param="id")
         return self._kept[upload_id]
-
-
-def removal(directory: Path, *, first: str = "") -> list[str]:
-    """The command that deletes a directory with everything below it; `first` is what the shell does before."""
-    return ["/bin/sh", "-c", first + _REMOVE, "sh", str(directory)]
-
-
-def remove_tree(directory: Path) -> None:
-    """Delete a directory with everything below it; what cannot be deleted is left. Never raises."""
-    if os.name == "posix":
-        subprocess.run(removal(directory), stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    else:
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-def base_name(name: str) -> str:
-    """The last part of a name that came with an upload; raises ApiError if nothing usable is left."""
-    base = "".join(character for character in name.replace("\\", "/").rpartition("/")[2] if character.isprintable())
-    if base in {"", ".", ".."}:
-        raise bad_upload(f"{name!r} is not a file name")
-    return base
 
 
 def _files_below(root: Path, known: frozenset[str]) -> dict[str, tuple[Path, FileStamp]]:

@@ -20,18 +20,16 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
-from ipython_assistant.engine.container_folder import remove_tree
 from ipython_assistant.engine.kernel_output import CodeRun, KernelOutput
 from ipython_assistant.engine.limit_monitor import INTERRUPT_GRACE_S, LimitMonitor
-from ipython_assistant.engine.sandbox import inherited
+from ipython_assistant.engine.sandbox import inherited, remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from jupyter_client.asynchronous.client import AsyncKernelClient
 
-    from ipython_assistant.engine.limit_monitor import ContainerLimits
-    from ipython_assistant.engine.sandbox import ContainerPaths, Sandbox, VisiblePaths
+    from ipython_assistant.engine.sandbox import ContainerLimits, ContainerPaths, Sandbox, VisiblePaths
 
 _OPTIONS: Final = ("--HistoryManager.enabled=False", "--InteractiveShell.colors=NoColor")
 # The debugger is of no use here; it would take a while to load, and listen on a TCP port.

@@ -1,7 +1,4 @@
-"""Holds the code of one container to its limits: what its processes have together and its files take is sampled.
-
-What a single process may have is the system's business (`setrlimit`, see `confine`).
-"""
+"""Holds a container's processes together, and its files, to its limits by samples; `confine` holds each process."""
 
 from __future__ import annotations
 
@@ -10,19 +7,19 @@ import contextlib
 import os
 import shutil
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import psutil
 
+from ipython_assistant.engine.sandbox import GIB
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-GIB: Final = 1 << 30
-CPU_S: Final = 600.0
-"""Seconds of each processor, for one run; more than `MOST_PROCESSORS` of them do not count."""
-MOST_PROCESSORS: Final = 8
+    from ipython_assistant.engine.sandbox import ContainerLimits
+
 KEPT_FREE_BYTES: Final = 256_000_000
 """Code is stopped when it leaves less than this of the disk."""
 SAMPLE_EVERY_S, REST_EVERY_S = 0.3, 3.0
@@ -38,44 +35,9 @@ _TOO_MANY: Final = "it started more than {:,} processes and threads"
 _TOO_LONG: Final = "it used more than {:g} s of processor time"
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerLimits:
-    """What one container may use: memory of all its processes together, and of each; processor seconds of one run.
-
-    `processes` counts threads too; `file_bytes` is one file, `disk_bytes` all of them.
-    """
-
-    memory_bytes: int
-    cpu_s: float = CPU_S
-    processes: int = 256
-    file_bytes: int = 4 * GIB
-    disk_bytes: int = 8 * GIB
-
-
-def most_memory() -> int:
-    """Three quarters of this machine's memory, in bytes: more is never given to one container."""
-    return int(psutil.virtual_memory().total) * 3 // 4
-
-
-def default_limits() -> ContainerLimits:
-    """The limits of a container that asked for none: 4 GB, and ten minutes of each processor."""
-    processors = min(os.cpu_count() or 1, MOST_PROCESSORS)
-    return ContainerLimits(memory_bytes=min(4 * GIB, most_memory()), cpu_s=processors * CPU_S)
-
-
-@dataclass(slots=True)
-class _Usage:
-    """What a container uses: threads of all processes, their bytes of memory and seconds, bytes of its files."""
-
-    threads: int = 0
-    memory_bytes: int = 0
-    cpu_s: float = 0.0
-    disk_bytes: int = 0
-
-
 @dataclass(eq=False)
 class LimitMonitor:
-    """Watches one kernel, all of whose processes descend from `pid`, from its first code to its end."""
+    """Watches a kernel, whose processes descend from `pid`; `passed` is the limit that its last code passed, if any."""
 
     pid: int
     directory: Path
@@ -83,9 +45,9 @@ class LimitMonitor:
     interrupt: Callable[[], Awaitable[None]]
     kill: Callable[[], Awaitable[None]]
     passed: str = ""
-    """The limit that the last code passed, in words."""
-    _before: _Usage = field(default_factory=_Usage)
-    _used: _Usage = field(default_factory=_Usage)
+    _cpu_s_before: float = 0.0
+    _disk_bytes_before: int = 0
+    _disk_bytes: int = 0
     _files_due_s: float = 0.0
     _watching: asyncio.Task[None] | None = None
 
@@ -104,11 +66,11 @@ class LimitMonitor:
         """End the code when a limit is passed; one that used too much processor time is interrupted first."""
         if run:  # what is there before it may be what it clears up
             self._files_due_s = 0.0
-            self._before = await asyncio.to_thread(self._usage)
+            _, _, self._cpu_s_before, self._disk_bytes_before = await asyncio.to_thread(self._usage)
         every_s = SAMPLE_EVERY_S if run else REST_EVERY_S
         # Side by side: a sample of processes that double takes seconds, and by then they are too many to be counted.
-        looks = (self._repeated(self._excess, every_s), self._repeated(self._too_many, every_s / COUNTS_A_SAMPLE))
-        tasks = [asyncio.create_task(look) for look in looks]
+        looks = ((self._excess, every_s), (self._too_many, every_s / COUNTS_A_SAMPLE))
+        tasks = [asyncio.create_task(self._repeated(*look)) for look in looks]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             self.passed = done.pop().result()
@@ -131,41 +93,44 @@ class LimitMonitor:
 
     def _excess(self) -> str:
         """The first limit that is passed, in words."""
-        limits, before, used = self.limits, self._before, self._usage()
-        if used.threads > limits.processes:
+        limits, (threads, memory_bytes, cpu_s, disk_bytes) = self.limits, self._usage()
+        if threads > limits.processes:
             return _TOO_MANY.format(limits.processes)
-        if used.memory_bytes > limits.memory_bytes:
+        if memory_bytes > limits.memory_bytes:
             return f"its processes used more than {_in_words(limits.memory_bytes)} of memory"
-        if used.cpu_s - before.cpu_s > limits.cpu_s:
+        if cpu_s - self._cpu_s_before > limits.cpu_s:
             return _TOO_LONG.format(limits.cpu_s)
-        if used.disk_bytes > max(limits.disk_bytes, before.disk_bytes):
+        if disk_bytes > max(limits.disk_bytes, self._disk_bytes_before):
             return f"its files took more than {_in_words(limits.disk_bytes)}"
-        if used.disk_bytes > KEPT_FREE_BYTES > shutil.disk_usage(self.directory).free:
+        if disk_bytes > KEPT_FREE_BYTES > shutil.disk_usage(self.directory).free:
             return "the disk was nearly full"
         return ""
 
-    def _usage(self) -> _Usage:
-        found = list[psutil.Process]()
-        used = self._used = _Usage(disk_bytes=self._used.disk_bytes)
+    def _usage(self) -> tuple[int, int, float, int]:
+        """Threads of all processes, their bytes of memory and processor seconds, bytes of the files."""
+        found, threads, memory_bytes, cpu_s = list[psutil.Process](), 0, 0, 0.0
         for pid in _processes_of(self.pid, self.limits.processes):
             with contextlib.suppress(psutil.Error):  # it may have just ended
                 found.append(process := psutil.Process(pid))
-                used.threads += process.num_threads()
-                used.memory_bytes += process.memory_info().rss
-                used.cpu_s += sum(process.cpu_times()[:4])  # with that of its children that have ended
-        if used.memory_bytes > self.limits.memory_bytes:
-            used.memory_bytes = sum(map(_proportional_memory, found))
+                threads += process.num_threads()
+                memory_bytes += process.memory_info().rss
+                cpu_s += sum(process.cpu_times()[:4])  # with that of its children that have ended
+        if memory_bytes > self.limits.memory_bytes:
+            memory_bytes = 0
+            for process in found:
+                with contextlib.suppress(psutil.Error):
+                    memory = process.memory_full_info()
+                    memory_bytes += getattr(memory, "pss", memory.rss)  # shared memory once: it is most after a fork
         if time.monotonic() >= self._files_due_s:
             began_s = time.thread_time()
-            used.disk_bytes = _size_below(self.directory)
+            self._disk_bytes = _size_below(self.directory)
             self._files_due_s = time.monotonic() + SAMPLING_SHARE * (time.thread_time() - began_s)
-        return used
+        return threads, memory_bytes, cpu_s, self._disk_bytes
 
 
 def _processes_of(pid: int, most: int) -> list[int]:
     """This process and those that descend from it; where they are more than `most`, some of them."""
-    # Looking at all processes of the machine, as psutil does, takes seconds while they double.
-    if not Path("/proc/thread-self/children").exists():
+    if not Path("/proc/thread-self/children").exists():  # psutil looks at all there are: seconds, while they double
         with contextlib.suppress(psutil.Error):
             return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
     found = [pid]
@@ -175,14 +140,6 @@ def _processes_of(pid: int, most: int) -> list[int]:
                 with contextlib.suppress(OSError):
                     found += map(int, Path(f"/proc/{each}/task/{thread}/children").read_text().split())
     return found
-
-
-def _proportional_memory(process: psutil.Process) -> int:
-    """Bytes, with what processes share counted once: after a fork that is nearly everything."""
-    with contextlib.suppress(psutil.Error):
-        memory = process.memory_full_info()
-        return int(getattr(memory, "pss", memory.rss))
-    return 0
 
 
 def _size_below(directory: Path) -> int:

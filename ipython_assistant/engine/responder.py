@@ -1,7 +1,4 @@
-"""Answers one question: decide → run → speak; and keeps the responses that can be asked for, or continued, later.
-
-The model decides, the container runs, the output speaks: events of the Responses API come out, as dicts.
-"""
+"""Answers one question: a model decides, a container runs, the output speaks; and keeps responses for later ones."""
 
 from __future__ import annotations
 
@@ -28,19 +25,8 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.models import Model
 
 NO_INTERPRETER: Final = (
-    "This engine answers by running code, and the request gives it no code interpreter. "
-    'Add `{"type": "code_interpreter", "container": {"type": "auto"}}` to `tools`.'
+    'This engine answers by running code: add `{"type": "code_interpreter", "container": {"type": "auto"}}` to `tools`.'
 )
-
-_log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class PastTurn:
-    """What a later response continues from: all that was said up to and with the answer, and where code ran."""
-
-    messages: tuple[ChatMessage, ...] = ()
-    container_id: str = ""
 
 
 class StoredResponses:
@@ -50,34 +36,31 @@ class StoredResponses:
         directory.mkdir(parents=True)
         self._directory = directory
 
-    async def put(self, body: Json, turn: PastTurn) -> None:
-        """Store a finished response, and what continues from it."""
-        kept = {item["id"]: item for item in body["output"]} | {body["id"]: {"body": body, **asdict(turn)}}
+    async def put(self, body: Json, messages: Sequence[ChatMessage], container_id: str) -> None:
+        """Store a finished response, all that was said up to and with it, and where its code ran."""
+        turn = {"body": body, "messages": [asdict(message) for message in messages], "container_id": container_id}
+        kept = {item["id"]: item for item in body["output"]} | {body["id"]: turn}
         for name, value in kept.items():
             await asyncio.to_thread(Path(self._directory, name).write_text, json.dumps(value), "utf-8")
 
-    def previous(self, response_id: str) -> PastTurn:
-        """What a request continues from; nothing for an empty id. Raises ApiError if that response is not stored."""
-        if not response_id:
-            return PastTurn()
-        message = f"Previous response with id '{shortened(response_id)}' not found."
-        missing = ApiError(400, message, param="previous_response_id", code="previous_response_not_found")
-        found = self._read(response_id, "resp_", missing)
-        return PastTurn(tuple(ChatMessage(**each) for each in found["messages"]), found["container_id"])
+    def previous(self, response_id: str) -> tuple[list[ChatMessage], str]:
+        """What was said before a request, and where code ran. Raises ApiError if that response is not stored."""
+        about = {"param": "previous_response_id", "code": "previous_response_not_found"}
+        found = self._read(response_id, "Previous response", 400, **about)
+        return [ChatMessage(**each) for each in found["messages"]], found["container_id"]
 
     def body(self, response_id: str) -> Json:
         """The response of this id. Raises ApiError if it is not stored."""
-        missing = ApiError(404, f"Response with id '{shortened(response_id)}' not found.")
-        return dict(self._read(response_id, "resp_", missing)["body"])
+        return dict(self._read(response_id, "Response")["body"])
 
     def item(self, item_id: str) -> Json:
         """The output item that an `item_reference` refers to. Raises ApiError if no stored response has it."""
-        return self._read(item_id, "", ApiError(404, f"Item with id '{shortened(item_id)}' not found.", param="input"))
+        return self._read(item_id, "Item", param="input")
 
-    def _read(self, name: str, prefix: str, missing: ApiError) -> Json:
-        path = self._directory / name
+    def _read(self, name: str, kind: str, status: int = 404, **about: str) -> Json:
+        path, prefix = self._directory / name, "" if kind == "Item" else "resp_"
         if not re.fullmatch(rf"{prefix}\w{{1,99}}", name) or not path.is_file():  # it must not lead elsewhere
-            raise missing
+            raise ApiError(status, f"{kind} with id '{shortened(name)}' not found.", **about)
         return dict(json.loads(path.read_text("utf-8")))
 
 
@@ -97,60 +80,54 @@ class Responder:
     async def respond(self, request: ResponseRequest) -> AsyncGenerator[Event, None]:
         """Answer, as events; closing the iterator, or cancelling, interrupts running code.
 
-        An exception of the model, or of this engine, ends the stream with `error` and `response.failed`. Raises
-        ApiError before the first event: what the request refers to does not exist, or the container is expired.
+        Raises ApiError before the first event: something does not exist, or has expired. Later faults are events.
         """
-        model = self.models.get(request.model)
-        if model is None:
+        if (model := self.models.get(request.model)) is None:
             raise model_not_found(request.model, self.models)
-        previous = self.stored.previous(request.previous_response_id)
-        container = await self._container(request, previous) if request.runs_code else None
-        messages = (*previous.messages, *request.messages)
+        if request.previous_response_id:
+            earlier, ran_in = self.stored.previous(request.previous_response_id)
+            request.messages[:0], request.container_id = earlier, request.container_id or ran_in
+        container = await self._container(request) if request.runs_code else None
         output = ResponseOutput(request, container, self.mint)
         for event in output.begin():
             yield event
         try:
-            async with aclosing(_carry_out(model, request, messages, container, output)) as events:
+            async with aclosing(_carry_out(model, request, container, output)) as events:
                 async for event in events:
                     yield event
             ending = output.complete()
         except ModelFailed as error:
             ending = output.fail(str(error))
-        except Exception as error:  # noqa: BLE001 - whatever goes wrong, the client is told and the log has it
-            _log.exception("A response failed")
+        except Exception as error:  # whatever goes wrong, the client is told and the log has it
+            logging.getLogger(__name__).exception("A response failed")
             ending = output.fail(f"The engine failed: {type(error).__name__}: {error}")
         if request.store:  # before the last event, since a client may ask for it or go on from it at once
-            said = (*messages, ChatMessage("assistant", output.text))
-            await self.stored.put(output.response, PastTurn(said, container.id if container else ""))
+            said = (*request.messages, ChatMessage("assistant", output.text))
+            await self.stored.put(output.response, said, container.id if container else "")
         for event in ending:
             yield event
 
-    async def _container(self, request: ResponseRequest, previous: PastTurn) -> KernelContainer:
+    async def _container(self, request: ResponseRequest) -> KernelContainer:
         """Where this request's code runs, with the files that the request names or holds."""
-        uploads = {file_id: self.uploads.get(file_id) for file_id in request.file_ids}
-        known, containers = request.container_id or previous.container_id, self.containers
-        container = containers.live(known) if known else await containers.create(memory=request.memory)
-        for upload_id, (name, path) in uploads.items():
-            await container.provide(upload_id, name, path)
+        files: dict[str, tuple[str, Path | bytes]] = {each: self.uploads.get(each) for each in request.file_ids}
         for name, content in request.attachments:
-            key = hashlib.sha256(name.encode("utf-8", "replace") + b"\0" + content).hexdigest()
-            await container.provide(key, name, content)
+            files[hashlib.sha256(name.encode("utf-8", "replace") + b"\0" + content).hexdigest()] = name, content
+        known, pool = request.container_id, self.containers
+        container = pool.live(known) if known else await pool.create(memory=request.memory)
+        for key, file in files.items():
+            await container.provide(key, *file)
         return container
 
 
 async def _carry_out(
-    model: Model,
-    request: ResponseRequest,
-    messages: Sequence[ChatMessage],
-    container: KernelContainer | None,
-    output: ResponseOutput,
+    model: Model, request: ResponseRequest, container: KernelContainer | None, output: ResponseOutput
 ) -> AsyncGenerator[Event, None]:
     """Let the model decide step by step; the container is its own meanwhile."""
     if container is None:
         for event in output.take(Refuse(NO_INTERPRETER)):
             yield event
         return
-    async with container.turn, aclosing(model.answer(await _asked(request, messages, container), container)) as steps:
+    async with container.turn, aclosing(model.answer(await _asked(request, container), container)) as steps:
         async for step in steps:
             for event in output.take(step):
                 yield event
@@ -165,10 +142,10 @@ async def _carry_out(
         container.touch()
 
 
-async def _asked(request: ResponseRequest, messages: Sequence[ChatMessage], container: KernelContainer) -> Ask:
+async def _asked(request: ResponseRequest, container: KernelContainer) -> Ask:
     """The question as a model is asked it."""
+    messages, files = request.messages, await container.names()
     at = max(index for index, message in enumerate(messages) if message.role == "user")
-    files = await container.names()
     # Our own client says which files were named with this question; other clients upload what they ask about.
     metadata = request.echo.get("metadata") or {}
     named = tuple(name for name in str(metadata.get("named", "")).split("\n") if name in files)

@@ -1,7 +1,7 @@
 """Confines what code can reach: bubblewrap where it works, else Landlock with a filter of system calls, else nothing.
 
 Which one works is never assumed: each is tried at the start by running something in it that attempts to get out, and
-what was found is said in the ready line.
+what was found is said in the ready line. What a container may use, and how its directory is deleted, stands here too.
 """
 
 from __future__ import annotations
@@ -23,11 +23,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import psutil
 
 from ipython_assistant.engine import confine
-from ipython_assistant.engine.limit_monitor import ContainerLimits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+GIB: Final = 1 << 30
+CPU_S: Final = 600.0
+"""Seconds of each processor, for one run; more than `MOST_PROCESSORS` of them do not count."""
+MOST_PROCESSORS: Final = 8
 SandboxKind = Literal["bubblewrap", "landlock", "none"]
 SANDBOX_KINDS: Final[tuple[SandboxKind, ...]] = ("bubblewrap", "landlock", "none")
 """From the strongest to none."""
@@ -65,6 +68,15 @@ _NOT_OF_SHARE: Final = "jupyter"
 _DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 _OF_PROC: Final = ("/proc/self", "/proc/stat", "/proc/meminfo", "/proc/cpuinfo", "/proc/filesystems", "/proc/loadavg")
 
+_REMOVE: Final = """
+for attempt in 1 2 3; do
+    rm -rf -- "$1"
+    [ -e "$1" ] || exit 0
+    chmod -R u+rwx -- "$1"
+    sleep 1
+done
+"""
+"""Deletes a directory; Python 3.11's `rmtree` recurses, and code may have nested directories thousands deep."""
 # Runs inside, and prints what it could do that it must not.
 _PROBE: Final = """
 import importlib.util, json, os, socket, sys
@@ -85,6 +97,31 @@ for name, attempt in attempts.items():
 print(json.dumps([done, importlib.util.find_spec("ipykernel") is not None]), flush=True)
 os._exit(0)
 """
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerLimits:
+    """What one container may use: memory of all its processes together, and of each; processor seconds of one run.
+
+    `processes` counts threads too; `file_bytes` is one file, `disk_bytes` all of them.
+    """
+
+    memory_bytes: int
+    cpu_s: float = CPU_S
+    processes: int = 256
+    file_bytes: int = 4 * GIB
+    disk_bytes: int = 8 * GIB
+
+
+def most_memory() -> int:
+    """Three quarters of this machine's memory, in bytes: more is never given to one container."""
+    return int(psutil.virtual_memory().total) * 3 // 4
+
+
+def default_limits() -> ContainerLimits:
+    """The limits of a container that asked for none: 4 GB, and ten minutes of each processor."""
+    processors = min(os.cpu_count() or 1, MOST_PROCESSORS)
+    return ContainerLimits(memory_bytes=min(4 * GIB, most_memory()), cpu_s=processors * CPU_S)
 
 
 class VisiblePaths:
@@ -125,6 +162,19 @@ class ContainerPaths:
         """Make the directories, all of them new."""
         for path in (self.work, *(self.home / part for part in ("tmp", "shm", "mpl"))):
             path.mkdir(parents=True)
+
+
+def removal(directory: Path, *, first: str = "") -> list[str]:
+    """The command that deletes a directory with everything below it; `first` is what the shell does before."""
+    return ["/bin/sh", "-c", first + _REMOVE, "sh", str(directory)]
+
+
+def remove_tree(directory: Path) -> None:
+    """Delete a directory with everything below it; what cannot be deleted is left. Never raises."""
+    if os.name == "posix":
+        subprocess.run(removal(directory), stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    else:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 @dataclass(frozen=True, slots=True)

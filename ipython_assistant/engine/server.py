@@ -26,16 +26,16 @@ from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.core.providers import BASIC
 from ipython_assistant.engine.api import IdMint
-from ipython_assistant.engine.container_folder import UploadStore, removal, remove_tree
-from ipython_assistant.engine.limit_monitor import ContainerLimits, default_limits
+from ipython_assistant.engine.container_folder import UploadStore
 from ipython_assistant.engine.models import SILENCE_S, ModelFailed
-from ipython_assistant.engine.sandbox import SANDBOX_KINDS, SandboxKind, strongest
+from ipython_assistant.engine.sandbox import SANDBOX_KINDS, default_limits, removal, remove_tree, strongest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     from ipython_assistant.engine.models import Model
     from ipython_assistant.engine.models.chat_models import OfferedModels
+    from ipython_assistant.engine.sandbox import ContainerLimits, SandboxKind
 
 ADDRESS: Final = "127.0.0.1"
 PARENT_POLL_S: Final = 0.5

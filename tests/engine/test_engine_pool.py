@@ -15,8 +15,7 @@ from ipython_assistant.engine import container
 from ipython_assistant.engine.api import ApiError, IdMint
 from ipython_assistant.engine.container import ContainerPool
 from ipython_assistant.engine.kernel import _OwnGroup
-from ipython_assistant.engine.limit_monitor import default_limits
-from ipython_assistant.engine.sandbox import Sandbox
+from ipython_assistant.engine.sandbox import Sandbox, default_limits
 
 
 @dataclass

@@ -16,8 +16,7 @@ from engines import calls, gone, in_thread, kernel_in, logs, until
 
 from ipython_assistant.engine import confine
 from ipython_assistant.engine.container import FORGOTTEN
-from ipython_assistant.engine.limit_monitor import GIB, ContainerLimits
-from ipython_assistant.engine.sandbox import Sandbox, attempt, inherited, strongest
+from ipython_assistant.engine.sandbox import GIB, ContainerLimits, Sandbox, attempt, inherited, strongest
 from ipython_assistant.engine.server import EngineOptions
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has these sandboxes")

@@ -15,8 +15,8 @@ from engines import DEADLINE_S, in_thread, spawn
 from tests_support.loopback import free_port
 
 from ipython_assistant.engine.api import ApiError
-from ipython_assistant.engine.limit_monitor import ContainerLimits, default_limits
-from ipython_assistant.engine.responder import PastTurn, StoredResponses
+from ipython_assistant.engine.responder import StoredResponses
+from ipython_assistant.engine.sandbox import ContainerLimits, default_limits
 from ipython_assistant.engine.server import EngineAddress, EngineOptions, _welcome
 
 TOKEN = "a-token-of-our-own-0123456789"
@@ -112,7 +112,7 @@ def test_the_container_that_was_used_least_recently_makes_room(narrow):
 def test_the_id_of_a_response_leads_to_no_other_file(tmp_path, name):
     (tmp_path / "token").write_text('{"body": {}}')
     stored = StoredResponses(tmp_path / "responses")
-    asyncio.run(stored.put({"id": "resp_1", "output": [{"id": "msg_1"}]}, PastTurn()))
+    asyncio.run(stored.put({"id": "resp_1", "output": [{"id": "msg_1"}]}, [], ""))
     with pytest.raises(ApiError):
         stored.body(name)
-    assert (stored.previous("resp_1"), stored.item("msg_1")) == (PastTurn(), {"id": "msg_1"})
+    assert (stored.previous("resp_1"), stored.item("msg_1")) == (([], ""), {"id": "msg_1"})
