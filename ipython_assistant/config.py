@@ -74,25 +74,12 @@ class AssistantMagics(Configurable):
         help="Prices by model, in US dollars for a million tokens; they replace the built-in ones:"
         " {'my-model': {'input': 0.25, 'cached': 0.025, 'output': 2.0}}."
     )
-    max_cost = Float(
-        None,
-        allow_none=True,
-        min=0.0,
-        help="US dollars that the questions of a day (UTC) may cost, by this folder's recordings. Unset: no limit.",
-    )
+    max_cost = Float(None, allow_none=True, min=0.0, help="The most US dollars a day (UTC) in this folder.")
     save_dir = Unicode("assistant_files", help="Where files are saved, relative to the notebook's directory.")
-    buttons = Enum(
-        ("auto", "always", "never"),
-        default_value="auto",
-        help="Download buttons below the files: 'auto' shows them in a live notebook whose front end draws widgets.",
-    )
-    on_missing_file = Enum(
-        ("raise", "warn"),
-        default_value="raise",
-        help="If a file of the answer cannot be saved: 'raise' ends the cell in an error, 'warn' only says so.",
-    )
+    buttons = Enum(("auto", "always", "never"), "auto", help="Download buttons: 'auto' shows them in a live notebook.")
+    on_missing_file = Enum(("raise", "warn"), "raise", help="A file cannot be saved: 'raise' an error, or 'warn'.")
     downloads = Integer(32, min=1, max=64, help="How many files are fetched at once.")
-    files_timeout = Float(300.0, min=0.1, help="Seconds for all files once the answer has ended, but for rate limits.")
+    files_timeout = Float(300.0, min=0.1, help="Seconds for all files once the answer has ended.")
     prefetch_bytes = Integer(256_000_000, min=0, help="Bytes of files that may be fetched before the answer ends.")
     memory_limit = _choice(MEMORIES, "Memory of new containers at a hosted service; more costs more.")
     expires_after = Integer(20, min=1, max=20, help="Minutes that a container is kept after its last use.")
