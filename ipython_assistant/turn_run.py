@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 from os import environ
+from threading import Event
 from typing import TYPE_CHECKING
 
 from ipython_assistant import errors
@@ -120,11 +120,7 @@ def retry(session: Session) -> Answer:
 
 
 def run_turn(
-    source: TurnSource,
-    front: FrontEnd | None = None,
-    *,
-    stop: threading.Event | None = None,
-    output: LiveOutput | None = None,
+    source: TurnSource, front: FrontEnd | None = None, *, stop: Event | None = None, output: LiveOutput | None = None
 ) -> Answer:
     """Run one turn to its end; gives the answer with its tables. Raises the error that the cell ends in.
 
@@ -136,7 +132,7 @@ def run_turn(
         in_terminal = front and getattr(session.shell, "kernel", None) is None and sys.stdout.isatty()
         shown = ProgressLines() if in_terminal else LiveOutput(front or FrontEnd())
         with output or shown as live:
-            arrival = source.receive(live, stop or threading.Event())
+            arrival = source.receive(live, stop or Event())
             answer = _answer(source, arrival, front)
             # Recorded before it is shown: what the recording cannot hold is one of the notes.
             answer = replace(answer, notes=(*answer.notes, *source.keep(arrival, answer)))
