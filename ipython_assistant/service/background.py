@@ -86,7 +86,8 @@ class Warmth:
     def cell_began(self, *_info: Any) -> None:
         """IPython calls this before a cell runs (`pre_run_cell`)."""
         self._busy.set()
-        self.stop()
+        if self._timer is not None:
+            self._timer.cancel()
 
     def cell_ended(self, *_outcome: Any) -> None:
         """IPython calls this after a cell ran (`post_run_cell`)."""
@@ -95,11 +96,6 @@ class Warmth:
             self._timer = threading.Timer(self._idle_s, self._go_on)
             self._timer.daemon = True
             self._timer.start()
-
-    def stop(self) -> None:
-        """Do not begin after all."""
-        if self._timer is not None:
-            self._timer.cancel()
 
     def end(self, events: Any) -> None:
         """Take back `warm_when_idle`."""
