@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from ipython_assistant.display.outputs import Bundle
     from ipython_assistant.question import Question
 
-
 Outcome: TypeAlias = "Answer | Exception"
 STOPS_WITHIN_S = 5.0
 """Seconds that questions under way are given to end after Ctrl-C."""

@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from ipython_assistant.core.usage import Price
     from ipython_assistant.session import Session
 
-
 WHAT_TO_WRITE = """\
 Write your question below the first line:
 

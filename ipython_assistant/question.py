@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from ipython_assistant.workspace.assistants import SavedAssistant
     from ipython_assistant.workspace.inputs import Input
 
-
 COMPACT_ABOVE = 200_000
 """Tokens above which OpenAI's service shortens a conversation by itself, so that it never gets too long."""
 SEEN_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf"})

@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from ipython_assistant.session import Session
     from ipython_assistant.turn_sources import TurnSource
 
-
 FETCH_AGAIN = "%assistant retry fetches again while the container lives, about 20 minutes; --fresh asks again."
 NO_CODE_RAN = "No code was run: nothing in the answer was calculated."
 

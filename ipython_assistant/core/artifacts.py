@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ipython_assistant.core.recording import Recording
     from ipython_assistant.core.turn import CodeCall, Json, Turn
 
-
 Found = Literal["cited", "listed", "figure"]
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from ipython_assistant.core.turn import Item, TextPart, Turn
 
-
 SECRET = "<secret>"  # noqa: S105 it stands where one was
 SHORTEST_SECRET = 8
 LONG = 16

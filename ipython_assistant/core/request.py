@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from ipython_assistant.core.turn import Json
 
-
 INSTRUCTIONS = """\
 You are a data analyst in a notebook. Use the code interpreter for every calculation, table and chart.
 Save each table and figure the user asked for as a file in /mnt/data under a short, telling name, and link each one

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from ipython_assistant.service.client import Wire
 
-
 DIES_WITHIN_S = 3.0
 SILENCE_SHARE = 0.9
 """The engine gives up a silent model a little before we give up the engine: it can say more about it."""

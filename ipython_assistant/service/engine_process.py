@@ -18,7 +18,6 @@ from ipython_assistant.service.background import Threads
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-
 READY_WITHIN_S = 30.0
 ENDS_WITHIN_S, LOG_LINES = 3.0, 5
 

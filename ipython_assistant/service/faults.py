@@ -19,7 +19,6 @@ from ipython_assistant.errors import ServiceError, Unreachable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-
 _CLIENT_FAULT, UNAUTHORIZED, SERVER_FAULT = 400, 401, 500
 LONGEST_MESSAGE = 400
 # A service that asks for a longer wait is taken to ask for a day: nobody here waits so long, and clocks have an end.
