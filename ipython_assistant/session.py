@@ -49,8 +49,7 @@ _IPYTHONS = frozenset({"In", "Out", "exit", "quit", "open", "get_ipython"})
 class Session:
     """Everything one shell shares between its cells; `traits` are read at every cell.
 
-    `last_answer` is that of the turn that ended last, and `unfinished` its source, if it can be run again for files
-    that are missing.
+    `last_answer` is that of the turn that ended last, `unfinished` its source if it can bring files that are missing.
     """
 
     def __init__(self, shell: InteractiveShell | None, traits: AssistantMagics, notebook_dir: Path) -> None:

@@ -1,8 +1,7 @@
 """Container files, saved files and the heads of tables, as values; and which files a turn left behind.
 
 A file the code made may be cited with a name, cited without one (a displayed figure), not cited at all (then only the
-container's listing knows it), or shown and never saved (then it is a `data:` URI in the code call's outputs). All four
-end in one list, each file once.
+container's listing knows it), or shown and never saved (then it is a `data:` URI in the code call's outputs).
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 r"""`{name}` in a question → its value; nothing else is touched.
 
 Filled in are `{name}`, `{name.attribute}`, `{name[0]}`, `{name["key"]}` and any chain of these. Nothing is called and
-nothing is computed. What names no variable stays as it is, and so does all that is no prose: fenced blocks, inline code
-and formulas (`$...$`, `\(...\)`).
+nothing is computed. What names no variable stays as it is, and so do fenced blocks, inline code and formulas.
 """
 
 from __future__ import annotations

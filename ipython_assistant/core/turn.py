@@ -1,7 +1,6 @@
 """A turn: one request and everything that came back, as frozen values that `core.fold` builds and every room reads.
 
-What a service sends (https://platform.openai.com/docs/api-reference/responses/object) is read by type: a field of the
-wrong type counts as missing.
+A field of the wrong type counts as missing: https://platform.openai.com/docs/api-reference/responses/object.
 """
 
 from __future__ import annotations

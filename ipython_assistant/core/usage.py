@@ -1,7 +1,6 @@
 """What is known of OpenAI's models, and what a turn used and cost: tokens, container time, money.
 
-Money is said only where a price is known: one of `models.toml`, or one set by hand, which counts more. The service's
-own bill is always the last word.
+Money is said only where a price is known: of `models.toml`, or set by hand. The service's bill is the last word.
 """
 
 from __future__ import annotations

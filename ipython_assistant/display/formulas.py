@@ -1,8 +1,7 @@
 r"""LaTeX in model text → the spans that the page's MathJax sets as formulas, and no others.
 
 Models write `\( \)`, `\[ \]` and `$$ $$`; single dollar signs may be money. MathJax is given only TeX of the commands
-below: others make links, set attributes, load extensions or redefine what later formulas mean. A formula with any of
-those stays as it is written.
+below: others make links, set attributes, load extensions or redefine what later formulas mean.
 """
 
 from __future__ import annotations

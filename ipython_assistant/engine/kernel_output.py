@@ -39,8 +39,7 @@ _CELL_FILE: Final = re.compile(r"\(\d+\.py, (line \d+)\)$")
 class CodeRun:
     """What code did: what it showed, in order; the error that it ended with; which files it made or changed, by name.
 
-    Text that was printed is a string, with a traceback last; a figure is the bytes of a PNG. Code may have `died` with
-    its process.
+    Text that was printed is a string, a traceback last; a figure is a PNG. Code may have `died` with its process.
     """
 
     shown: tuple[str | bytes, ...]

@@ -211,8 +211,7 @@ class ResponseOutput:
 def links(text: str, names: Collection[str]) -> Iterator[tuple[str, int, int]]:
     """Find `sandbox:/mnt/data/<name>` in a text: the name, and where the whole link begins and ends (code points).
 
-    A name is percent-decoded up to the end of the URL, without the sentence's punctuation if need be, or else taken as
-    it stands, the longest that fits.
+    A name is decoded up to the end of the URL, or of the sentence, or else taken as it stands, the longest that fits.
     """
     longest_first = sorted(names, key=len, reverse=True)
     for found in _LINK_URL.finditer(text):

@@ -66,8 +66,7 @@ class CsvColumn:
     """What a column holds; its name is the only one of its kind in the table.
 
     An `amount` is a number with thousands, a decimal comma, a currency or a percent sign, and `decimal` its decimal
-    sign; what is unclear is kept as text. `gaps` says that cells are missing, and `note` how it is read, as a sentence
-    that may name a cell.
+    sign; what is unclear is kept as text. `gaps` says that cells are missing, `note` (may name one) how it is read.
     """
 
     name: str

@@ -1,8 +1,7 @@
 """Where recordings are kept: `.turns/` in the folder of the files, one readable JSON file a turn, and `bodies/`.
 
 A body is the bytes of a file that a turn made, once, named by its hash. Everything is put in place whole. A recording
-that cannot be read is named and left as it is: nothing is ever written over it. What reads or writes here raises
-`OSError` where the disk refuses.
+that cannot be read is named and left as it is. What reads or writes here raises `OSError` where the disk refuses.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Workbooks, Parquet files and JSON → rows of cells; openpyxl and pyarrow are imported when such a file comes.
 
-A small file of these kinds can unpack to any size. So cells are counted while they are read, and what a file says of
-itself is checked first.
+A small file of these kinds can unpack to any size, so what it says of itself is checked, and cells are counted.
 """
 
 from __future__ import annotations

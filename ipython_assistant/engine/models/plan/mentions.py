@@ -1,8 +1,7 @@
 """What a question names: files, columns, values, numbers, dates, terms; and the words that are none of these.
 
 A look-up, not a reading: it says that `Harbour` is a value of **Clinic**, not what is to be done with it. Spelling,
-plural, case and accents are forgiven. What is found here is offered to the model (`schema`), and is looked for in its
-plan again (`checks`).
+plural, case and accents are forgiven. What is found is offered to a model (`schema`), sought in its plan (`checks`).
 """
 
 from __future__ import annotations

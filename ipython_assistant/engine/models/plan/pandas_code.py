@@ -1,7 +1,6 @@
 """Writes the code of a plan: plain pandas, such as one would hand to a colleague.
 
-The code leaves `data` (the table), `rows` (those that count) and `result` (what is written or drawn); the answer's
-facts are read from them.
+The code leaves `data` (the table), `rows` (those that count) and `result`, from which the answer's facts are read.
 """
 
 from __future__ import annotations
