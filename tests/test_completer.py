@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from IPython.core.completer import provisionalcompleter
 from tests_support import events as wire
+from tests_support.files import write
 
 from ipython_assistant.core.usage import default_model
 from ipython_assistant.options import Options, option_targets, parse_options
@@ -15,10 +16,9 @@ from ipython_assistant.options import Options, option_targets, parse_options
 def ready(shell, notebook_dir):
     """A shell with variables and files about."""
     shell.user_ns.update(cases=pd.DataFrame({"a": [1]}), cases_by_year=pd.DataFrame(), cutoff=3, _own=1, cast=len)
-    (notebook_dir / "data" / "sub").mkdir(parents=True)
     beside = ("coverage.csv", "cases 2024.csv", ".hidden.csv")
     for name in (*beside, "data/north.csv", "data/my notes.txt", "data/sub/x.csv"):
-        (notebook_dir / name).write_text("a\n")
+        write(notebook_dir / name, "a\n")
     return shell
 
 
@@ -60,54 +60,42 @@ def test_models_come_without_asking_anyone(ready, hosted, monkeypatch):
     assert hosted.requests == []
 
 
-TABLES_THEN_FILES = ["cases", "cases_by_year", '"cases 2024.csv"', "coverage.csv"]
-PATHS = {
-    "%%assistant -i |": [*TABLES_THEN_FILES, "data/"], "%%assistant --input c|": TABLES_THEN_FILES,
-    "%%assistant -m x -i data/n|\nPlot": ["data/north.csv"], "%%assistant -i .h|": [".hidden.csv"],
-    "%%assistant -i nothing/|": [], "%%assistant --dir |": ["data/"], "%%assistant --dir data/|": ["data/sub/"],
-    "%%assistant -i https://x/|": [],
-}  # fmt: skip
-
-
-def test_tables_then_files_are_offered_as_inputs(ready):
-    assert {typed: offered(ready, typed) for typed in PATHS} == PATHS
-
-
-QUOTED = {
-    '%%assistant -i "data/my n|': '%%assistant -i "data/my notes.txt"',
-    "%%assistant -i 'data/my n| -m x": "%%assistant -i 'data/my notes.txt' -m x",
-    "%%assistant -i data/my|": '%%assistant -i "data/my notes.txt"',
-    '%%assistant -i "da|': '%%assistant -i "data/',
-}
-
-
-def test_a_path_is_quoted_where_it_has_to_be(ready):
-    assert {typed: tab(ready, typed) for typed in QUOTED} == {typed: [text] for typed, text in QUOTED.items()}
+def test_tables_then_files_are_offered_as_inputs_and_a_path_is_quoted_where_it_has_to_be(ready):
+    tables_then_files = ["cases", "cases_by_year", '"cases 2024.csv"', "coverage.csv"]
+    paths = {
+        "%%assistant -i |": [*tables_then_files, "data/"], "%%assistant --input c|": tables_then_files,
+        "%%assistant -m x -i data/n|\nPlot": ["data/north.csv"], "%%assistant -i .h|": [".hidden.csv"],
+        "%%assistant -i nothing/|": [], "%%assistant --dir |": ["data/"], "%%assistant --dir data/|": ["data/sub/"],
+        "%%assistant -i https://x/|": [],
+    }  # fmt: skip
+    quoted = {
+        '%%assistant -i "data/my n|': '%%assistant -i "data/my notes.txt"',
+        "%%assistant -i 'data/my n| -m x": "%%assistant -i 'data/my notes.txt' -m x",
+        "%%assistant -i data/my|": '%%assistant -i "data/my notes.txt"', '%%assistant -i "da|': '%%assistant -i "data/',
+    }  # fmt: skip
+    assert {typed: offered(ready, typed) for typed in paths} == paths
+    assert {typed: tab(ready, typed) for typed in quoted} == {typed: [text] for typed, text in quoted.items()}
 
 
 def test_what_is_offered_for_an_input_is_read_back_as_that_file(ready, notebook_dir):
     strange = ["it's.csv", "-x.csv", "$HOME.csv", "#1.csv", "a\\b.csv", "ü 漢.csv", "{cases}.csv"]
     for name in strange:
-        (notebook_dir / "strange").mkdir(exist_ok=True)
-        (notebook_dir / "strange" / name).write_text("a\n")
+        write(notebook_dir / "strange" / name, "a\n")
     found = offered(ready, "%%assistant -i strange/|")
     os.chdir(notebook_dir / "strange")
     here = [text for text in offered(ready, "%%assistant -i |") if text not in {"cases", "cases_by_year"}]
     read = [parse_options(f"-i {written}").inputs[0] for written in (*found, *here)]
-    assert sorted(read) == sorted(
-        [f"strange/{name}" for name in strange] + [name.replace("-x", "./-x") for name in strange]
-    )
-
-
-PROSE = [
-    "%%assistant\nplease look at cas|", "%%assistant -i cases\ndon't touch cas|", "%%assistant\nwhat is cutoff.|",
-    "%%assistant\n{'cas|", "%%assistant why cas|", "%%assistant --help cas|", "%%assistant --instructions cas|",
-    "%%assistant -i cases\n--|",
-]  # fmt: skip
+    expected = [f"strange/{name}" for name in strange] + [name.replace("-x", "./-x") for name in strange]
+    assert sorted(read) == sorted(expected)
 
 
 def test_nothing_is_offered_in_prose(ready):
-    assert {text: tab(ready, text) for text in PROSE} == {text: [] for text in PROSE}
+    prose = [
+    "%%assistant\nplease look at cas|", "%%assistant -i cases\ndon't touch cas|", "%%assistant\nwhat is cutoff.|",
+    "%%assistant\n{'cas|", "%%assistant why cas|", "%%assistant --help cas|", "%%assistant --instructions cas|",
+    "%%assistant -i cases\n--|",
+    ]  # fmt: skip
+    assert {text: tab(ready, text) for text in prose} == {text: [] for text in prose}
 
 
 def test_variables_are_offered_in_braces(ready):
@@ -134,8 +122,7 @@ def test_of_a_large_folder_the_first_are_offered_and_no_name_that_no_line_can_ho
 
 
 def test_conversations_saved_assistants_and_efforts_are_offered(ready, hosted, notebook_dir):
-    (notebook_dir / "assistants").mkdir()
-    (notebook_dir / "assistants" / "coverage.toml").write_text('model = "mine"\n')
+    write(notebook_dir / "assistants" / "coverage.toml", 'model = "mine"\n')
     hosted.will_say([wire.Message("Yes.")])
     ready.run_cell("%%assistant -c 'by year'\nShall we?")
     assert offered(ready, "%%assistant -c |") == offered(ready, "%%assistant -c b|") == ['"by year"']

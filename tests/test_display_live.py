@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from itertools import pairwise
-from typing import Any
+from types import SimpleNamespace
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
@@ -24,9 +24,7 @@ class Publisher:
     """Remembers what it was given, and when, by a clock that the test moves on."""
 
     def __init__(self):
-        self.now = 0.0
-        self.sent: list[dict[str, Any]] = []
-        self.times: list[float] = []
+        self.now, self.sent, self.times = 0.0, [], []
 
     def publish(self, data, metadata=None, *, transient=None, update=False):
         self.sent.append({"data": data, "metadata": metadata, "transient": transient, "update": update})
@@ -89,8 +87,7 @@ def test_an_answer_is_shown_at_most_ten_times_a_second(live, publisher):
 def test_a_long_answer_is_sent_at_most_twelve_times_over(live, publisher, per_s, at_least):
     text = write(live, publisher, words=5_000, per_s=per_s)
     live.finish(outputs.answer(text, {}))
-    envelope = 800
-    assert sum(len(json.dumps(sent["data"])) + envelope for sent in publisher.sent) <= 12 * len(text)
+    assert sum(len(json.dumps(sent["data"])) + 800 for sent in publisher.sent) <= 12 * len(text)  # with an envelope
     assert len(publisher.sent) >= at_least
     assert publisher.sent[-1]["data"]["text/plain"] == text
 
@@ -135,23 +132,21 @@ def test_files_on_their_way_are_counted_and_measured():
     assert transfer_in_words("fetching", 3, 5, 8_000_000, 6_000_000) == whole
 
 
-class Shell:
+def shell_of(parent):
     """As far as a shell is asked here: the request that runs."""
-
-    def __init__(self, metadata):
-        self._parent = None if metadata is None else {"metadata": metadata}
-        self.display_pub = object()
-
-    def get_parent(self):
-        return self._parent
+    return SimpleNamespace(get_parent=lambda: parent, display_pub=object())
 
 
-@pytest.mark.parametrize("shell", [None, object(), Shell(None), Shell({}), Shell({"cellId": 3}), Shell({"cellId": ""})])
+PARENTS = [None, {"metadata": {}}, {"metadata": {"cellId": 3}}, {"metadata": {"cellId": ""}}]
+NOTEBOOK = shell_of({"metadata": {"cellId": "abc"}})
+
+
+@pytest.mark.parametrize("shell", [None, object(), *map(shell_of, PARENTS)])
 def test_a_notebook_front_end_is_live_and_no_script_terminal_or_converter_or_kernel_that_pytest_started(shell):
     assert front_end(shell, {}) == FrontEnd()
-    assert front_end(Shell({"cellId": "abc"}), {}) == FrontEnd(live=True, cell_id="abc")
+    assert front_end(NOTEBOOK, {}) == FrontEnd(live=True, cell_id="abc")
     for variable in ("PYTEST_CURRENT_TEST", "PYTEST_VERSION"):
-        assert front_end(Shell({"cellId": "abc"}), {variable: "x"}) == FrontEnd(live=False, cell_id="abc")
+        assert front_end(NOTEBOOK, {variable: "x"}) == FrontEnd(live=False, cell_id="abc")
 
 
 def test_a_cell_whose_outputs_are_captured_is_not_live():

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests_support.files import PNG, artifact, call, head
 from tests_support.markup import Markup
+from tests_support.mutation import json_values
 
 from ipython_assistant.core.artifacts import FailedArtifact
 from ipython_assistant.core.turn import CodeCall, Image, OtherItem
@@ -147,15 +148,7 @@ def test_a_picture_in_base64_does_not_fill_the_notebook():
     assert not [word for word in secret.values() if word in html]
 
 
-leaves = st.none() | st.booleans() | st.text(max_size=20) | st.sampled_from(["<script>", '"><img src=x>', "\x1b["])
-json_values = st.recursive(
-    leaves | st.integers(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=12,
-)
-
-
-@given(st.text(max_size=20), st.dictionaries(st.text(max_size=10), json_values, max_size=5))
+@given(st.text(max_size=20), st.dictionaries(st.text(max_size=10), json_values("<script>", '"><img src=x>', "\x1b[")))
 def test_whatever_an_item_holds_does_no_harm(kind, raw):
     bundle = outputs.other_items([OtherItem("x", kind, raw)])
     if bundle is not None:

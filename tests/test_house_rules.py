@@ -1,14 +1,19 @@
-"""What holds of the package's source as a whole: one name, one meaning; rooms a person can read in one sitting."""
+"""What holds of the source as a whole: one name, one meaning; rooms to read in one sitting; a whole sdist."""
 
 import ast
+import re
+import tarfile
 from collections import defaultdict
 from pathlib import Path
 
+from hatchling.builders.sdist import SdistBuilder
+
 import ipython_assistant
 
-ARCHITECTURE = Path(__file__).parent.parent / "ARCHITECTURE.md"
+ROOT = Path(__file__).parent.parent
 PACKAGE = Path(ipython_assistant.__file__).parent
 MODULES = {path: ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
+FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
 MOST_LINES_OF_A_MODULE = 500
 MOST_METHODS = 25
 MOST_LINES = 20_200
@@ -33,21 +38,16 @@ def used_twice(named):
 
 
 def test_the_name_of_a_class_a_module_or_a_public_function_means_one_thing():
-    public = [
-        (node.name, path)
-        for path, tree in MODULES.items()
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_")
-    ]
+    functions = ((node, path) for path, tree in MODULES.items() for node in tree.body if isinstance(node, FUNCTIONS))
+    public = [(node.name, path) for node, path in functions if not node.name.startswith("_")]
     assert used_twice([(node.name.lstrip("_"), path) for path, node in classes()]) == {}
     assert used_twice([(path.stem, path) for path in MODULES if not path.stem.startswith("__")]) == {}
     assert {name for name in used_twice(public) if name != "main"} == set()
 
 
 def test_modules_and_classes_are_small_enough_to_read():
-    functions = ast.FunctionDef | ast.AsyncFunctionDef
     lines = {place_of(path): len(path.read_text("utf-8").splitlines()) for path in MODULES}
-    methods = {(path, node.name): sum(isinstance(part, functions) for part in node.body) for path, node in classes()}
+    methods = {(path, node.name): sum(isinstance(part, FUNCTIONS) for part in node.body) for path, node in classes()}
     assert {path: count for path, count in lines.items() if count > MOST_LINES_OF_A_MODULE} == {}
     assert {name: count for name, count in methods.items() if count > MOST_METHODS} == {}
     assert len(lines) <= MOST_MODULES
@@ -55,5 +55,14 @@ def test_modules_and_classes_are_small_enough_to_read():
 
 
 def test_architecture_says_what_each_module_is_for():
-    page = ARCHITECTURE.read_text("utf-8")
+    page = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
     assert [place_of(path) for path in MODULES if path.stem != "__init__" and f"`{place_of(path)}`" not in page] == []
+
+
+def test_the_sdist_has_every_page_that_a_test_or_the_readme_names(tmp_path):
+    (archive,) = SdistBuilder(str(ROOT)).build(directory=str(tmp_path))
+    with tarfile.open(archive) as sdist:
+        inside = {name.partition("/")[2] for name in sdist.getnames()}
+    pages = re.findall(r"\]\((?!https?:|#)([\w./-]+)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert {"docs/errors.md", "tests/test_errors.py", "pyproject.toml", *pages} <= inside
+    assert not [name for name in inside if ".venv" in name or "__pycache__" in name]

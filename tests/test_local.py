@@ -188,9 +188,8 @@ def test_a_key_a_dead_base_url_proxies_and_ci_change_nothing_when_the_engine_is_
         monkeypatch.setenv(name, service.url.removesuffix("/v1"))
     monkeypatch.setenv("CI", "1")
     monkeypatch.setenv("IPYTHON_ASSISTANT_SERVICE", "local")
-    answer, _ = run(
-        shell, python("import os\nprint([name for name in os.environ if 'OPENAI' in name or 'PROXY' in name])")
-    )
+    names = python("import os\nprint([name for name in os.environ if 'OPENAI' in name or 'PROXY' in name])")
+    answer, _ = run(shell, names)
     assert answer.logs == "[]\n"
     assert service.requests == []
 

@@ -6,11 +6,19 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5) | st.just("\ud83d"),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=5,
-)
+KEYS = st.text(max_size=8)
+
+
+def json_values(*texts: str, keys: Any = KEYS, max_leaves: int = 12) -> Any:
+    """JSON of any shape, with these among its texts, and with keys as they come or from a strategy."""
+    numbers, said = st.integers() | st.floats(allow_nan=False), st.text(max_size=20) | st.sampled_from(["", *texts])
+    return st.recursive(
+        st.none() | st.booleans() | numbers | said,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=4), max_leaves=max_leaves,
+    )  # fmt: skip
+
+
+VALUES = json_values("\ud83d", max_leaves=5)
 
 
 @st.composite

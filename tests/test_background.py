@@ -1,4 +1,4 @@
-"""service.background: while no cell runs, modules are imported, and then the engine is started if it would answer."""
+"""service.background: a pool that holds nobody up; what is imported, and which engine starts, while no cell runs."""
 
 import sys
 import threading
@@ -6,11 +6,12 @@ import types
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
+from tests_support.files import write
 
 from ipython_assistant import errors
 from ipython_assistant.magics import hooks_of
 from ipython_assistant.service import background
-from ipython_assistant.service.background import Warmth
+from ipython_assistant.service.background import Threads, Warmth
 from ipython_assistant.service.connection import Connections
 
 ASKED_AT_ONCE = """
@@ -50,11 +51,9 @@ def ended():
 @pytest.fixture
 def modules(tmp_path, monkeypatch):
     """Three modules; the second waits in its import until it is let go."""
-    gate = tmp_path / "gate.py"
-    gate.write_text("import threading\nreached, go = threading.Event(), threading.Event()\n")
-    (tmp_path / "warm_one.py").write_text("")
-    (tmp_path / "warm_two.py").write_text("import gate\ngate.reached.set()\ngate.go.wait(20)\n")
-    (tmp_path / "warm_three.py").write_text("")
+    write(tmp_path / "gate.py", "import threading\nreached, go = threading.Event(), threading.Event()\n")
+    for name, code in {"one": "", "two": "import gate\ngate.reached.set()\ngate.go.wait(20)\n", "three": ""}.items():
+        write(tmp_path / f"warm_{name}.py", code)
     monkeypatch.syspath_prepend(tmp_path)
     yield ("warm_one", "warm_two", "warm_three")
     for name in ("gate", "warm_one", "warm_two", "warm_three"):
@@ -72,8 +71,7 @@ def test_it_does_not_begin_while_a_cell_runs(modules, ended):
     warmth.cell_ended()
     warmth.cell_began()
     assert finished(warmth)
-    assert warmth.left == [*modules, ended.set]
-    assert not set(modules) & set(sys.modules)
+    assert (warmth.left, set(modules) & set(sys.modules)) == ([*modules, ended.set], set())
 
 
 def test_after_a_cell_it_imports_until_another_begins_and_the_next_pause_goes_on_to_the_end(modules, ended):
@@ -98,8 +96,7 @@ def test_a_module_that_cannot_be_imported_ends_it_quietly(ended):
     warmth = Warmth(ended.set, ("no_such_module_anywhere", "json"), idle_s=0)
     warmth.cell_ended()
     assert finished(warmth)
-    assert warmth.left == []
-    assert not ended.is_set()
+    assert (warmth.left, ended.is_set()) == ([], False)
 
 
 def test_every_module_it_names_is_there():
@@ -109,13 +106,9 @@ def test_every_module_it_names_is_there():
 
 @pytest.mark.parametrize(("key", "cell_id", "expected"), [("k", "c", True), ("", "c", True), ("k", None, False)])
 def test_only_a_live_front_end_is_warmed_with_a_key_or_without(notebook_dir, monkeypatch, key, cell_id, expected):
-    class Kernel:
-        def get_parent(self):
-            return {"metadata": {"cellId": cell_id} if cell_id else {}}
-
     monkeypatch.setenv("OPENAI_API_KEY", key)
-    shell = InteractiveShell.instance()
-    shell.kernel = Kernel()
+    shell, metadata = InteractiveShell.instance(), {"cellId": cell_id} if cell_id else {}
+    shell.kernel = types.SimpleNamespace(get_parent=lambda: {"metadata": metadata})
     try:
         shell.run_line_magic("load_ext", "ipython_assistant")
         owners = [getattr(callback, "__self__", None) for callback in shell.events.callbacks["post_run_cell"]]
@@ -173,8 +166,7 @@ def test_a_short_cell_while_a_module_is_imported_begins_no_second_import(modules
     assert warmth.left == [*modules[1:], ended.set]
     gate.go.set()
     first.join(20)
-    assert warmth.left == []
-    assert ended.is_set()
+    assert (warmth.left, ended.is_set()) == ([], True)
 
 
 def test_an_engine_that_was_started_ahead_ends_where_the_first_question_goes_elsewhere_and_only_then():
@@ -195,3 +187,53 @@ def test_an_engine_that_was_started_ahead_ends_where_the_first_question_goes_els
 
 def test_what_the_buttons_need_is_imported_while_the_service_works(run_python):
     assert run_python(ASKED_AT_ONCE) == "[True]\n"
+
+
+# --- the pool ---------------------------------------------------------------------------------------------------------
+def test_outcomes_and_errors_come_back():
+    pool = Threads(2, "test")
+    assert [pool.submit(pow, 2, number).result(5) for number in range(5)] == [1, 2, 4, 8, 16]
+    with pytest.raises(ZeroDivisionError):
+        pool.submit(lambda: 1 / 0).result(5)
+    pool.close()
+
+
+def test_never_more_at_once_than_was_said():
+    pool, lock, at_once, most = Threads(3, "test"), threading.Lock(), [0], [0]
+    together = threading.Barrier(3, timeout=5)
+
+    def work():
+        with lock:
+            at_once[0] += 1
+            most[0] = max(most[0], at_once[0])
+        together.wait()
+        with lock:
+            at_once[0] -= 1
+
+    for future in [pool.submit(work) for _ in range(9)]:
+        future.result(5)
+    pool.close()
+    assert most == [3]
+
+
+def test_what_waits_when_it_is_closed_is_cancelled():
+    pool, go_on = Threads(1, "test"), threading.Event()
+    running, waiting = pool.submit(go_on.wait, 5), pool.submit(go_on.wait, 5)
+    pool.close()
+    go_on.set()
+    assert running.result(5) is True
+    assert waiting.cancelled()
+    assert pool.submit(pow, 2, 2).cancelled()
+
+
+def test_a_process_ends_though_a_thread_waits_for_ever(run_python):
+    run_python("""
+import threading
+from ipython_assistant.service.background import Threads
+begun = threading.Event()
+def wait():
+    begun.set()
+    threading.Event().wait()
+Threads(1, "test").submit(wait)
+begun.wait()
+""")
