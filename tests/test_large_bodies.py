@@ -27,14 +27,10 @@ BIG = Pattern(40_000_000)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
 
 
-@contextlib.contextmanager
 def connected(url, timeout_s=10.0):
     """A wire as a session makes it."""
-    wire = connect_hosted({**os.environ, "OPENAI_API_KEY": "test-key", "OPENAI_BASE_URL": url}, timeout_s)
-    try:
-        yield wire
-    finally:
-        wire.close()
+    environment = {**os.environ, "OPENAI_API_KEY": "test-key", "OPENAI_BASE_URL": url}
+    return contextlib.closing(connect_hosted(environment, timeout_s))
 
 
 @contextlib.contextmanager

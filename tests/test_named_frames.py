@@ -1,21 +1,20 @@
 """workspace.tables: the DataFrame that -o names, with the dtypes of what went in."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 from tests_support.cases import cases
+from tests_support.files import artifact, write
 
-from ipython_assistant.core.artifacts import Artifact
-from ipython_assistant.core.naming import media_type
 from ipython_assistant.workspace.inputs import gather
 from ipython_assistant.workspace.tables import named_frame, restored
 
 
 def saved(folder, name, content="a,b\n1,2\n", own_name=""):
-    path = folder / name
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return Artifact(name, own_name or name, path, name, path.stat().st_size, "", media_type(name))
+    return replace(write(folder / name, content), own_name=own_name or name)
 
 
 @cases(("name", "files"), {
@@ -75,8 +74,8 @@ def everything(rows):
 def test_what_goes_in_comes_out_with_equal_dtypes_and_values(tmp_path):
     frame = everything(2_000)
     (item,) = gather(["x"], {"x": frame}, tmp_path, lambda: tmp_path)
-    artifact = Artifact("x.csv", "x.csv", item.path, "x.csv", item.size, item.sha256, "text/csv")
-    assert_frame_equal(named_frame([artifact], "x", dict(item.dtypes)).frame, frame)
+    back = replace(artifact("x.csv"), path=item.path, size=item.size, sha256=item.sha256)
+    assert_frame_equal(named_frame([back], "x", dict(item.dtypes)).frame, frame)
 
 
 @pytest.mark.parametrize(("values", "dtype"), [
