@@ -68,15 +68,8 @@ class Question:
     @property
     def needs(self) -> ContainerNeeds:
         """The question's needs of containers and of the conversation."""
-        settings = self.settings
-        return ContainerNeeds(
-            self.parent,
-            self.uploads,
-            settings.policy,
-            container_id=settings.container_id,
-            held=settings.traits.store,
-            code=settings.code,
-        )
+        it = self.settings
+        return ContainerNeeds(self.parent, self.uploads, it.policy, it.container_id, it.traits.store, it.code)
 
     @property
     def turn_key(self) -> TurnKey:

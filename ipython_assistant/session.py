@@ -47,10 +47,7 @@ _IPYTHONS = frozenset({"In", "Out", "exit", "quit", "open", "get_ipython"})
 
 
 class Session:
-    """Everything one shell shares between its cells; `traits` are read at every cell.
-
-    `last_answer` is that of the turn that ended last, `unfinished` its source if it can bring files that are missing.
-    """
+    """Everything one shell shares between its cells; `traits` are read at every cell."""
 
     def __init__(self, shell: InteractiveShell | None, traits: AssistantMagics, notebook_dir: Path) -> None:
         self.shell = shell
@@ -58,7 +55,7 @@ class Session:
         self.notebook_dir = notebook_dir
         self._was_there = notebook_dir.is_dir()
         self.last_answer: Answer | None = None
-        self.unfinished: Any = None
+        self.unfinished: Any = None  # the source of that answer, if it can be run again for files that are missing
         self.last_error: BaseException | None = None
         self.conversations = Conversations()
         self.connections = Connections()
