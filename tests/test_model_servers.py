@@ -64,8 +64,8 @@ def test_slow_servers_are_not_waited_for_and_hide_no_fast_one(listening):
 
 
 def test_ollama_is_looked_for_where_its_variable_says_and_llama_server_asked_by_its_files_name(listening):
-    listening(llamacpp=ScriptedServer("llama.cpp", ["/home/somebody/models/qwen2.5-coder-3b.gguf"]))
-    assert find_servers({}, within_s=5)[0].models[0].name == "llamacpp/qwen2.5-coder-3b.gguf"
+    listening(llamacpp=ScriptedServer("llama.cpp", ["/home/somebody/models/mine.gguf"]))
+    assert find_servers({}, within_s=5)[0].models == (LocalModel("llamacpp/mine.gguf", 4.0, loaded=True),)
     with ScriptedServer("ollama") as server:
         assert titles({"OLLAMA_HOST": f"0.0.0.0:{server.port}"}) == ["Ollama", "llama-server"]
 

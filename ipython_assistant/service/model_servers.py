@@ -68,8 +68,7 @@ class ModelsHere:
     @property
     def names(self) -> tuple[str, ...]:
         """Every model, as it stands after `-m`."""
-        listed = [model.name for server in self.servers for model in server.models]
-        return (*listed, *(f"{GGUF}{name}" for name in self.files))
+        return *(it.name for server in self.servers for it in server.models), *(f"{GGUF}{name}" for name in self.files)
 
 
 def find_servers(environment: Mapping[str, str], within_s: float = WITHIN_S) -> tuple[LocalServer, ...]:
@@ -117,11 +116,10 @@ def best_model(servers: Iterable[LocalServer]) -> LocalModel | None:
 
 def fetched_models(environment: Mapping[str, str]) -> dict[str, Path]:
     """The files that `ipython-assistant model get` has fetched, by the name after `gguf/`; the newest first."""
-    try:
+    with contextlib.suppress(OSError):
         newest = sorted(models_folder(environment).glob("*.gguf"), key=lambda path: -path.stat().st_mtime)
-    except OSError:
-        return {}
-    return {path.stem: path for path in newest}
+        return {path.stem: path for path in newest}
+    return {}
 
 
 def models_here(environment: Mapping[str, str]) -> ModelsHere:
@@ -151,10 +149,12 @@ def _offered(word: str, ask: Ask) -> list[tuple[str, str, bool]]:
         with contextlib.suppress(OSError, http.client.HTTPException, ValueError):  # a busy one may be too slow for it
             loaded = {row["name"] for row in ask("/api/ps")["models"]}
         here = [(row["name"], row["details"].get("parameter_size")) for row in rows if not row.get("remote_host")]
-        return [(name, size or name, name in loaded) for name, size in here]
+        return [(name, str(size or name), name in loaded) for name, size in here]
     if word == "lmstudio":
         rows = [row for row in ask("/api/v1/models")["models"] if row["type"] == "llm"]
         return [(row["key"], row.get("params_string") or row["key"], bool(row["loaded_instances"])) for row in rows]
     # The others list their one model as OpenAI does, with themselves as its owner; llama-server by its file's path.
-    ids = [row["id"] for row in ask("/v1/models")["data"] if row["owned_by"] == word]
-    return [(re.split(r"[/\\]", name)[-1] if word == "llamacpp" else name, name, True) for name in ids]
+    rows = [row for row in ask("/v1/models")["data"] if row["owned_by"] == word]
+    names = [re.split(r"[/\\]", row["id"])[-1] if word == "llamacpp" else row["id"] for row in rows]
+    counts = [(row.get("meta") or {}).get("n_params") for row in rows]
+    return [(name, f"{n / 1e9:.3f}b" if n else name, True) for name, n in zip(names, counts, strict=True)]
