@@ -186,12 +186,8 @@ def _answer(source: TurnSource, arrival: Arrival, front: FrontEnd | None) -> Ans
     if question.settings.code and (question.inputs or question.outputs or linked):
         ended = arrival.error is None and answer.status == "completed"
         notes += (NO_CODE_RAN,) if ended and isinstance(source, ServiceSource) and not answer.turn.steps else ()
-    return replace(
-        answer,
-        notes=notes,
-        interrupted=isinstance(arrival.error, Interrupted),
-        shown_in=shell.execution_count if shell is not None and front else None,
-    )
+    shown_in = shell.execution_count if shell is not None and front else None
+    return replace(answer, notes=notes, interrupted=isinstance(arrival.error, Interrupted), shown_in=shown_in)
 
 
 def _show(source: TurnSource, answer: Answer, front: FrontEnd) -> None:

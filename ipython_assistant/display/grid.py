@@ -69,12 +69,9 @@ def frame_html(lines: Sequence[Sequence[str]], title: str) -> str:
     # The attributes of a DataFrame's own HTML: a front end that has a style for that one has it for this one too. A
     # caption that took part in the layout would stretch a narrow table to its own width.
     caption = "width:0;white-space:nowrap;text-align:left;caption-side:top;padding:0 0 .3em"
-    return (
-        f"{SCROLLED}"
-        f'<table border="1" class="dataframe"><caption style="{caption}">{title}</caption>'
-        f'<thead><tr style="text-align:right"><td></td>{header}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
-    )
+    begin = f'{SCROLLED}<table border="1" class="dataframe"><caption style="{caption}">{title}</caption>'
+    head = f'<thead><tr style="text-align:right"><td></td>{header}</tr></thead>'
+    return f"{begin}{head}<tbody>{rows}</tbody></table></div>"
 
 
 def list_html(header: Sequence[str], rows: Sequence[Sequence[Cell]], right: Collection[int] = ()) -> str:
