@@ -17,8 +17,8 @@ from in_process import InProcess
 from ipython_assistant.engine.models import in_kernel
 from ipython_assistant.engine.models.plan import plan as plans
 from ipython_assistant.engine.models.plan.pandas_code import program
-from ipython_assistant.engine.models.plan.plan import Key, Measure, NewColumn, Order, Plan, RowFilter, plan_from_json
-from ipython_assistant.engine.models.plan.rows_code import days_of
+from ipython_assistant.engine.models.plan.plan import Key, Measure, NewColumn, Order, Plan, RowFilter, days_of
+from ipython_assistant.engine.models.plan.reader import plan_from_json
 from ipython_assistant.engine.models.plan.words import plainly, read_as, title
 from ipython_assistant.engine.models.table_profiles import profile_of
 

@@ -263,15 +263,16 @@ def _column(name: str, counts: dict[str, int], rows: int, *, comma: bool) -> dic
     letters = "NA" in written and codes * 2 > len(written) > FEW + 1
     known = {cell: times for cell, times in written.items() if cell not in MISSING or (letters and cell)}
     padded = any(cell != cell.strip() for cell in counts)
+    strip = ".str.strip()" if padded else ""
     if not known:
         return _of_kind(name, "empty", letters=letters)
     if any({cell.casefold() for cell in known} <= truth for truth in TRUTH):
         bare = {cell.casefold() for cell in known} == {"true", "false"} and not padded
-        return _of_kind(name, "yes/no", dtype='"boolean"' if bare else "")
+        return _of_kind(name, "yes/no", after=strip, dtype='"boolean"' if bare else "")
     found = _date(name, known) or _number(name, known, comma=comma, blanks=sum(known.values()) < rows)
     if "kind" in found:
         return _of_kind(name, **found)
-    before, after = "", '.replace("", pd.NA)' if letters else ".str.strip()" if padded else ""
+    before, after = "", '.replace("", pd.NA)' if letters else strip
     dtype = "str" if not letters and any(PLAIN.fullmatch(cell) for cell in known) else ""
     if order := _order(list(known)):
         before, after = "pd.Categorical(", f"{after}, {_py(order)}, ordered=True)"

@@ -12,8 +12,16 @@ from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.plan import english
 from ipython_assistant.engine.models.plan.english import PATTERNS
-from ipython_assistant.engine.models.plan.plan import COMPARISONS, NEGATED, ROWS, UNITS, Plan, RowFilter, is_number
-from ipython_assistant.engine.models.plan.rows_code import days_of
+from ipython_assistant.engine.models.plan.plan import (
+    COMPARISONS,
+    NEGATED,
+    ROWS,
+    UNITS,
+    Plan,
+    RowFilter,
+    days_of,
+    is_number,
+)
 from ipython_assistant.engine.models.safe_markdown import bold, listed, quoted
 from ipython_assistant.engine.models.table_profiles import columns_of
 

@@ -5,12 +5,11 @@ A plan is plain data with one JSON form, the one that a model fills in: names of
 
 from __future__ import annotations
 
+import calendar
+import datetime as dt
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Final
 
 TABLES: Final = ("table", "pivot", "describe", "missing", "duplicates", "without duplicates", "distinct", "correlation")
 """Outputs that are a table."""
@@ -136,61 +135,13 @@ def is_number(text: str) -> bool:
     return re.fullmatch(r"-?\d+(\.\d+)?", text) is not None
 
 
-def plan_from_json(found: Mapping[str, Any], columns: frozenset[str]) -> Plan:
-    """The plan that a model filled in. Raises `PlanError`: it is no plan, or names a column that is not there."""
+def days_of(period: str) -> tuple[str, str]:
+    """The first and the last day of `2024`, `2024-Q1`, `2024-03` or `2024-03-01`. Raises `PlanError`."""
     try:
-        plan = _plan({name: value for name, value in found.items() if value is not None}, columns)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
-        raise PlanError(f"The model's plan is not one: {type(error).__name__} {error}") from None
-    if plan.output not in (*TABLES, *CHARTS):
-        raise PlanError(f"The model asks for a {plan.output}, which there is not.")
-    known = columns | {new.name for new in plan.new_columns}
-    if unknown := [name for name in plan.used() if name not in known]:
-        raise PlanError(f"There is no column {unknown[0]}.")
-    return plan
-
-
-def _plan(found: Mapping[str, Any], columns: frozenset[str]) -> Plan:
-    filters = found.get("filters", {})
-    if isinstance(filters, dict):  # by column; models that are held to nothing also write a list
-        filters = [{"column": column, **one} for column, one in filters.items()]
-    points = [Measure(AS_IT_IS, str(found[name])) for name in ("of", "y", "x") if name in found]
-    new = [(one["name"], one["left"], one["op"], one["right"]) for one in found.get("new_columns", ())]
-    keys = dict.fromkeys(_key(one, columns) for one in found.get("group_by", ()))
-    across = _key(found["across"], columns) if found.get("across") else None
-    across = None if list(keys) == [across] else across
-    sort = found.get("sort")
-    return Plan(
-        output=str(found["output"]),
-        tables=tuple(found.get("tables", ())),
-        filters=tuple(map(_filter, filters)),
-        either=found.get("filters_match") == "any",
-        new_columns=tuple(NewColumn(*map(str, parts)) for parts in new),
-        keys=tuple(one for one in keys if one != across),
-        across=across,
-        measures=tuple(dict.fromkeys(points or map(_measure, found.get("measures", ())))),
-        then=str(found.get("then", "")),
-        window=max(int(found.get("window", 0)), 0),
-        order=Order(str(sort["by"]), sort["order"] == "descending") if sort else None,
-        limit=max(int(found.get("limit", 0)), 0),
-        columns=tuple(dict.fromkeys(found.get("columns", ()))),
-    )
-
-
-def _key(text: str, columns: frozenset[str]) -> Key:
-    column, _, unit = text.rpartition(" by ")
-    return Key(text) if text in columns or unit not in UNITS else Key(column, unit)
-
-
-def _filter(one: Mapping[str, Any]) -> RowFilter:
-    values = one.get("value", [])
-    values = tuple(values) if isinstance(values, list) else (values,)
-    if not all(isinstance(value, str | int | float) for value in values):
-        raise TypeError(f"{one['column']} is compared with {values}")
-    return RowFilter(str(one["column"]), str(one["op"]), values)
-
-
-def _measure(one: Mapping[str, Any]) -> Measure:
-    part = (_filter(one["part"]),) if one.get("part") else ()
-    how, column, by = (str(one.get(name) or other) for name, other in (("agg", ""), ("column", ROWS), ("by", "")))
-    return Measure(how, column, by, float(one.get("per", 1)), part)
+        year, _, rest = period.partition("-")
+        if rest.count("-"):
+            return str(dt.date.fromisoformat(period)), period
+        first, last = (int(rest or 1), int(rest or 12)) if rest[:1] != "Q" else (int(rest[1]) * 3 - 2, int(rest[1]) * 3)
+        return str(dt.date(int(year), first, 1)), str(dt.date(int(year), last, calendar.monthrange(int(year), last)[1]))
+    except ValueError:
+        raise PlanError(f"{period} is not a date.") from None

@@ -17,7 +17,20 @@ from ipython_assistant.engine.models.plan.checks import compared, mostly_unknown
 from ipython_assistant.engine.models.plan.english import PATTERNS, result_names
 from ipython_assistant.engine.models.plan.mentions import Mentions, mentions_in
 from ipython_assistant.engine.models.plan.pandas_code import program
-from ipython_assistant.engine.models.plan.plan import Plan, PlanError, plan_from_json
+from ipython_assistant.engine.models.plan.plan import (
+    AS_IT_IS,
+    CHARTS,
+    ROWS,
+    TABLES,
+    UNITS,
+    Key,
+    Measure,
+    NewColumn,
+    Order,
+    Plan,
+    PlanError,
+    RowFilter,
+)  # fmt: skip
 from ipython_assistant.engine.models.plan.schema import PICTURES, schema_for
 from ipython_assistant.engine.models.plan.settle import mended, named_file, settled
 from ipython_assistant.engine.models.plan.words import Program, plainly
@@ -25,7 +38,7 @@ from ipython_assistant.engine.models.safe_markdown import bold, listed
 from ipython_assistant.engine.models.table_profiles import TableProfile, columns_of, profiled
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ipython_assistant.engine.models import Ask, Interpreter
 
@@ -215,3 +228,66 @@ def question_of(prompt: str, ask: Ask, tables: Sequence[TableProfile], made: set
         ending = mentions.ending if mentions.ending not in PICTURES else ""
         files = [f"{free[0].rpartition('.')[0] or free[0]}{ending or '.csv'}"]
     return PlanQuestion(mentions, tuple(chosen), tuple(files))
+
+
+# ---- what a model wrote
+
+
+def plan_from_json(found: Mapping[str, Any], columns: frozenset[str]) -> Plan:
+    """The plan that a model filled in. Raises `PlanError`: it is no plan, or names a column that is not there."""
+    try:
+        plan = _plan({name: value for name, value in found.items() if value is not None}, columns)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+        raise PlanError(f"The model's plan is not one: {type(error).__name__} {error}") from None
+    if plan.output not in (*TABLES, *CHARTS):
+        raise PlanError(f"The model asks for a {plan.output}, which there is not.")
+    known = columns | {new.name for new in plan.new_columns}
+    if unknown := [name for name in plan.used() if name not in known]:
+        raise PlanError(f"There is no column {unknown[0]}.")
+    return plan
+
+
+def _plan(found: Mapping[str, Any], columns: frozenset[str]) -> Plan:
+    filters = found.get("filters", {})
+    if isinstance(filters, dict):  # by column; models that are held to nothing also write a list
+        filters = [{"column": column, **one} for column, one in filters.items()]
+    points = [Measure(AS_IT_IS, str(found[name])) for name in ("of", "y", "x") if name in found]
+    new = [map(str, (one["name"], one["left"], one["op"], one["right"])) for one in found.get("new_columns", ())]
+    keys = dict.fromkeys(_key(one, columns) for one in found.get("group_by", ()))
+    across = _key(found["across"], columns) if found.get("across") else None
+    across = None if list(keys) == [across] else across
+    sort = found.get("sort")
+    return Plan(
+        output=str(found["output"]),
+        tables=tuple(found.get("tables", ())),
+        filters=tuple(map(_filter, filters)),
+        either=found.get("filters_match") == "any",
+        new_columns=tuple(NewColumn(*parts) for parts in new),
+        keys=tuple(one for one in keys if one != across),
+        across=across,
+        measures=tuple(dict.fromkeys(points or map(_measure, found.get("measures", ())))),
+        then=str(found.get("then", "")),
+        window=max(int(found.get("window", 0)), 0),
+        order=Order(str(sort["by"]), sort["order"] == "descending") if sort else None,
+        limit=max(int(found.get("limit", 0)), 0),
+        columns=tuple(dict.fromkeys(found.get("columns", ()))),
+    )
+
+
+def _key(text: str, columns: frozenset[str]) -> Key:
+    column, _, unit = text.rpartition(" by ")
+    return Key(text) if text in columns or unit not in UNITS else Key(column, unit)
+
+
+def _filter(one: Mapping[str, Any]) -> RowFilter:
+    values = one.get("value", [])
+    values = tuple(values) if isinstance(values, list) else (values,)
+    if not all(isinstance(value, str | int | float) for value in values):
+        raise TypeError(f"{one['column']} is compared with {values}")
+    return RowFilter(str(one["column"]), str(one["op"]), values)
+
+
+def _measure(one: Mapping[str, Any]) -> Measure:
+    part = (_filter(one["part"]),) if one.get("part") else ()
+    how, column, by = (str(one.get(name) or other) for name, other in (("agg", ""), ("column", ROWS), ("by", "")))
+    return Measure(how, column, by, float(one.get("per", 1)), part)

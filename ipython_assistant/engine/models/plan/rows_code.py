@@ -5,18 +5,16 @@ Every name and value enters the code as a Python literal: no column name can be 
 
 from __future__ import annotations
 
-import calendar
-import datetime as dt
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from ipython_assistant.engine.models.plan.plan import COMPARISONS, NEGATED, ROWS, Key, NewColumn, PlanError, is_number
+from ipython_assistant.engine.models.plan.plan import COMPARISONS, NEGATED, ROWS, Key, PlanError, days_of, is_number
 from ipython_assistant.engine.models.table_profiles import columns_of, loading_code, py
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ipython_assistant.engine.models.plan.plan import Plan, RowFilter
+    from ipython_assistant.engine.models.plan.plan import NewColumn, Plan, RowFilter
     from ipython_assistant.engine.models.table_profiles import Column, TableProfile
 
 UNIT_CODE: Final = {
@@ -28,6 +26,7 @@ UNIT_CODE: Final = {
 }  # fmt: skip
 """The code of the unit of time that dates fall in."""
 _DATE_OPS: Final = {"before": "<", "after": ">", "since": ">=", "until": "<="}
+_ANSWERS: Final = (["no", "n", "false"], ["yes", "y", "true"])
 
 
 class RowsCode:
@@ -108,10 +107,8 @@ class RowsCode:
             test = _number(cells, one.op, one.values)
         elif column.kind == "date":
             test = _date(cells, column, one.op, texts)
-        elif one.op == "is":
-            test = _yes_no(cells, column, wanted=texts[0] == "yes")
         else:
-            test = _text(cells, one.op, texts)
+            test = _text(cells, column, one.op, texts)
         if not test:
             raise PlanError(f"{one.column} is not compared by “{one.op}”.")
         return test
@@ -128,15 +125,12 @@ def _number(cells: str, op: str, values: Sequence[Any]) -> str:
     return f"{cells} {op} {py(values[0])}" if op in {"==", "!=", *COMPARISONS} else ""
 
 
-def _yes_no(cells: str, column: Column, *, wanted: bool) -> str:
-    if not column.values:  # they are true and false
-        return f"{cells}.eq({wanted})"
-    words = ["yes", "y", "true"] if wanted else ["no", "n", "false"]
-    used = {value.lower() for value in column.values}
-    return f"{cells}.str.lower().isin({py([word for word in words if word in used] or words[:1])})"
-
-
-def _text(cells: str, op: str, values: Sequence[str]) -> str:
+def _text(cells: str, column: Column, op: str, values: Sequence[str]) -> str:
+    if op == "is" and not column.values:  # they are true and false
+        return f"{cells}.eq({values[0] == 'yes'})"
+    if op == "is":
+        words, used = _ANSWERS[values[0] == "yes"], {value.lower() for value in column.values}
+        return f"{cells}.str.lower().isin({py([word for word in words if word in used] or words[:1])})"
     negation = "~" if op in NEGATED else ""
     if op in {"in", "==", "not in", "!="}:
         one = len(values) == 1 and not negation
@@ -174,15 +168,3 @@ def _within(cells: str, day: str, value: str) -> str:
         return f"{cells}.dt.year == {value}"
     first, last = days_of(value)
     return f"{day} == {py(first)}" if first == last else f"{day}.between({py(first)}, {py(last)})"
-
-
-def days_of(period: str) -> tuple[str, str]:
-    """The first and the last day of `2024`, `2024-Q1`, `2024-03` or `2024-03-01`. Raises `PlanError`."""
-    try:
-        year, _, rest = period.partition("-")
-        if rest.count("-"):
-            return str(dt.date.fromisoformat(period)), period
-        first, last = (int(rest or 1), int(rest or 12)) if rest[:1] != "Q" else (int(rest[1]) * 3 - 2, int(rest[1]) * 3)
-        return str(dt.date(int(year), first, 1)), str(dt.date(int(year), last, calendar.monthrange(int(year), last)[1]))
-    except ValueError:
-        raise PlanError(f"{period} is not a date.") from None
