@@ -49,8 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     recordings.set_defaults(run=_recordings)
     doctor = commands.add_parser("doctor", help="look whether everything is there, and say what to do")
     doctor.set_defaults(run=_doctor)
-    its_own = "serve the embedded engine to others (its own options follow: serve --help)"
-    commands.add_parser("serve", help=its_own, add_help=False)
+    commands.add_parser("serve", help="serve the embedded engine to others; see serve --help", add_help=False)
     options, rest = parser.parse_known_args(arguments)
     if options.command == "serve":
         # The engine is never imported.

@@ -162,9 +162,7 @@ def cited_files(turn: Turn, *, figures: bool = False) -> tuple[ContainerFile, ..
 
 def shown_figures(turn: Turn) -> tuple[Figure, ...]:
     """The figures that came whole in the outputs, in order. Only `data:` URIs count; no other address is followed."""
-    found: list[tuple[int | None, str]] = [
-        (number, image.url) for number, call in enumerate(turn.calls) for image in call.figures
-    ]
+    found: list[tuple[int | None, str]] = [(at, it.url) for at, call in enumerate(turn.calls) for it in call.figures]
     for raw in (item.raw for item in turn.others if item.type == "image_generation_call"):
         kind = "jpeg" if raw.get("output_format") == "jpeg" else "webp" if raw.get("output_format") == "webp" else "png"
         found.append((None, f"data:image/{kind};base64,{text_of(raw.get('result'))}"))

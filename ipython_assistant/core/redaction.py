@@ -136,10 +136,8 @@ def _redacted_part(part: TextPart, redact: Callable[[str], str]) -> TextPart:
     text = redact(part.text)
     if text == part.text:
         return part
-    citations = tuple(replace(citation, start=0, end=0) for citation in part.citations)
-    return replace(
-        part, text=text, citations=citations, sources=tuple(replace(it, start=0, end=0) for it in part.sources)
-    )
+    cited = tuple(replace(citation, start=0, end=0) for citation in part.citations)
+    return replace(part, text=text, citations=cited, sources=tuple(replace(it, start=0, end=0) for it in part.sources))
 
 
 def redact_error(error: BaseException | None, secrets: Iterable[str]) -> None:

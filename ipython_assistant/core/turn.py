@@ -217,9 +217,7 @@ def _shell_step(call: OtherItem, printed: Json) -> CodeCall:
         container_id=next(iter(call.container_ids), ""),
         code="\n".join(map(text_of, commands)) if isinstance(commands, list) else "",
         status=text_of(call.raw.get("status")),
-        outputs=tuple(
-            text_of(it.get("stdout")) + text_of(it.get("stderr")) for it in objects_in(printed.get("output"))
-        ),
+        outputs=tuple(text_of(o.get("stdout")) + text_of(o.get("stderr")) for o in objects_in(printed.get("output"))),
         language="bash",
     )
 

@@ -48,9 +48,7 @@ def head_rows(head: TableHead) -> list[list[str]]:
     """The header and the first rows of a table, the index first; dots where columns or rows are left out."""
     width = len(head.columns)
     rows = [(*row, *[None] * (width - len(row))) for row in head.rows]
-    columns = [
-        [_cell(name), *map(_cell, _rounded([row[column] for row in rows]))] for column, name in enumerate(head.columns)
-    ]
+    columns = [[_cell(name), *map(_cell, _rounded([row[at] for row in rows]))] for at, name in enumerate(head.columns)]
     if width > MOST_COLUMNS:
         columns[MOST_COLUMNS // 2 : width - MOST_COLUMNS // 2] = [[_MORE] * (len(rows) + 1)]
     lines = [list(line) for line in zip(["", *map(str, range(len(rows)))], *columns, strict=True)]
@@ -108,9 +106,7 @@ def overview(
     header: Sequence[str], rows: Iterable[Sequence[object]], remarks: Iterable[str] = (), right: Sequence[int] = ()
 ) -> Bundle:
     """A list as an output, and sentences below it; a cell is a `FileLink` or anything that has words."""
-    shown = [
-        [cell if isinstance(cell, FileLink) else _cut(str(cell), LONGEST_WORDS, "…") for cell in row] for row in rows
-    ]
+    shown = [[it if isinstance(it, FileLink) else _cut(str(it), LONGEST_WORDS, "…") for it in row] for row in rows]
     said = list(remarks)
     html = (list_html(header, shown, right) if shown else "") + "".join(map(remark_html, said))
     lines = aligned([header, *shown], right) if shown else []

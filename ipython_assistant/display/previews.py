@@ -67,9 +67,7 @@ LARGEST_CHART = 1_000_000
 DEEPEST_CHART = 50
 """Of objects in objects."""
 
-_ADDRESS = re.compile(
-    r"\s*(?:[a-z][a-z0-9+.-]*:)?//|\s*(?:data|javascript|file|blob):|.*<\s*(?:a|img)\b", re.IGNORECASE
-)
+_ADDRESS = re.compile(r"(?i)\s*(?:[a-z][a-z0-9+.-]*:)?//|\s*(?:data|javascript|file|blob):|.*<\s*(?:a|img)\b")
 # Keys and marks that load or link, also where an expression puts their address together.
 _LOADING = frozenset({"url", "href", "image", "images", "source", "loader", "topojson", "bdataurl", "topojsonurl"})
 # Kinds of Plotly charts that load tiles or the outlines of countries from the web.

@@ -163,9 +163,8 @@ async def running_engine(
     with _private_directory() as directory:
         # The first answer waits for all of this, so that modules are imported while another process works: first the
         # one that tries the sandbox, then the first kernel.
-        trial = asyncio.create_task(
-            asyncio.to_thread(strongest, directory / "s", options.sandboxes, limits=options.limits)
-        )
+        looks = asyncio.to_thread(strongest, directory / "s", options.sandboxes, limits=options.limits)
+        trial = asyncio.create_task(looks)
         await asyncio.sleep(0)
         from tornado import web
         from tornado.httpserver import HTTPServer

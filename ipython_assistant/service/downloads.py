@@ -304,9 +304,7 @@ class FileDownload:
             self._begin_again(target)
         self._check_stopped()
         try:
-            self._reply = reply = self._wire.content(
-                self.file.container_id, self.file.file_id, self.received, self._etag
-            )
+            self._reply = reply = self._wire.content(*_key(self.file), self.received, self._etag)
         except errors.ServiceError as error:
             self._resumable = error.status != RANGE_NOT_SATISFIABLE
             raise

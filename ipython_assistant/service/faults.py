@@ -165,10 +165,8 @@ def connection_error(error: BaseException, address: str, service: str = "openai"
     for cause in causes(error):
         if isinstance(cause, ssl.SSLError):
             why = getattr(cause, "verify_message", "") or cause.reason or cause
-            cure = (
-                f"Check whether {names['address']} begins with https:// or http://. Behind an intercepting proxy, set"
-            )
-            cure += " SSL_CERT_FILE to a file of your organisation's certificates (PEM)."
+            cure = f"Check whether {names['address']} begins with https:// or http://. Behind an intercepting proxy, "
+            cure += "set SSL_CERT_FILE to a file of your organisation's certificates (PEM)."
             return Unreachable(f"No secure connection could be made: {in_one_line(why)}.", cure)
         if isinstance(cause, httpx2.ProxyError):
             says = f"The proxy did not let the request through: {in_one_line(cause)}."

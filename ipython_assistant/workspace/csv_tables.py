@@ -46,9 +46,7 @@ _WESTERN = re.compile(
 _MOSTLY_WESTERN = 0.7
 _NUMBER = re.compile(r"[+-]?[\d.,]+%?")
 _YEAR = re.compile(r"(?:1[5-9]|2[01])\d\d")
-_NOTE = re.compile(
-    r"(?:sources?|notes?|quelle|anmerkung|fuente|nota|updated|\d\))\b.*|[*†].*", re.IGNORECASE | re.DOTALL
-)
+_NOTE = re.compile(r"(?is)(?:sources?|notes?|quelle|anmerkung|fuente|nota|updated|\d\))\b.*|[*†].*")
 
 
 class NotATable(ValueError):

@@ -129,9 +129,8 @@ def json_rows(path: Path, limits: ReadLimits, *, is_lines: bool) -> TableRows:
         value = [one.get("properties") or {} for one in value["features"] if isinstance(one, dict)]
         notes = ("The geometries were left out.",)
     if not isinstance(value, list) or not all(isinstance(record, dict) for record in value):
-        lists = (
-            [name for name, item in value.items() if isinstance(item, list) and item] if isinstance(value, dict) else []
-        )
+        items = value.items() if isinstance(value, dict) else ()
+        lists = [name for name, item in items if isinstance(item, list) and item]
         raise NotATable(f"is not a list of records{f', but has one under {lists[0]!r}' if lists else ''}")
     names = list({name: None for record in value for name in record})
     if not 0 < len(names) <= MOST_KEYS:

@@ -135,9 +135,8 @@ def _format(path: Path, media_type: str) -> str:
 
 
 def _rows(path: Path, kind: str, limits: ReadLimits, sheet: str) -> TableRows:
-    return (
-        workbook_rows(path, limits, sheet) if kind == "workbook" else json_rows(path, limits, is_lines=kind != "json")
-    )
+    is_book = kind == "workbook"
+    return workbook_rows(path, limits, sheet) if is_book else json_rows(path, limits, is_lines=kind != "json")
 
 
 def _csv_frame(path: Path, media_type: str, dtypes: Mapping[str, Any]) -> TableFrame:

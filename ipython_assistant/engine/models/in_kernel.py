@@ -53,9 +53,7 @@ CODE = re.compile(r"[-+]?0\d+|\d{16,}")
 """Whole numbers with zeros in front are codes, and those with more digits than a float can hold."""
 AROUND = re.compile(r"^[$€£]\s?|\s?[%€$£]$|(?<=\d)[ \u00a0\u202f](?=\d{3}(?!\d))")
 YEAR = re.compile(r"(?:1[89]|20)\d\d")
-YEAR_NAME = re.compile(
-    r"(?:^|[^a-z])(?:years?|yrs?|ann[ée]es?|jahre?|a[nñ]os?|anos?)(?:[^a-z]|$)|[a-z]Year|^year", re.I
-)
+YEAR_NAME = re.compile(r"(?i)(?:^|[^a-z])(?:years?|yrs?|ann[ée]es?|jahre?|a[nñ]os?)(?:[^a-z]|$)|[a-z]Year|^year")
 DATES = (
     "%Y-%m-%d", "%Y/%m/%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f%z", "%Y-%m-%d %H:%M",
     "%Y-%m", "%Y%m", "%d/%m/%Y", "%m/%d/%Y", "%d/%m/%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S", "%d/%m/%Y %H:%M",

@@ -22,9 +22,7 @@ _UNSAFE_IN_LABEL: Final = re.compile(r"([\\\[\]`*<>])")
 _PYTHON: Final = frozenset({"python", "py", "python3", "ipython"})
 """First words after an opening fence that mean Python."""
 _DOES: Final = re.compile(r"[=(]|\bimport\b")
-_BLOCK: Final = re.compile(
-    r"^[ \t]*(`{3,})[ \t]*([^\s`]*)(?:[ \t][^`\n]*)?\n(.*?)(?:^[ \t]*\1`*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL
-)
+_BLOCK: Final = re.compile(r"(?ms)^[ \t]*(`{3,})[ \t]*([^\s`]*)(?:[ \t][^`\n]*)?\n(.*?)(?:^[ \t]*\1`*[ \t]*$|\Z)")
 
 
 def fenced(prompt: str) -> str | None:

@@ -23,9 +23,7 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_FOUND: Final[dict[str, Any]] = tomllib.loads(
-    resources.files(__package__).joinpath("english.toml").read_text(encoding="utf-8")
-)
+_FOUND: Final[dict[str, Any]] = tomllib.loads(resources.files(__package__).joinpath("english.toml").read_text("utf-8"))
 TERMS: Final[dict[str, str]] = {name: "|".join(several) for name, several in _FOUND["terms"].items()}
 FORMATS: Final[dict[str, str]] = {ending: "|".join(several) for ending, several in _FOUND["formats"].items()}
 SYNONYMS: Final[dict[str, str]] = _FOUND["synonyms"]

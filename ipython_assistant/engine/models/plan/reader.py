@@ -45,9 +45,7 @@ if TYPE_CHECKING:
 MAX_TOKENS: Final = 600  # of a plan; most have 50
 MAX_EARLIER: Final = 3  # questions with their plans that a follow-up is told
 MAX_SHOWN: Final = 12  # columns that are named where none stands out
-_WANTED: Final = re.compile(
-    r"^The notebook goes on with [^\n]* under exactly this name, [^\n]*: (?P<names>[^\n:]+)$", re.M
-)
+_WANTED: Final = re.compile(r"(?m)^The notebook goes on with [^\n]* under exactly this name, [^\n]*: ([^\n:]+)$")
 _NAMED: Final = re.compile(r"^Files of the user:\n(?P<lines>(?:- /mnt/data/.*(?:\n|$))+)", re.M)
 
 
@@ -222,7 +220,7 @@ def question_of(prompt: str, ask: Ask, tables: Sequence[TableProfile], made: set
     chosen = next((choice for choice in choices if not mentions_in(prompt, choice).unknown), choices[0])
     mentions = mentions_in(prompt, chosen)
     files = [one.text.rpartition("/")[2] for one in mentions.of("file")]  # folders are not made
-    names = wanted["names"].split(", ") if wanted else []  # of the tables that have to come back
+    names = wanted[1].split(", ") if wanted else []  # of the tables that have to come back
     free = [name for name in names if "/" not in name and name not in made]
     if not files and len(free) == 1:
         ending = mentions.ending if mentions.ending not in PICTURES else ""
