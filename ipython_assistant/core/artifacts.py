@@ -97,11 +97,9 @@ class TableHead:
     sheets: tuple[str, ...] = ()
 
 
-PICTURE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml"})
-TABLE_TYPES = frozenset({"text/csv", "text/tab-separated-values"})
-WORKBOOK_TYPES = frozenset(
-    {"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "application/vnd.ms-excel"}
-)
+PICTURE_TYPES = {"image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml"}
+TABLE_TYPES = {"text/csv", "text/tab-separated-values"}
+WORKBOOK_TYPES = {"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "application/vnd.ms-excel"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,12 +52,7 @@ def match(context: Any, shell: Any, values: Callable[[str], Sequence[str]]) -> d
     from IPython.core.completer import SimpleCompletion
 
     completions = [SimpleCompletion(text=text, type="instance") for text in texts]
-    return {
-        "completions": completions or _Nothing(),
-        "matched_fragment": fragment,
-        "ordered": True,
-        "suppress": True,
-    }
+    return {"completions": completions or _Nothing(), "matched_fragment": fragment, "ordered": True, "suppress": True}
 
 
 def _names(shell: Any, start: str, fits: Callable[[object], bool]) -> list[str]:

@@ -106,13 +106,7 @@ _CURES_AT: Mapping[tuple[str, type[ServiceError]], str] = {
 
 
 def service_error(
-    code: str,
-    message: str,
-    *,
-    status: int | None = None,
-    page: bool = False,
-    service: str = "openai",
-    **about: Any,
+    code: str, message: str, *, status: int | None = None, page: bool = False, service: str = "openai", **about: Any
 ) -> ServiceError:
     """The error for what a service (`openai`, `azure`, `local` or `compatible`, which decides the cure) said.
 
