@@ -80,7 +80,8 @@ def run_notebook(
             cell.outputs, cell.execution_count = [], None
         kernel_name = str(notebook.metadata.get("kernelspec", {}).get("name") or "python3")
     except Exception as error:  # nbformat looks for the parts of a notebook in whatever JSON it is given
-        raise RunError(f"no notebook\nIt cannot be read as a notebook: {on_one_line(error)}.") from error
+        why = disk_reason(error) if isinstance(error, OSError) else on_one_line(error)
+        raise RunError(f"no notebook\nIt cannot be read as a notebook: {why}.") from error
     where, quiet = {"metadata": {"path": str(path.absolute().parent)}}, ["--IPKernelApp.log_level=ERROR"]
     client = NotebookClient(notebook, timeout=timeout_s, resources=where, extra_arguments=quiet, record_timing=False)
     client.kernel_name = kernel_name

@@ -87,6 +87,7 @@ def test_what_is_offered_for_an_input_is_read_back_as_that_file(ready, notebook_
     read = [parse_options(f"-i {written}").inputs[0] for written in (*found, *here)]
     expected = [f"strange/{name}" for name in strange] + [name.replace("-x", "./-x") for name in strange]
     assert sorted(read) == sorted(expected)
+    assert offered(ready, "%%assistant -i -|") == ["./-x.csv"]
 
 
 def test_nothing_is_offered_in_prose(ready):

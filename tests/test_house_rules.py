@@ -2,6 +2,7 @@
 
 import ast
 import re
+import statistics
 import tarfile
 from collections import defaultdict
 from pathlib import Path
@@ -16,10 +17,8 @@ MODULES = {path: ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.r
 FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
 MOST_LINES_OF_A_MODULE = 500
 MOST_METHODS = 25
-MOST_LINES = 20_200
-"""The goal is 20,000; this number may only fall."""
-MOST_MODULES = 110
-"""The goal is 110; this number may only fall."""
+MOST_LINES, MOST_MODULES, LARGEST_MEDIAN = 20_000, 110, 160
+"""Of the package, and of its modules' lines; these numbers may only fall."""
 
 
 def place_of(path):
@@ -52,6 +51,7 @@ def test_modules_and_classes_are_small_enough_to_read():
     assert {name: count for name, count in methods.items() if count > MOST_METHODS} == {}
     assert len(lines) <= MOST_MODULES
     assert sum(lines.values()) <= MOST_LINES
+    assert statistics.median(lines.values()) <= LARGEST_MEDIAN
 
 
 def test_architecture_says_what_each_module_is_for():

@@ -122,8 +122,10 @@ def test_a_file_that_is_no_notebook_is_said_to_be_none(tmp_path, capsys):
     }  # fmt: skip
     for name, text in no_notebooks.items():
         (tmp_path / f"{name}.ipynb").write_text(text)
-    assert main(["replay", *map(str, tmp_path.glob("*.ipynb"))]) == 1
+    assert main(["replay", *map(str, tmp_path.glob("*.ipynb")), "missing"]) == 1
     out = capsys.readouterr().out
+    assert out.endswith("missing: no notebook\nIt cannot be read as a notebook: it is no longer there.\n")
+    out = out.partition("missing:")[0]
     assert out.count(".ipynb: no notebook\n") == len(no_notebooks)
     assert out.count("It cannot be read as a notebook") == len(no_notebooks)
 

@@ -86,7 +86,7 @@ def _on_first_line(before: str, shell: Any, values: Callable[[str], Sequence[str
     for name in _paths(start, folders_only=target == "directory") if in_folder else values(target):
         # A name with a blank in it needs quotation marks; in a folder the word goes on.
         mark = quote or ('"' if re.search(r"[\s\"']", name) else "")
-        if name.startswith(start) and name.isprintable() and not (mark and mark in name):
+        if name.startswith((start, f"./{start}")) and name.isprintable() and not (mark and mark in name):
             texts.append(f"{mark}{name}{'' if name.endswith('/') else mark}")
     return typed, texts
 

@@ -94,7 +94,7 @@ class KernelOutput:
     def _fail(self, fields: Mapping[str, object]) -> None:
         name, message = (_plain(str(fields.get(key) or ""))[:MAX_MESSAGE] for key in ("ename", "evalue"))
         message = self._visible.outward(_CELL_FILE.sub(r"(\1)", message))
-        self.error = f"{name}: {message}" if message else name or "Error"
+        self.error = f"{name or 'Error'}: {message}" if message else name or "Error"
         blocks = fields.get("traceback")
         listed = [block for block in blocks if isinstance(block, str)] if isinstance(blocks, list) else []
         traceback = readable_traceback(listed, own=self._visible.work)

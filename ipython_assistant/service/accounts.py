@@ -145,11 +145,7 @@ def _azure_credential(environment: Mapping[str, str], *, dated: bool) -> dict[st
 
 
 def _azure_root(endpoint: str) -> str:
-    """The resource's own address, however much of the API's path was pasted with it.
-
-    >>> _azure_root("https://ours.openai.azure.com/openai/v1/")
-    'https://ours.openai.azure.com'
-    """
+    """The resource's own address, however much of the API's path was pasted with it."""
     root = endpoint.strip().partition("?")[0].rstrip("/")
     if not root.startswith(("https://", "http://")):
         says = f"AZURE_OPENAI_ENDPOINT is {endpoint!r}." if root else "There is no AZURE_OPENAI_ENDPOINT."

@@ -226,11 +226,7 @@ def limits(read_s: float) -> Any:
 
 
 def without_password(address: str) -> str:
-    """An address as it may be shown.
-
-    >>> without_password("https://user:secret@example.org:8000/v1/?key=x")
-    'https://example.org:8000/v1'
-    """
+    """An address as it may be shown: without an account, a query, or a slash at its end."""
     parts = urlsplit(address)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
 

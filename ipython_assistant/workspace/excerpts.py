@@ -108,9 +108,5 @@ def read_text_head(path: Path) -> TextHead | None:
 
 
 def marked_encoding(start: bytes) -> str:
-    r"""The encoding that a file's byte order mark tells; empty where it begins with none.
-
-    >>> marked_encoding(b"\xef\xbb\xbfname"), marked_encoding(b"name")
-    ('utf-8-sig', '')
-    """
+    r"""The encoding that a file's byte order mark tells, such as `utf-8-sig`; empty where it begins with none."""
     return next((encoding for mark, encoding in _BYTE_ORDER_MARKS.items() if start.startswith(mark)), "")

@@ -231,7 +231,9 @@ def test_two_answers_to_one_question_are_paragraphs_of_their_own(ask, server):
     assert said(response).count("\n\nRead as:") == 1
 
 
-@pytest.mark.parametrize("written", ["no JSON", '{"output": "table", "filters": [', '{"output": "no such"}', "[]", ""])
+@pytest.mark.parametrize("written", [
+    "no JSON", '{"output": "table", "filters": [', '{"output": "no such"}', "[]", "", '{"a":' * 5000 + "1" + "}" * 5000,
+], ids=["none", "torn", "no such", "list", "empty", "deep"])  # fmt: skip
 def test_a_plan_that_is_none_lets_the_model_write_python(ask, server, written):
     server.plan = written or " "
     response = ask(fenced("cases.to_csv('sums.csv')\n"), Reply("It is saved."), model="vllm")

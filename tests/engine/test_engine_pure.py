@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ipython_assistant.engine.kernel_output import readable_traceback
+from ipython_assistant.engine.kernel_output import KernelOutput, readable_traceback
 from ipython_assistant.engine.models.safe_markdown import fenced, file_link
 from ipython_assistant.engine.response_output import LINK, links
 from ipython_assistant.engine.sandbox import VisiblePaths
@@ -63,6 +63,15 @@ def test_the_mount_is_a_whole_name_in_both_directions():
         "/tmp/ipa/c/1/data-old /tmp/ipa/c/1/home/tmp/y /tmp/ipa/c/1/home/z /tmp/ipa/c/1/home/tmp/ipykernel_9/12.py:3"
     )
     assert mount.outward(shown) == "/tmp/ipa/c/1/data-old /tmp/y /home/user/z <code>:3"
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "said"), [("E", "hey", "E: hey"), ("", "hey", "Error: hey"), ("", "", "Error")]
+)
+def test_an_error_has_a_name_and_its_message(name, message, said):
+    output = KernelOutput(VisiblePaths("/w", "/h", "/t"), begins_with="status")
+    output.take("error", {"ename": name, "evalue": message})
+    assert output.error == said
 
 
 def test_a_traceback_is_shown_without_the_frames_of_libraries():

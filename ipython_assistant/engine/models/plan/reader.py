@@ -127,7 +127,7 @@ class PlanReader:
             plan = mended(plan, question.context or said, question.tables)
         except PlanError as error:
             return Cannot(str(error)), completion.usage
-        except ValueError:
+        except (ValueError, RecursionError):
             return Cannot("the model wrote no plan"), completion.usage
         outcome = checked_program(plan, question, taken)
         if isinstance(outcome, Program):
