@@ -17,6 +17,7 @@ from tests_support.scripted import Answer
 
 from ipython_assistant import config, errors
 from ipython_assistant.core import request
+from ipython_assistant.core.recording_text import integrity
 from ipython_assistant.magics import hooks_of
 
 pytestmark = pytest.mark.usefixtures("recording")
@@ -47,7 +48,9 @@ def say_both(hosted, response_id="resp_1"):
     shown = wire.image("data:image/png;base64," + base64.b64encode(PNG + b"shown").decode())
     cited = (wire.cite(TEXT, "by_district.csv", "cfile_csv"), wire.cite(TEXT, "c.png", "cfile_png"))
     code = wire.Code("frame.to_csv('by_district.csv')", (wire.logs("ok\n"), shown))
-    hosted.will_say([wire.Reasoning(), code, wire.Message(TEXT, cited)], response_id=response_id)
+    said = [wire.Reasoning(), code, wire.Message(TEXT, cited)]
+    hosted.will_say(said, response_id=response_id)
+    return said
 
 
 def files_in(folder):
@@ -58,15 +61,32 @@ def records_in(directory):
     return {path: json.loads(path.read_text()) for path in (directory / "assistant_files" / ".turns").glob("*.json")}
 
 
+def write_as_format_2(directory, said):
+    """Write the one recording as versions before did: with its response as events, under a name without its key."""
+    ((path, body),) = records_in(directory).items()
+    logical = [{"name": it["name"], "logical": it.pop("logical")} for it in body["inputs"]]
+    asked, response = {**body.pop("asked"), "inputs": logical}, body.pop("response")
+    exchange = {"status": 200, "events": wire.stream(said, response_id=response["id"])}
+    body |= {"format": 2, "prompt": [asked["prompt"]], "written": asked, "exchange": exchange}
+    body["integrity"] = integrity(body)
+    path.with_name("plot-0123456789ab.json").write_text(json.dumps(body))
+    path.unlink()
+
+
 # --- the same again ---------------------------------------------------------------------------------------------------
-def test_a_recorded_notebook_runs_again_without_a_key_and_a_connection_and_all_is_equal(notebook, hosted, alone):
+@pytest.mark.parametrize("in_format_2", [False, True])
+def test_a_recorded_notebook_runs_again_without_a_key_and_a_connection_and_all_is_equal(
+    notebook, hosted, alone, in_format_2
+):
     folder = notebook.session.notebook_dir / "assistant_files"
     asked = ("A", "Plot the mean of {kind}.", "-i cases -o by_district")
     notebook.names["cases"] = pd.DataFrame({"n": [1, 2]})
-    say_both(hosted)
+    said = say_both(hosted)
     live = notebook.ask(*asked)
     frame, files = notebook.names["by_district"], files_in(folder)
     assert sorted(files) == ["by_district.csv", "c.png", "figure-1.png"]
+    if in_format_2:
+        write_as_format_2(notebook.session.notebook_dir, said)
     notebook.restart()
     for name in files:
         (folder / name).unlink()

@@ -107,11 +107,7 @@ class Conversations:
         return place.turn if place else None
 
     def with_turn(self, name: str | None, cell: str, turn: PlacedTurn) -> Conversations:
-        """The conversations after `turn` ended in `cell`; a name of None is outside every conversation.
-
-        A cell has one place: where it now belongs to another conversation, it leaves the one it was in, and what
-        followed it follows its predecessor.
-        """
+        """The conversations after `turn` ended in `cell`, which leaves the one it was in; None is outside of all."""
         places, latest = dict(self.places), dict(self.latest)
         here = places.get(cell)
         if here is not None and here.conversation != name:

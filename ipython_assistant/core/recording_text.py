@@ -8,20 +8,20 @@ from dataclasses import MISSING, asdict, fields, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from ipython_assistant.core.artifacts import FailedArtifact
-from ipython_assistant.core.fold import read_response
+from ipython_assistant.core.fold import TurnFold, read_response
 from ipython_assistant.core.named_secrets import without_secrets
 from ipython_assistant.core.recording import RecordedFile, RecordedInput, Recording, TurnKey, sha256_of
-from ipython_assistant.core.turn import Citation, CodeCall, Image, Message, number_of
+from ipython_assistant.core.turn import Citation, CodeCall, Image, Message, number_of, without_pictures
 
 if TYPE_CHECKING:
-    from ipython_assistant.core.turn import Item, Json, Source
+    from ipython_assistant.core.turn import Item, Json, Source, Turn
 
-FORMAT = 3
+FORMAT, EVENTS_FORMAT = 3, 2
 
 
 def recording_text(recording: Recording) -> str:
     """The recording as a text that people read: what may go over several lines is a list of lines, as in notebooks."""
-    asked, turn = recording.asked.body(), recording.turn
+    asked = recording.asked.body()
     plain = ("cell", "notebook", "service", "model", "status", "began", "ended")
     body: Json = {
         "format": FORMAT,
@@ -32,15 +32,7 @@ def recording_text(recording: Recording) -> str:
         | {"prompt": _lines(recording.prompt)},
         **{name: getattr(recording, name) for name in plain},
         "inputs": list(map(asdict, recording.inputs)),
-        "response": {
-            "id": turn.response_id,
-            "model": turn.model,
-            "status": turn.status,
-            "error": asdict(turn.failure) if turn.failure is not None else None,
-            "incomplete_details": {"reason": turn.incomplete_reason} if turn.incomplete_reason else None,
-            "usage": turn.usage,
-            "output": list(map(_item_of, turn.items)),
-        },
+        "response": _response_of(recording.turn),
         "files": list(map(asdict, recording.files)),
         "missing": list(map(asdict, recording.missing)),
         "notes": list(recording.notes),
@@ -48,6 +40,18 @@ def recording_text(recording: Recording) -> str:
     body["integrity"] = integrity(body)
     # Half a surrogate pair, which a file name may have, is written as an escape.
     return json.dumps(body, indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace").decode() + "\n"
+
+
+def _response_of(turn: Turn) -> Json:
+    return {
+        "id": turn.response_id,
+        "model": turn.model,
+        "status": turn.status,
+        "error": asdict(turn.failure) if turn.failure is not None else None,
+        "incomplete_details": {"reason": turn.incomplete_reason} if turn.incomplete_reason else None,
+        "usage": turn.usage,
+        "output": list(map(_item_of, turn.items)),
+    }
 
 
 def _item_of(item: Item) -> Json:
@@ -101,8 +105,8 @@ def read_recording(text: str, number: int = 0) -> Recording:
     """The recording a text holds. Raises `ValueError`, with the reason in words, where it holds none."""
     try:
         body = json.loads(text)
-        if body["format"] != FORMAT:
-            raise ValueError(f"its format is {str(body['format'])[:20]}, and this version reads {FORMAT}")
+        if body["format"] not in {FORMAT, EVENTS_FORMAT}:
+            raise ValueError(f"its format is {str(body['format'])[:20]}, and this version reads 2 and {FORMAT}")
         if body.get("integrity") != integrity(body):
             raise ValueError("it was changed since it was written")
         return replace(_read(body), number=number)
@@ -112,7 +116,19 @@ def read_recording(text: str, number: int = 0) -> Recording:
         raise ValueError("it is not the recording of a turn") from error
 
 
+def _as_format_3(body: Json) -> Json:
+    """A recording of the format before, which held the response as its events."""
+    exchange, asked, fold = body["exchange"], body["written"] or {"prompt": body["prompt"]}, TurnFold()
+    for event in exchange["events"] if exchange else ():
+        fold.feed(event)
+    logical = {item["name"]: item["logical"] for item in asked.get("inputs", [])}
+    inputs = [{**item, "logical": logical.get(item["name"], "")} for item in body["inputs"]]
+    response = _response_of(without_pictures(fold.turn))
+    return {**body, "key": body["key"] if exchange else "", "asked": asked, "inputs": inputs, "response": response}
+
+
 def _read(body: Json) -> Recording:
+    body = body if body["format"] == FORMAT else _as_format_3(body)
     inputs = tuple(_read_as(RecordedInput, item) for item in body["inputs"])
     asked = _read_as(TurnKey, body["asked"], inputs=tuple((item.name, item.logical) for item in inputs))
     without_secrets(asked.tools)  # nested too deeply, it is told here and not where the question is asked

@@ -92,10 +92,7 @@ class LiveOutput:
             self.finish(outputs.live(self._read(), "", self._growing))
 
     def update(self, text: Callable[[], str] | str | None = None, activity: str | None = None) -> None:
-        """Take in the text so far and what is going on, and show it if it is time; None leaves either as it is.
-
-        The first text is shown at once, then at most ten a second; a function puts it together when it is shown.
-        """
+        """Take in the text so far and what is going on, and show it if it is time; None leaves either as it is."""
         if not self._live:
             return
         if text is not None:

@@ -39,6 +39,7 @@ hash alone; keys, cookies, the organisation and absolute paths are not recorded.
 """
 _BESIDE = {"README": README, ".gitignore": "*.tmp\n", ".gitattributes": "* -text\n"}
 _NAME = re.compile(r"([a-z0-9-]+?)-([0-9a-f]{16})(?:-(\d{1,6}))?\.json")
+_NAME_OF_FORMAT_2 = re.compile(r"[a-z0-9-]+-[0-9a-f]{12}(?:-\d+)?\.json")  # it tells nothing of the key
 
 
 class DamagedFile(NamedTuple):
@@ -95,7 +96,7 @@ class RecordingStore:
     def with_key(self, key: str) -> list[str]:
         """The files whose recording may have this key, by their names."""
         found = [(name, _NAME.fullmatch(name)) for name in self.names()]
-        return [name for name, match in found if match is not None and key.startswith(match[2])]
+        return [it for it, match in found if (key.startswith(match[2]) if match else _NAME_OF_FORMAT_2.fullmatch(it))]
 
     def write(self, recording: Recording) -> str:
         """Keep a recording, in place of an earlier one of the same turn; gives its file's name."""

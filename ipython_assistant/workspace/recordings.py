@@ -83,11 +83,7 @@ class Recordings:
         self.folder.settle(cell or recording.cell, recording.key, recording.status, files)
 
     def find(self, key: str, services: Container[str] | None = None, *, with_missing: bool = False) -> Recording | None:
-        """The recording a question is answered from, by the key of its turn, or None.
-
-        Only one of these `services`, if given; one that lacks files only `with_missing`. Raises `RecordingDamaged`
-        where the only one was changed since it was written.
-        """
+        """The recording of a key, of these `services` if given. Raises `RecordingDamaged` where the only one is."""
         found: list[Recording] = []
         damaged: RecordingDamaged | None = None
         try:
