@@ -33,13 +33,13 @@ imports: ## which room may import which
 	lint-imports
 
 test: ## the tests, without the slow ones
-	$(PYTHON) -m pytest -n 2
+	$(PYTHON) -m pytest -n 3
 
 slow: ## the tests that take over ten seconds
-	$(PYTHON) -m pytest -n 2 -m slow --timeout 900
+	$(PYTHON) -m pytest -n 3 -m slow --timeout 900
 
 thorough: ## the tests that hypothesis feeds, with many more examples
-	$(PYTHON) -m pytest -n 2 -m hypothesis --hypothesis-profile thorough --timeout 900
+	$(PYTHON) -m pytest -n 3 -m hypothesis --hypothesis-profile thorough --timeout 900
 
 browser: ## only the tests in a real JupyterLab in headless Chromium
 	$(PYTHON) -m pytest -m browser

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -106,10 +107,8 @@ def _become(command: Sequence[str], environment: Mapping[str, str] = os.environ)
     command = [sys.executable, *command]
     if os.name == "posix":
         os.execve(sys.executable, command, environment)  # noqa: S606 - a list, no shell
-    process = subprocess.Popen(command, env=environment)
-    while True:
-        with contextlib.suppress(KeyboardInterrupt):  # Windows: it got Ctrl-C too, and JupyterLab asks before it stops
-            return process.wait()
+    signal.signal(signal.SIGINT, lambda *_: None)  # Windows: it gets Ctrl-C too, and JupyterLab asks before it stops
+    return subprocess.run(command, env=environment, check=False).returncode
 
 
 def _demo(options: argparse.Namespace) -> int:

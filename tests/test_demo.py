@@ -69,16 +69,13 @@ def test_the_copy_has_no_outputs_so_that_the_reader_sees_them_come():
 
 
 LAB = """
-import signal, sys
-asked = []
-def ask(*_signal):
-    if asked:
-        sys.exit(7)
-    asked.append(print("Stop?", flush=True))
-signal.signal(signal.SIGINT, ask)
+import signal
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 print("up", flush=True)
-while True:
-    signal.pause()
+signal.sigwait({signal.SIGINT})
+print("Stop?", flush=True)
+signal.sigwait({signal.SIGINT})
+raise SystemExit(7)
 """
 
 
