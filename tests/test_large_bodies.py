@@ -145,7 +145,7 @@ def test_closing_a_reply_ends_a_read_that_waits_for_its_bytes(large, monkeypatch
 @pytest.mark.parametrize("size", [client.LARGE_BYTES - 1, client.LARGE_BYTES, 40_000_001])
 def test_a_large_file_that_broke_on_the_way_is_whole_and_hashed_right(faulty, tmp_path, size):  # noqa: F811
     file_id = hold(faulty, Pattern(size))
-    faulty.goes_wrong("content", Reset(20_000_000))
+    faulty.goes_wrong("content", Reset(size // 2))
     with connected(faulty.url) as wire, Downloads(wire, None, lambda: tmp_path, at_once=4) as downloads:
         (staged,) = downloads.fetch([ContainerFile(CONTAINER, file_id, "big.bin", "listed", size)])
     assert (staged.state, staged.received) == ("verified", size)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -113,7 +114,9 @@ class Recordings:
 
         Raises `RecordingDamaged` where a body is gone or was changed; nothing was put anywhere by then.
         """
-        absent = [file for file in recording.files if not self._is_saved(file)]
+        with ThreadPoolExecutor(4) as pool:  # a hash of much leaves the interpreter to others
+            saved = list(pool.map(self._is_saved, recording.files))
+        absent = [file for file, is_saved in zip(recording.files, saved, strict=True) if not is_saved]
         for file in absent:  # before anything is put anywhere
             try:
                 if file.kept:

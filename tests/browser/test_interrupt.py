@@ -10,14 +10,16 @@ CELLS = [
     "%%assistant\n```python\nprint('begun')\nwhile True:\n    pass\n```",
     "%%assistant\n```python\nprint(6 * 7)\n```",
 ]
-# By the page's own clock: when the button was pressed, and when the kernel next said that it is idle. JupyterLab acts
-# as the mouse goes down; on a busy machine the kernel is idle before the mouse is up, which is when a click is told.
+# By the page's own clock: when the button was pressed, and when the kernel said that the cell has ended. It may say
+# before that it is idle, of what JupyterLab asked its control channel. JupyterLab acts as the mouse goes down; on a
+# busy machine the kernel is idle before the mouse is up, which is when a click is told.
 CLOCK = """
 () => {
     const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
     document.addEventListener('mousedown', () => { window.pressed ??= performance.now(); }, {capture: true});
-    kernel.statusChanged.connect((_sender, status) => {
-        if (window.pressed && status === 'idle') { window.idle ??= performance.now(); }
+    kernel.iopubMessage.connect((_sender, message) => {
+        const idle = message.content.execution_state === 'idle', asked = message.parent_header.msg_type;
+        if (window.pressed && idle && asked === 'execute_request') { window.idle ??= performance.now(); }
     });
 }
 """
