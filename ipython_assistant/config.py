@@ -74,10 +74,10 @@ class AssistantMagics(Configurable):
         help="Prices by model, in US dollars for a million tokens; they replace the built-in ones:"
         " {'my-model': {'input': 0.25, 'cached': 0.025, 'output': 2.0}}."
     )
-    max_cost = Float(None, allow_none=True, min=0.0, help="The most US dollars a day (UTC) in this folder.")
+    max_cost = Float(None, allow_none=True, min=0.0, help="US dollars a day (UTC) for this folder; unset: no limit.")
     save_dir = Unicode("assistant_files", help="Where files are saved, relative to the notebook's directory.")
     buttons = Enum(("auto", "always", "never"), "auto", help="Download buttons: 'auto' shows them in a live notebook.")
-    on_missing_file = Enum(("raise", "warn"), "raise", help="A file cannot be saved: 'raise' an error, or 'warn'.")
+    on_missing_file = Enum(("raise", "warn"), "raise", help="A file is missing: end in an error, or say so.")
     downloads = Integer(32, min=1, max=64, help="How many files are fetched at once.")
     files_timeout = Float(300.0, min=0.1, help="Seconds for all files once the answer has ended.")
     prefetch_bytes = Integer(256_000_000, min=0, help="Bytes of files that may be fetched before the answer ends.")

@@ -1,4 +1,4 @@
-"""service.background: a pool that holds nobody up; what is imported, and which engine starts, while no cell runs."""
+"""service.background: threads that do not delay the end of the process; what is prepared while no cell runs."""
 
 import sys
 import threading

@@ -129,7 +129,7 @@ class OfferedModels(Mapping[str, "Model"]):
         key_name = provider.key if provider else providers.MODEL_KEY
         key, more = self._keys.get(key_name, ""), dict[str, Any]()
         if not model.strip():
-            raise ModelFailed(f"{address} names a server and no model.", f"Write it behind that: {address}/NAME.")
+            raise ModelFailed(f"{address} names a server and no model.", f"Add the model's name: {address}/NAME.")
         if provider:
             if key_name and not key:
                 cure = "Set it where Jupyter is started, or choose another model with -m."
