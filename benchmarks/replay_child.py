@@ -25,8 +25,11 @@ def in_cells(count):
     shell.run_line_magic("load_ext", "ipython_assistant")
     with capture_output():
         shell.run_line_magic("assistant", "status")  # imports what a cell needs
+    from ipython_assistant.display.markdown import _parsed
+
     took = []
     for _ in range(count):
+        _parsed.cache_clear()  # as if another cell had been run between
         began = time.perf_counter()
         with capture_output():
             outcome = shell.run_cell(cell, store_history=True)

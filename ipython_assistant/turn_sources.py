@@ -240,7 +240,10 @@ class ServiceSource(_AnySource):
     def keep(self, arrival: Arrival, answer: Answer) -> tuple[str, ...]:
         """Record the answer beside its files, and put the turn into its conversation."""
         question, key = self.question, self.question.turn_key.sha256
-        inputs = sorted(question.inputs, key=lambda it: it.name)
+        given = sorted(question.inputs, key=lambda it: it.name)
+        inputs = (RecordedInput(it.name, it.size, it.sha256, it.description, it.logical or it.sha256) for it in given)
+        same = ("name", "own_name", "size", "sha256", "container_id", "file_id", "found")
+        files = [({it: getattr(file, it) for it in same}, file.name in answer.repeated) for file in answer.artifacts]
         record = Recording(
             asked=question.turn_key,
             turn=answer.turn,
@@ -250,16 +253,8 @@ class ServiceSource(_AnySource):
             status=answer.status,
             began=stamp(question.began),
             ended=stamp(datetime.now(UTC)),
-            inputs=tuple(
-                RecordedInput(it.name, it.size, it.sha256, it.description, it.logical or it.sha256) for it in inputs
-            ),
-            files=tuple(
-                RecordedFile(
-                    *(it.name, it.own_name, it.size, it.sha256, it.container_id, it.file_id, it.found),
-                    repeated=it.name in answer.repeated,
-                )
-                for it in answer.artifacts
-            ),
+            inputs=tuple(inputs),
+            files=tuple(RecordedFile(**file, repeated=repeated) for file, repeated in files),
             missing=answer.failed,
             notes=answer.notes,
             key=key,

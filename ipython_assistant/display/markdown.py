@@ -7,7 +7,7 @@ becomes its description. A link is clickable if it leads to the web, to mail or 
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -37,7 +37,8 @@ SCROLLED = f'<div class="{NO_MATH}" style="overflow-x:auto;margin-top:.4em" tabi
 def render(text: str, *, hrefs: Mapping[str, str]) -> str:
     """Model text as safe HTML; only the links in `hrefs` (percent-encoded href → download's name) may be clicked."""
     files = {unquote(href): (href, name) for href, name in hrefs.items()}
-    html = _parser().render(visible(text), {"files": files, "colours": True, "links": []})
+    env = {"files": files, "colours": True, "links": []}
+    html = _parser().renderer.render(_parsed(visible(text)), _parser().options, env)
     return f'<div class="{NO_MATH}">{html}</div>'
 
 
@@ -70,7 +71,7 @@ class Growing:
 def descriptions(text: str) -> dict[str, str]:
     """What an answer says of each file it links to: decoded href → the words of the paragraph with the link."""
     said: dict[str, str] = {}
-    for block in _parser().parse(text):
+    for block in _parsed(text):
         for token in block.children or ():
             if token.type == "link_open":
                 said.setdefault(unquote(str(token.attrGet("href"))), _words(block.children or ()))
@@ -80,7 +81,7 @@ def descriptions(text: str) -> dict[str, str]:
 def tables(text: str) -> list[list[list[str]]]:
     """The tables in a Markdown text: each its rows, the header first, the cells as words."""
     found: list[list[list[str]]] = []
-    for token, inside in pairwise(_parser().parse(text)):
+    for token, inside in pairwise(_parsed(text)):
         if token.type == "table_open":
             found.append([])
         elif token.type == "tr_open":
@@ -90,20 +91,20 @@ def tables(text: str) -> list[list[list[str]]]:
     return found
 
 
-class _Parser(MarkdownIt):
-    """CommonMark in which every link is parsed, so that what a forbidden one says is still read."""
-
-    def validateLink(self, url: str) -> bool:  # noqa: ARG002, N802 the name and signature are markdown-it's
-        return True
-
-
 @cache
 def _parser() -> MarkdownIt:
-    parser = _Parser("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    parser.validateLink = lambda url: True  # type: ignore[method-assign] # noqa: ARG005 what a forbidden link says is still read
     formulas(parser)
     for name, rule in _RULES.items():
         parser.add_render_rule(name, rule)
     return parser
+
+
+@lru_cache(2)
+def _parsed(text: str) -> list[Token]:
+    """The text of one answer, which is read three times."""
+    return _parser().parse(text)
 
 
 # How an element becomes HTML; the signature is markdown-it's. `env` has what `render` was given, and of each open link

@@ -137,6 +137,12 @@ class RecordingStore:
             raise ValueError("it was changed since it was written")
         return open_file(body)
 
+    def knows(self, path: Path) -> bool:
+        """Whether the hash of this file need not be computed again."""
+        with contextlib.suppress(OSError):
+            return path in self._hashes and self._hashes[path][0] == fingerprint(path)
+        return False
+
     def hash_of(self, path: Path) -> str:
         """The hash of a regular file, computed once as long as its fingerprint stays the same."""
         now, known = fingerprint(path), self._hashes.get(path)

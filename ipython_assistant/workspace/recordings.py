@@ -10,6 +10,7 @@ import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import compress
 from typing import TYPE_CHECKING
 
 from ipython_assistant.core.artifacts import Artifact, FailedArtifact, TurnFiles
@@ -19,7 +20,7 @@ from ipython_assistant.workspace.folder import Incoming
 from ipython_assistant.workspace.recording_store import BODIES, TURNS, reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Sequence
     from pathlib import Path
 
     from ipython_assistant.core.recording import RecordedFile, Recording
@@ -35,8 +36,7 @@ class Recordings:
         self.folder = folder
         self.store = folder.store
         self._max_bytes = max_bytes
-        self._keeps = threading.Lock()
-        """Several questions may be asked at once, and only one is the first."""
+        self._keeps = threading.Lock()  # several questions may be asked at once, and only one is the first
 
     @property
     def where(self) -> str:
@@ -114,9 +114,8 @@ class Recordings:
 
         Raises `RecordingDamaged` where a body is gone or was changed; nothing was put anywhere by then.
         """
-        with ThreadPoolExecutor(4) as pool:  # a hash of much leaves the interpreter to others
-            saved = list(pool.map(self._is_saved, recording.files))
-        absent = [file for file, is_saved in zip(recording.files, saved, strict=True) if not is_saved]
+        saved = self._saved(recording.files)
+        absent = [file for file in recording.files if file not in saved]
         for file in absent:  # before anything is put anywhere
             try:
                 if file.kept:
@@ -142,14 +141,19 @@ class Recordings:
     def path_of(self, file: RecordedFile) -> Path | None:
         """Where the bytes of a file are, as they were recorded: saved, or kept beside the recordings; None if gone."""
         body = self.store.path / BODIES / file.sha256
-        if self._is_saved(file):
+        if self._saved([file]):
             return self.folder.path / file.name
         return body if self.store.holds(body, file.size, file.sha256) else None
 
-    def _is_saved(self, file: RecordedFile) -> bool:
-        with contextlib.suppress(OSError):
-            return self.store.holds(self.folder.directory() / file.name, file.size, file.sha256)
-        return False
+    def _saved(self, files: Sequence[RecordedFile]) -> list[RecordedFile]:
+        """Those of the files that are in the folder as they were recorded."""
+        with contextlib.suppress(OSError), ThreadPoolExecutor(4) as pool:
+            folder = self.folder.directory()
+            paths = [folder / it.name for it in files]
+            each = map if all(map(self.store.knows, paths)) else pool.map  # a hash leaves the interpreter to others
+            held = each(self.store.holds, paths, (it.size for it in files), (it.sha256 for it in files))
+            return list(compress(files, held))
+        return []
 
     def _put_back(self, file: RecordedFile, recording: Recording, cell: str) -> Artifact | FailedArtifact:
         """Put a file in its place again, by its body."""

@@ -125,13 +125,10 @@ class _Phrases:
     def _condition(self, one: RowFilter) -> str:
         if one.op in {"is missing", "is not missing"}:
             return f"{self.name(one.column)} {one.op}"
-        values = [self.value(part) if isinstance(part, str) else _figure(part) for part in one.values]
+        # A year has no comma.
+        values = [self.value(it) if isinstance(it, str) else f"{it:{',' * (abs(it) >= 1e4)}.12g}" for it in one.values]  # noqa: PLR2004
         said = f"{values[0]} to {values[-1]}" if one.op == "between" else listed(values, "or")
         return f"{self.name(one.column)} {_OPS.get(one.op, one.op)} {said}"
-
-
-def _figure(number: float) -> str:
-    return f"{number:,.12g}" if abs(number) >= 10_000 else f"{number:.12g}"  # noqa: PLR2004 a year has no comma
 
 
 # ---- before and after the code runs
