@@ -141,6 +141,8 @@ class ServiceSource(_AnySource):
         elif not self.arrival.turn.container_ids:
             return self.arrival  # without files to fetch, no connection is needed
         traits, connection = self.question.settings.traits, self.connection
+        if front_end(self.session.shell).live:  # what the row of buttons needs is imported while the service works
+            Thread(target=import_module, args=["ipython_assistant.display.buttons"], daemon=True).start()
         folder = self.session.folder(self.question.settings)
         limits = {"at_once": traits.downloads, "timeout_s": traits.files_timeout, "ahead_bytes": traits.prefetch_bytes}
         self._downloads = Downloads(connection.wire, connection.containers, folder.stage, **limits)
@@ -191,8 +193,6 @@ class ServiceSource(_AnySource):
         error: AssistantError | None = None
         waiting = "waiting {} s before the next try"
         events = EventStream(connection.wire.respond(request, lambda s: live.update("", waiting.format(ceil(s)))))
-        if front_end(self.session.shell).live:  # what the row of buttons needs is imported while the service works
-            Thread(target=import_module, args=["ipython_assistant.display.buttons"], daemon=True).start()
         try:
             for event in events:
                 if self._stop.is_set():
