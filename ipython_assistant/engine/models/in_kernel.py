@@ -325,7 +325,7 @@ def _date(name: str, known: dict[str, int]) -> dict[str, Any]:
     cells = pd.Series(list(known), dtype=object)
     fitting: dict[str, Any] = {}
     for form in DATES:
-        likely = form != "%Y%m" or re.search("period|month|date", name, re.I)
+        likely = {*form} & {*"-/:.,"} <= {*cells[0]} and (form != "%Y%m" or re.search("period|month|date", name, re.I))
         if likely and pd.to_datetime(cells.head(100), format=form, errors="coerce").notna().all():
             parsed = pd.to_datetime(cells, format=form, errors="coerce")
             fitting |= {form: parsed} if parsed.notna().all() else {}
