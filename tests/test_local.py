@@ -71,6 +71,13 @@ def test_without_a_key_a_cell_runs_here_and_its_files_are_on_disk(shell, noteboo
     assert 'download="out.csv"' in html
 
 
+@pytest.mark.usefixtures("one_engine")
+def test_a_question_that_is_refused_says_so_and_by_whom(shell):
+    answer, _ = run(shell, "Fluxbar the moon", "-m basic")
+    assert answer.status == "refused"
+    assert answer.notes[0] == "Refused by the basic sentence forms, which use no model."
+
+
 def test_the_first_answer_whose_code_had_no_sandbox_says_so_in_its_card(shell, monkeypatch):
     start = Engine.ready
     unconfined = {"sandbox": "none", "reason": "macOS has none"}
