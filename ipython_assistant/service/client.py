@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 QUESTION_TRIES, LONGEST_WAIT_S = 3, 60.0
 CONNECT_S, QUICK_S = 10.0, 30.0
 """Seconds for a connection to be made; and without a byte of a listing, a new container or a deletion."""
-LARGE_BYTES, PIECE_BYTES = 4_000_000, 1 << 18
+LARGE_BYTES, PIECE_BYTES = 4_000_000, 1 << 19
 """From this size on a body is read from its socket, in such pieces."""
 OnProgress: TypeAlias = "Callable[[int, int, int, int], None]"
 

@@ -82,9 +82,8 @@ class Downloads:
     def __exit__(self, *exc_info: object) -> None:
         with self._changed:
             self._closed = True
-            downloads = list(self._copies.values())
-        for download in downloads:
-            download.stop()
+            for download in self._copies.values():
+                download.stop()
         self._pool.close()
 
     def staging(self) -> Path:
@@ -253,7 +252,9 @@ class Downloads:
             if not download.done:
                 download.stopped.wait(wait_s)
         else:
-            download.state = "verified"
+            with self._changed:  # told before a large file is closed, which takes a while
+                download.state = "verified"
+                self._changed.notify_all()
 
 
 class FileDownload:
@@ -272,9 +273,8 @@ class FileDownload:
         self.received = self.waits = self.fruitless = self.furthest = 0
         self._wire = wire
         self.digest = hashlib.sha256()
-        self._etag, self._resumable = "", True
+        self._etag, self._resumable, self._reason, self._gone = "", True, "", False
         self._reply: Reply | None = None
-        self._reason, self._gone = "", False
 
     @property
     def done(self) -> bool:
