@@ -23,6 +23,7 @@ the announced length came, a resumed part continues the same version, and there 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import threading
 import time
@@ -252,9 +253,7 @@ class Downloads:
             if not download.done:
                 download.stopped.wait(wait_s)
         else:
-            with self._changed:  # told before a large file is closed, which takes a while
-                download.state = "verified"
-                self._changed.notify_all()
+            download.state = "verified"
 
 
 class FileDownload:
@@ -359,8 +358,9 @@ class FileDownload:
         target.flush()
 
     def _begin_again(self, target: IO[bytes]) -> None:
-        target.seek(0)
-        target.truncate()
+        if target.seek(0, os.SEEK_END):  # ext4 writes a file that was cut to nothing to the disk when it is closed
+            target.seek(0)
+            target.truncate()
         self.digest = hashlib.sha256()
         self.received = 0
         self._etag, self.total, self._resumable = "", None, True
