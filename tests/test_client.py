@@ -145,12 +145,11 @@ def test_an_empty_body_is_no_web_page_and_413_says_that_it_is_too_large(service,
 
 
 def test_a_fault_of_this_package_is_not_taken_for_a_closed_connection(service, monkeypatch):
-    def endless(**_request):
+    def endless(*_path, **_request):
         raise RecursionError("ours")
 
     live = hosted(service.url)
-    once = SimpleNamespace(responses=SimpleNamespace(with_streaming_response=SimpleNamespace(create=endless)))
-    monkeypatch.setattr(live, "_once", once)
+    monkeypatch.setattr(live, "_once", SimpleNamespace(post=endless))
     with pytest.raises(RecursionError):
         live.respond(ASKED)
 

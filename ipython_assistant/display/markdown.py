@@ -12,14 +12,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from markdown_it import MarkdownIt
-
 from ipython_assistant.display.escaping import code_block, escaped, visible
 from ipython_assistant.display.formulas import formulas
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from markdown_it import MarkdownIt
     from markdown_it.token import Token
     from markdown_it.utils import EnvType
 
@@ -93,6 +92,8 @@ def tables(text: str) -> list[list[list[str]]]:
 
 @cache
 def _parser() -> MarkdownIt:
+    from markdown_it import MarkdownIt  # while the service works, not before it is asked
+
     parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
     parser.validateLink = lambda url: True  # type: ignore[method-assign] # noqa: ARG005 what a forbidden link says is still read
     formulas(parser)

@@ -64,8 +64,7 @@ class Threads:
 
 IDLE_S = 1.0
 MODULES = (
-    "httpx2", "httpcore2", "pydantic", "openai", "openai.resources.responses.responses",
-    "openai.resources.containers.files.content", "ipython_assistant.commands", "markdown_it", "pygments.lexers.python",
+    "httpx2", "httpcore2", "pydantic", "openai", "ipython_assistant.commands", "markdown_it", "pygments.lexers.python",
     "ipython_assistant.service.accounts", "ipython_assistant.display.buttons",
 )  # fmt: skip
 

@@ -1,4 +1,8 @@
-"""A live service, through the SDK's raw responses: its authentication, base URL and proxies, but none of its types."""
+"""A live service, through the SDK's verbs: its authentication, base URL, retries and proxies, but none of its types.
+
+`client.post` and the like are public (https://github.com/openai/openai-python#undocumented-endpoints). The methods of
+each endpoint import a thousand types, and check every request against them: a quarter of a second before the first one.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,8 @@ import ssl
 import time
 from dataclasses import dataclass
 from functools import partial
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from ipython_assistant.core.redaction import Redactor
 from ipython_assistant.errors import AssistantError, RateLimited, ServiceError, TimedOut, Unreachable
@@ -96,7 +99,7 @@ class Wire:
 
         for attempt in range(1, QUESTION_TRIES + 1):
             try:
-                return self._open("the answer", self._once, "responses.create", **request)
+                return self._open("the answer", self._once, "post", "responses", body=request)
             except (RateLimited, Unreachable) as error:
                 # Used-up money does not come back by waiting, and what a proxy refused once it refuses again.
                 is_limited = type(error) is RateLimited
@@ -115,32 +118,32 @@ class Wire:
     def retrieve(self, response_id: str) -> Reply:
         """A response that has been answered, by `GET /responses/{id}`."""
         include = ["code_interpreter_call.outputs"]
-        return self._open("the response", self._quick, "responses.retrieve", response_id, include=include)
+        return self._open("the response", self._quick, "get", "responses", response_id, query={"include": include})
 
     def create_container(self, body: Json) -> Reply:
         """Make a container, by `POST /containers`."""
-        return self._open("a new container", self._quick, "containers.create", **body)
+        return self._open("a new container", self._quick, "post", "containers", body=body)
 
     def delete_container(self, container_id: str) -> Reply:
         """Delete a container, by `DELETE /containers/{id}`; tried once."""
         once = self._quick.with_options(max_retries=0)
-        return self._open("a container to be deleted", once, "containers.delete", container_id)
+        return self._open("a container to be deleted", once, "delete", "containers", container_id)
 
     def upload(self, container_id: str, name: str, path: Path) -> Reply:
         """Put a file into a container, by `POST /containers/{id}/files`, streamed from disk."""
         with path.open("rb") as file:
-            given, what = (name, file, "application/octet-stream"), f"the upload of {name}"
-            return self._open(what, self._client, "containers.files.create", container_id, file=given)
+            form = {"file": (name, file, "application/octet-stream")}
+            return self._open(f"the upload of {name}", self._client, "post", *_files_of(container_id), files=form)
 
     def list_containers(self, after: str | None) -> Reply:
         """One page of the containers, by `GET /containers`."""
         page = {"limit": 100, **({"after": after} if after else {})}
-        return self._open("the list of containers", self._quick, "containers.list", **page)
+        return self._open("the list of containers", self._quick, "get", "containers", query=page)
 
     def list_files(self, container_id: str, after: str | None) -> Reply:
         """One page of a container's files, newest first, by `GET /containers/{id}/files`."""
         page = {"limit": 100, "order": "desc", **({"after": after} if after else {})}
-        return self._open("the container's list of files", self._quick, "containers.files.list", container_id, **page)
+        return self._open("the container's list of files", self._quick, "get", *_files_of(container_id), query=page)
 
     def content(self, container_id: str, file_id: str, start: int = 0, etag: str = "") -> Reply:
         """The bytes of a file, by `GET /containers/{id}/files/{file}/content`; tried once, `downloads` tries again."""
@@ -148,33 +151,47 @@ class Wire:
         headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={start}-"} if start else {})}
         if start and etag and not etag.startswith("W/"):
             headers["If-Range"] = etag
-        wanted = {"container_id": container_id, "extra_headers": headers}
-        return self._open("a file", self._once, "containers.files.content.retrieve", file_id, **wanted)
+        place = (*_files_of(container_id), file_id, "content")
+        return self._open("a file", self._once, "get", *place, headers={"Accept": "application/binary", **headers})
 
     def model(self, name: str) -> Reply:
         """What the service says of a model, by `GET /models/{name}`; without a name, the list of its models."""
-        call, names = ("models.retrieve", [name]) if name else ("models.list", [])
-        return self._open("a model's name", self._quick, call, *names)
+        return self._open("a model's name", self._quick, "get", "models", *filter(None, [name]))
 
     def close(self) -> None:
         """Let go of the connections."""
         self._client.close()
 
-    def _open(self, what: str, client: OpenAI, call: str, *arguments: Any, **more: Any) -> Reply:
-        """Make one of the SDK's calls, such as `containers.files.list`; `what` is waited for."""
-        resource, _, method = call.rpartition(".")
+    def _open(
+        self,
+        what: str,
+        client: OpenAI,
+        verb: str,
+        *path: str,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, object] | None = None,
+        **content: Any,
+    ) -> Reply:
+        """Make a request to the `path`, given in parts, with a `body` or `files`; `what` is waited for."""
+        import httpx2
+
+        headers = {"Content-Type": "multipart/form-data"} if "files" in content else headers or {}
         own_errors = partial(self._own_errors, what, client)
-        with contextlib.ExitStack() as stack, own_errors():
-            calls = attrgetter(resource)(client).with_streaming_response
-            response = stack.enter_context(getattr(calls, method)(*arguments, **more))
-            stack.callback(_cut, response.http_response)
-            close = stack.pop_all().close
+        how = {"cast_to": httpx2.Response, "options": {"headers": headers, "params": query or {}}}
+        if verb != "delete":  # its few bytes are read at once
+            how["stream"] = True
+        with own_errors():
+            response = getattr(client, verb)("/" + "/".join(map(_path_part, path)), **how, **content)
 
         def chunks() -> Iterator[bytes]:
             with own_errors():
                 yield from _body(response) if self._plain else response.iter_bytes()
 
-        return Reply(response.status_code, dict(response.headers), chunks(), close)
+        def close() -> None:
+            _cut(response)
+            response.close()
+
+        return Reply(response.status_code, response.headers, chunks(), close)
 
     @contextlib.contextmanager
     def _own_errors(self, what: str, client: OpenAI) -> Iterator[None]:
@@ -218,6 +235,15 @@ class Wire:
         )
 
 
+def _files_of(container_id: str) -> tuple[str, ...]:
+    return "containers", container_id, "files"
+
+
+def _path_part(given: str) -> str:
+    """An id as one part of a path, whatever is in it."""
+    return quote(given, safe="") if given.strip(".") else "%2E" * len(given)
+
+
 def limits(read_s: float) -> Any:
     """The time-outs of a request: so many seconds without a byte, and `CONNECT_S` for the connection."""
     import httpx2
@@ -239,17 +265,17 @@ def _body(response: Any) -> Iterator[bytes]:
     https://www.python-httpx.org/advanced/extensions/#network_stream) holds the body itself for HTTP/1.1 with a stated
     length and no encoding, and not for TLS inside TLS (to a proxy, and within it).
     """
-    connection, headers = _socket_of(response.http_response), response.headers
+    connection, headers = _socket_of(response), response.headers
     length = headers.get("content-length", "")
     is_plain = headers.get("content-encoding", "identity") == "identity" and "transfer-encoding" not in headers
     if connection is not None:
-        tls = response.http_response.extensions["network_stream"].get_extra_info("ssl_object")
+        tls = response.extensions["network_stream"].get_extra_info("ssl_object")
         is_plain = is_plain and not isinstance(tls, ssl.SSLObject)
     if connection is None or not is_plain or not length.isdigit() or int(length) < LARGE_BYTES:
         # No chunk size: the SDK would cut and join the bytes once more for it.
         yield from response.iter_bytes()
         return
-    chunks = response.http_response.iter_raw()  # kept to the end: an iterator that goes takes the connection with it
+    chunks = response.iter_raw()  # kept to the end: an iterator that goes takes the connection with it
     # What the transport has read with the headers, all at once; its buffer is empty after this.
     yield (piece := next(chunks, b""))
     left = int(length) - len(piece)
