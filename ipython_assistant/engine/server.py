@@ -162,22 +162,24 @@ async def running_engine(
     mint = IdMint(clock)
     with _private_directory() as directory:
         # The first answer waits for all of this, so that modules are imported while another process works: first the
-        # one that tries the sandbox, then the first kernel.
+        # one that tries the sandbox, then the first kernel, which starts at the first chance it gets.
         looks = asyncio.to_thread(strongest, directory / "s", options.sandboxes, limits=options.limits)
         trial = asyncio.create_task(looks)
         await asyncio.sleep(0)
-        from tornado import web
-        from tornado.httpserver import HTTPServer
-        from tornado.netutil import bind_sockets
-
         from ipython_assistant.engine.container import ContainerPool
-        from ipython_assistant.engine.handlers import ROUTES, JsonHandler
-        from ipython_assistant.engine.responder import Responder, StoredResponses
 
         sandbox = await trial
         inherited = os.environ if environment is None else environment
         containers = ContainerPool(directory / "c", sandbox, options.limits, inherited, mint, options.containers)
         containers.reserve()
+        await asyncio.sleep(0)
+        from tornado import web
+        from tornado.httpserver import HTTPServer
+        from tornado.netutil import bind_sockets
+
+        from ipython_assistant.engine.handlers import ROUTES, JsonHandler
+        from ipython_assistant.engine.responder import Responder, StoredResponses
+
         retiring = asyncio.create_task(containers.keep_retiring())
         try:
             models = await asyncio.to_thread(offered)
