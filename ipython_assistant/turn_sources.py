@@ -141,8 +141,9 @@ class ServiceSource(_AnySource):
         elif not self.arrival.turn.container_ids:
             return self.arrival  # without files to fetch, no connection is needed
         traits, connection = self.question.settings.traits, self.connection
-        if front_end(self.session.shell).live:  # what the row of buttons needs is imported while the service works
-            Thread(target=import_module, args=["ipython_assistant.display.buttons"], daemon=True).start()
+        # What the code's colours and the row of buttons need is imported while the service works.
+        buttons = ["ipython_assistant.display.buttons"] if front_end(self.session.shell).live else []
+        Thread(target=list, args=[map(import_module, ["pygments.lexers.python", *buttons])], daemon=True).start()
         folder = self.session.folder(self.question.settings)
         limits = {"at_once": traits.downloads, "timeout_s": traits.files_timeout, "ahead_bytes": traits.prefetch_bytes}
         self._downloads = Downloads(connection.wire, connection.containers, folder.stage, **limits)

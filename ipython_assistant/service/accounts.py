@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from ipython_assistant.core.providers import WITHOUT_A_KEY
 from ipython_assistant.errors import ConfigError, KeyRefused, NoKey, Refused
-from ipython_assistant.service.client import Wire, limits, without_password
+from ipython_assistant.service.client import LoopbackClient, Wire, limits, without_password
 from ipython_assistant.service.faults import in_one_line
 
 if TYPE_CHECKING:
@@ -64,7 +64,10 @@ def connect_azure(environment: Mapping[str, str], timeout_s: float) -> Wire:
     root = _azure_root(environment.get("AZURE_OPENAI_ENDPOINT", ""))
     import openai
 
-    common: dict[str, Any] = {**credential, **_own_account(timeout_s), "http_client": _transport(root)}
+    # Without OpenAI's account, which the SDK takes from the environment.
+    headers = {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()}
+    common: dict[str, Any] = {**credential, "default_headers": headers}
+    common |= {"timeout": limits(timeout_s), "http_client": _transport(root)}
     client: openai.OpenAI
     if dated:
         client = openai.AzureOpenAI(azure_endpoint=root, api_version=version, **common)
@@ -75,15 +78,11 @@ def connect_azure(environment: Mapping[str, str], timeout_s: float) -> Wire:
 
 
 def connect_local(base_url: str, token: str, timeout_s: float) -> Wire:
-    """The embedded engine at `base_url`. Proxies and the hosted service's settings do not apply to it."""
-    import openai
-
-    transport = _transport(base_url, trust_env=False)
-    client = openai.OpenAI(api_key=token, base_url=base_url, http_client=transport, **_own_account(timeout_s))
-    return Wire(client, f"local {base_url}", "local")
+    """The embedded engine at `base_url`."""
+    return Wire(LoopbackClient(base_url, token, limits(timeout_s)), f"local {base_url}", "local")
 
 
-def _transport(base_url: str, *, trust_env: bool = True) -> Any:
+def _transport(base_url: str) -> Any:
     """The SDK's transport, with what the environment says of proxies and certificates. Raises `ConfigError`."""
     import openai
 
@@ -91,7 +90,7 @@ def _transport(base_url: str, *, trust_env: bool = True) -> Any:
     verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if base_url.startswith("http://127.0.0.1") else True
     hooks = {"response": [_refuse_redirect]}
     try:
-        return openai.DefaultHttpxClient(trust_env=trust_env, verify=verify, event_hooks=hooks)
+        return openai.DefaultHttpxClient(verify=verify, event_hooks=hooks)
     except (ImportError, OSError, ValueError) as error:
         cure = "Correct HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, SSL_CERT_FILE or SSL_CERT_DIR where Jupyter is started; a"
         cure += " SOCKS proxy needs `pip install socksio`."
@@ -109,14 +108,6 @@ def _refuse_redirect(response: Any) -> None:
             "If you trust that address, set it as the service's address.",
             status=response.status_code,
         )
-
-
-def _own_account(timeout_s: float) -> dict[str, Any]:
-    """A client's time-outs, and its headers without OpenAI's account, which the SDK takes from the environment."""
-    import openai
-
-    headers = {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()}
-    return {"timeout": limits(timeout_s), "default_headers": headers}
 
 
 def _azure_credential(environment: Mapping[str, str], *, dated: bool) -> dict[str, Any]:

@@ -12,8 +12,9 @@ import math
 import socket
 import ssl
 import time
+from copy import copy
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, partialmethod
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -71,7 +72,7 @@ class Wire:
 
     def __init__(
         self,
-        client: OpenAI,
+        client: OpenAI | LoopbackClient,
         identity: str,
         service: str = "openai",
         *,
@@ -165,7 +166,7 @@ class Wire:
     def _open(
         self,
         what: str,
-        client: OpenAI,
+        client: OpenAI | LoopbackClient,
         verb: str,
         *path: str,
         headers: Mapping[str, str] | None = None,
@@ -194,17 +195,23 @@ class Wire:
         return Reply(response.status_code, response.headers, chunks(), close)
 
     @contextlib.contextmanager
-    def _own_errors(self, what: str, client: OpenAI) -> Iterator[None]:
+    def _own_errors(self, what: str, client: OpenAI | LoopbackClient) -> Iterator[None]:
         """Turn what the SDK or its transport raises inside into an error of ours; `what` was being waited for."""
-        import httpx2
-        import openai
-
         try:
             yield
-        except openai.APIStatusError as error:
-            # The SDK's own error quotes the body, and the body may quote the key: a stack must not show it.
-            raise self._from_status(error) from None
-        except (openai.APIConnectionError, httpx2.RequestError, OSError) as error:
+        except RuntimeError as error:
+            if "client has been closed" not in str(error):
+                raise
+            raise Unreachable("The connection to the service was closed.") from error  # a thread outlived the session
+        except Exception as error:
+            import httpx2
+            import openai
+
+            if isinstance(error, openai.APIStatusError | httpx2.HTTPStatusError):
+                # The error itself quotes the body, and the body may quote the key: a stack must not show it.
+                raise self._from_status(error.response) from None
+            if not isinstance(error, openai.APIConnectionError | httpx2.RequestError | OSError):
+                raise
             chain = list(causes(error))
             for cause in chain:
                 if isinstance(cause, AssistantError):
@@ -215,24 +222,59 @@ class Wire:
                 waited_s = _read_limit_s(client)
                 raise TimedOut(f"Nothing came for {waited_s:g} s while waiting for {what}.", cure) from error
             raise faults.connection_error(error, self.address, self.service) from error
-        except RuntimeError as error:
-            if "client has been closed" not in str(error):
-                raise
-            raise Unreachable("The connection to the service was closed.") from error  # a thread outlived the session
 
-    def _from_status(self, error: Any) -> ServiceError:
+    def _from_status(self, response: Any) -> ServiceError:
+        try:
+            body = response.json()
+        except (ValueError, RecursionError):
+            body = response.text
         # Compatible servers put a text where the service puts an object, or use FastAPI's own `detail`.
-        said = error.body if isinstance(error.body, dict) else {"message": error.body or ""}
+        said = body.get("error", body) if isinstance(body, dict) else body
+        said = said if isinstance(said, dict) else {"message": said or ""}
         code, message = said.get("code"), said.get("message") or said.get("detail")
         return faults.service_error(
             code if isinstance(code, str) else "",
             self._redact(str(message or "" if "message" in said or "detail" in said else said)),
-            status=int(error.status_code),
-            page=bool(error.body) and "html" in error.response.headers.get("content-type", ""),
+            status=int(response.status_code),
+            page=bool(body) and "html" in response.headers.get("content-type", ""),
             service="compatible" if self._is_compatible else self.service,
-            request_id=error.request_id,
-            retry_after_s=faults.retry_after_s(error.response.headers),
+            request_id=response.headers.get("x-request-id"),
+            retry_after_s=faults.retry_after_s(response.headers),
         )
+
+
+class LoopbackClient:
+    """What `Wire` needs of the SDK's client, for the engine on this machine: it answers before the SDK is imported.
+
+    Proxies and accounts do not apply to it. Nothing is tried again: it answers, or it has ended.
+    """
+
+    def __init__(self, base_url: str, api_key: str, timeout: Any) -> None:
+        import httpx2
+
+        self.api_key, self.timeout, headers = api_key, timeout, {"Authorization": f"Bearer {api_key}"}
+        bare = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # to read the machine's certificates takes 50 ms
+        how: Any = {"limits": httpx2.Limits(), "trust_env": False, "verify": bare}
+        self._http = httpx2.Client(base_url=base_url, headers=headers, **how)
+        self.base_url, self.close = self._http.base_url, self._http.close
+
+    def with_options(self, *, timeout: Any = None, **_retries: int) -> LoopbackClient:
+        """The same client with another time-out."""
+        other = copy(self)
+        other.timeout = timeout or self.timeout
+        return other
+
+    def _send(
+        self, verb: str, path: str, *, options: Any, body: Any = None, files: Any = None, stream: bool = False, **_: Any
+    ) -> Any:
+        about = {"params": options["params"], "headers": {} if files else options["headers"]}
+        request = self._http.build_request(verb, path, json=body, files=files, timeout=self.timeout, **about)
+        response = self._http.send(request, stream=stream)
+        if response.is_error:
+            response.read()
+        return response.raise_for_status()
+
+    get, post, delete = partialmethod(_send, "GET"), partialmethod(_send, "POST"), partialmethod(_send, "DELETE")
 
 
 def _files_of(container_id: str) -> tuple[str, ...]:
@@ -302,7 +344,7 @@ def _socket_of(response: Any) -> socket.socket | None:
     return found if isinstance(found, socket.socket) else None
 
 
-def _read_limit_s(client: OpenAI) -> float:
+def _read_limit_s(client: OpenAI | LoopbackClient) -> float:
     """Seconds without a byte after which the client gives up; a user's own client may have no limit."""
     timeout = client.timeout
     limit = timeout if isinstance(timeout, int | float | None) else timeout.read

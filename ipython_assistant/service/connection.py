@@ -133,7 +133,7 @@ def connect(service: str, timeout_s: float, environment: Mapping[str, str], mode
         return Connection(accounts.connect_hosted(environment, timeout_s))
     engine = Engine(environment, variables_of(model), silence_s=SILENCE_SHARE * timeout_s)
     try:
-        import_module("openai")  # takes as long as the engine does to start
+        import_module("httpx2")  # while the engine starts
         ready = engine.ready()
         return Connection(accounts.connect_local(ready.url, ready.token, timeout_s), engine)
     except BaseException:  # Ctrl-C too: nobody would end it
