@@ -80,14 +80,18 @@ def test_the_embedded_engine_is_reached_whatever_the_environment_says_of_proxies
     assert len(service.questions()) == 1
 
 
-def test_a_connection_is_given_seconds_and_an_answer_as_long_as_the_setting_says():
+def test_a_connection_is_given_seconds_and_an_answer_as_long_as_the_setting_says(monkeypatch):
     azure = {"AZURE_OPENAI_API_KEY": KEY, "AZURE_OPENAI_ENDPOINT": "https://ours.openai.azure.com"}
     dated = {**azure, "OPENAI_API_VERSION": "2025-04-01-preview"}
     address = "http://127.0.0.1:9/v1"
     accounts = (hosted(address, 300.0), connect_azure(azure, 300.0), connect_azure(dated, 300.0))
+    asked: list[Any] = []
     for live in (*accounts, connect_local(address, "token", 300.0)):
-        asking: Any = live._once.timeout
-        listing: Any = live._quick.timeout
+        asking: Any = live._client.timeout
+        monkeypatch.setattr(live, "_client", SimpleNamespace(get=lambda *_, options, **_more: asked.append(options)))
+        with pytest.raises(AttributeError):  # it answers with nothing
+            live.list_containers(None)
+        listing = asked.pop()["timeout"]
         assert (asking.connect, asking.read) == (client.CONNECT_S, 300.0)
         assert (listing.connect, listing.read) == (client.CONNECT_S, client.QUICK_S)
 
@@ -149,7 +153,7 @@ def test_a_fault_of_this_package_is_not_taken_for_a_closed_connection(service, m
         raise RecursionError("ours")
 
     live = hosted(service.url)
-    monkeypatch.setattr(live, "_once", SimpleNamespace(post=endless))
+    monkeypatch.setattr(live, "_client", SimpleNamespace(post=endless))
     with pytest.raises(RecursionError):
         live.respond(ASKED)
 

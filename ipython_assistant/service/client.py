@@ -12,7 +12,6 @@ import math
 import socket
 import ssl
 import time
-from copy import copy
 from dataclasses import dataclass
 from functools import partial, partialmethod
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
@@ -78,12 +77,12 @@ class Wire:
         *,
         sleep: Callable[[float], None] = time.sleep,
         plain: bool = True,
+        retries: bool = True,
     ) -> None:
-        self._client, self._plain, self._sleep = client, plain, sleep
-        # The SDK would ask the question again after a time-out or a 5xx, and the code might run twice.
-        self._once = client.with_options(max_retries=0)
-        # A service that is well answers these at once, so they get less time than an answer.
-        self._quick = client.with_options(timeout=limits(min(QUICK_S, _read_limit_s(client))))
+        self._client, self._plain, self._sleep, self._retries = client, plain, sleep, retries
+        timeout = client.timeout  # a user's own client may have none
+        limit = timeout if isinstance(timeout, int | float | None) else timeout.read
+        self.silence_s = math.inf if limit is None else limit
         self.identity, self.service = identity, service
         self.address = without_password(str(client.base_url))
         self._is_compatible = service == "openai" and client.base_url.host != "api.openai.com"
@@ -92,15 +91,15 @@ class Wire:
 
     def once(self) -> Wire:
         """A wire to this service without the SDK's retries, to learn whether it answers at all."""
-        return Wire(self._once, self.identity, self.service, sleep=self._sleep, plain=self._plain)
+        return Wire(self._client, self.identity, self.service, sleep=self._sleep, plain=self._plain, retries=False)
 
     def respond(self, request: Json, on_wait: Callable[[float], None] = lambda _seconds: None) -> Reply:
-        """Ask; tried again only where nothing can have run: 429 and refused connections."""
+        """Ask; tried again only where nothing can have run: 429 and refused connections. The SDK would after a 5xx."""
         import httpx2
 
         for attempt in range(1, QUESTION_TRIES + 1):
             try:
-                return self._open("the answer", self._once, "post", "responses", body=request)
+                return self._open("the answer", "post", "responses", once=True, body=request)
             except (RateLimited, Unreachable) as error:
                 # Used-up money does not come back by waiting, and what a proxy refused once it refuses again.
                 is_limited = type(error) is RateLimited
@@ -118,33 +117,32 @@ class Wire:
 
     def retrieve(self, response_id: str) -> Reply:
         """A response that has been answered, by `GET /responses/{id}`."""
-        include = ["code_interpreter_call.outputs"]
-        return self._open("the response", self._quick, "get", "responses", response_id, query={"include": include})
+        include = {"include": ["code_interpreter_call.outputs"]}
+        return self._open("the response", "get", "responses", response_id, quick=True, query=include)
 
     def create_container(self, body: Json) -> Reply:
         """Make a container, by `POST /containers`."""
-        return self._open("a new container", self._quick, "post", "containers", body=body)
+        return self._open("a new container", "post", "containers", quick=True, body=body)
 
     def delete_container(self, container_id: str) -> Reply:
         """Delete a container, by `DELETE /containers/{id}`; tried once."""
-        once = self._quick.with_options(max_retries=0)
-        return self._open("a container to be deleted", once, "delete", "containers", container_id)
+        return self._open("a container to be deleted", "delete", "containers", container_id, quick=True, once=True)
 
     def upload(self, container_id: str, name: str, path: Path) -> Reply:
         """Put a file into a container, by `POST /containers/{id}/files`, streamed from disk."""
         with path.open("rb") as file:
             form = {"file": (name, file, "application/octet-stream")}
-            return self._open(f"the upload of {name}", self._client, "post", *_files_of(container_id), files=form)
+            return self._open(f"the upload of {name}", "post", *_files_of(container_id), files=form)
 
     def list_containers(self, after: str | None) -> Reply:
         """One page of the containers, by `GET /containers`."""
         page = {"limit": 100, **({"after": after} if after else {})}
-        return self._open("the list of containers", self._quick, "get", "containers", query=page)
+        return self._open("the list of containers", "get", "containers", quick=True, query=page)
 
     def list_files(self, container_id: str, after: str | None) -> Reply:
         """One page of a container's files, newest first, by `GET /containers/{id}/files`."""
         page = {"limit": 100, "order": "desc", **({"after": after} if after else {})}
-        return self._open("the container's list of files", self._quick, "get", *_files_of(container_id), query=page)
+        return self._open("the container's list of files", "get", *_files_of(container_id), quick=True, query=page)
 
     def content(self, container_id: str, file_id: str, start: int = 0, etag: str = "") -> Reply:
         """The bytes of a file, by `GET /containers/{id}/files/{file}/content`; tried once, `downloads` tries again."""
@@ -153,11 +151,12 @@ class Wire:
         if start and etag and not etag.startswith("W/"):
             headers["If-Range"] = etag
         place = (*_files_of(container_id), file_id, "content")
-        return self._open("a file", self._once, "get", *place, headers={"Accept": "application/binary", **headers})
+        headers["Accept"] = "application/binary"
+        return self._open("a file", "get", *place, once=True, headers=headers)
 
     def model(self, name: str) -> Reply:
         """What the service says of a model, by `GET /models/{name}`; without a name, the list of its models."""
-        return self._open("a model's name", self._quick, "get", "models", *filter(None, [name]))
+        return self._open("a model's name", "get", "models", *filter(None, [name]), quick=True)
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -166,23 +165,31 @@ class Wire:
     def _open(
         self,
         what: str,
-        client: OpenAI | LoopbackClient,
         verb: str,
         *path: str,
+        quick: bool = False,
+        once: bool = False,
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, object] | None = None,
         **content: Any,
     ) -> Reply:
-        """Make a request to the `path`, given in parts, with a `body` or `files`; `what` is waited for."""
+        """Make a request to the `path`, given in parts, with a `body` or `files`; `what` is waited for.
+
+        A service that is well answers `quick` ones at once, so they get less time than an answer.
+        """
         import httpx2
 
-        headers = {"Content-Type": "multipart/form-data"} if "files" in content else headers or {}
-        own_errors = partial(self._own_errors, what, client)
-        how = {"cast_to": httpx2.Response, "options": {"headers": headers, "params": query or {}}}
+        silence_s = min(QUICK_S, self.silence_s) if quick else self.silence_s
+        own_errors = partial(self._own_errors, what, silence_s, faults.AGAIN_LATER if quick else faults.RAISE_THE_LIMIT)
+        form = {"Content-Type": "multipart/form-data"} if "files" in content else {}
+        options: dict[str, Any] = {"headers": {**form, **(headers or {})}, "params": query or {}}
+        options |= {"timeout": limits(silence_s)} if quick else {}
+        options |= {"max_retries": 0} if once or not self._retries else {}
         if verb != "delete":  # its few bytes are read at once
-            how["stream"] = True
+            content["stream"] = True
         with own_errors():
-            response = getattr(client, verb)("/" + "/".join(map(_path_part, path)), **how, **content)
+            address = "/" + "/".join(map(_path_part, path))
+            response = getattr(self._client, verb)(address, cast_to=httpx2.Response, options=options, **content)
 
         def chunks() -> Iterator[bytes]:
             with own_errors():
@@ -195,7 +202,7 @@ class Wire:
         return Reply(response.status_code, response.headers, chunks(), close)
 
     @contextlib.contextmanager
-    def _own_errors(self, what: str, client: OpenAI | LoopbackClient) -> Iterator[None]:
+    def _own_errors(self, what: str, silence_s: float, cure: str) -> Iterator[None]:
         """Turn what the SDK or its transport raises inside into an error of ours; `what` was being waited for."""
         try:
             yield
@@ -218,9 +225,7 @@ class Wire:
                     raise cause from None
             is_slow = any(isinstance(cause, httpx2.TimeoutException | TimeoutError) for cause in chain)
             if is_slow and not any(isinstance(cause, httpx2.ConnectTimeout) for cause in chain):
-                cure = faults.AGAIN_LATER if client is self._quick else faults.RAISE_THE_LIMIT
-                waited_s = _read_limit_s(client)
-                raise TimedOut(f"Nothing came for {waited_s:g} s while waiting for {what}.", cure) from error
+                raise TimedOut(f"Nothing came for {silence_s:g} s while waiting for {what}.", cure) from error
             raise faults.connection_error(error, self.address, self.service) from error
 
     def _from_status(self, response: Any) -> ServiceError:
@@ -258,17 +263,12 @@ class LoopbackClient:
         self._http = httpx2.Client(base_url=base_url, headers=headers, **how)
         self.base_url, self.close = self._http.base_url, self._http.close
 
-    def with_options(self, *, timeout: Any = None, **_retries: int) -> LoopbackClient:
-        """The same client with another time-out."""
-        other = copy(self)
-        other.timeout = timeout or self.timeout
-        return other
-
     def _send(
         self, verb: str, path: str, *, options: Any, body: Any = None, files: Any = None, stream: bool = False, **_: Any
     ) -> Any:
         about = {"params": options["params"], "headers": {} if files else options["headers"]}
-        request = self._http.build_request(verb, path, json=body, files=files, timeout=self.timeout, **about)
+        about["timeout"] = options.get("timeout", self.timeout)
+        request = self._http.build_request(verb, path, json=body, files=files, **about)
         response = self._http.send(request, stream=stream)
         if response.is_error:
             response.read()
@@ -342,10 +342,3 @@ def _socket_of(response: Any) -> socket.socket | None:
         return None
     found = stream.get_extra_info("socket")
     return found if isinstance(found, socket.socket) else None
-
-
-def _read_limit_s(client: OpenAI | LoopbackClient) -> float:
-    """Seconds without a byte after which the client gives up; a user's own client may have no limit."""
-    timeout = client.timeout
-    limit = timeout if isinstance(timeout, int | float | None) else timeout.read
-    return limit if limit is not None else math.inf
