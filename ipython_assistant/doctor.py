@@ -85,10 +85,10 @@ def _hosted_service(settings: Settings, environment: Mapping[str, str]) -> Itera
     with contextlib.closing((connect_azure if azure else connect_hosted)(environment, ANSWERS_WITHIN_S)) as patient:
         name = next((name for name in (KEYS[settings.service], AD_TOKEN) if environment.get(name, "").strip()), "")
         yield Check("key", FINE, f"{name}, {len(environment[name].strip())} characters" if name else "by Entra ID")
-        live = patient.once()
+        patient.retries = False
         containers = Check("code interpreter", FINE, "containers can be listed")
         try:
-            live.list_containers(None)
+            patient.list_containers(None)
         except AssistantError as error:
             if isinstance(error, Unreachable) or getattr(error, "status", None) == HTTPStatus.UNAUTHORIZED:
                 raise
@@ -102,7 +102,7 @@ def _hosted_service(settings: Settings, environment: Mapping[str, str]) -> Itera
             yield Check("model", UNSURE, "Azure does not say which deployments there are: the first question will")
             return
         try:
-            ends = live.model(settings.model).json().get("shutdown_date") or last_day_of(settings.model)
+            ends = patient.model(settings.model).json().get("shutdown_date") or last_day_of(settings.model)
         except AssistantError as error:
             untold = Check("model", UNSURE, f"this server does not say whether it has {settings.model}")
             unknown = type(error) is Refused and error.status == HTTPStatus.NOT_FOUND

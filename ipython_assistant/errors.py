@@ -12,10 +12,7 @@ _CONTROLS = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - {0x09, 0x0A}, "\u
 
 
 class AssistantError(Exception):
-    """Base of every error this package raises on purpose: what happened, on one line, and what to do about it.
-
-    The hint may go on over several lines (a list of files, a corrected cell); `answer` is everything that arrived.
-    """
+    """Base of every error raised here on purpose: what happened, what to do (`hint`), what arrived (`answer`)."""
 
     def __init__(self, message: str, hint: str = "", *, answer: Any = None) -> None:
         self.message = message.translate(_CONTROLS)

@@ -241,10 +241,15 @@ class ServiceSource(_AnySource):
     def keep(self, arrival: Arrival, answer: Answer) -> tuple[str, ...]:
         """Record the answer beside its files, and put the turn into its conversation."""
         question, key = self.question, self.question.turn_key.sha256
-        given = sorted(question.inputs, key=lambda it: it.name)
-        inputs = (RecordedInput(it.name, it.size, it.sha256, it.description, it.logical or it.sha256) for it in given)
+        inputs = [
+            RecordedInput(it.name, it.size, it.sha256, it.description, it.logical or it.sha256)
+            for it in sorted(question.inputs, key=lambda it: it.name)
+        ]
         same = ("name", "own_name", "size", "sha256", "container_id", "file_id", "found")
-        files = [({it: getattr(file, it) for it in same}, file.name in answer.repeated) for file in answer.artifacts]
+        files = [
+            RecordedFile(**{field: getattr(file, field) for field in same}, repeated=file.name in answer.repeated)
+            for file in answer.artifacts
+        ]
         record = Recording(
             asked=question.turn_key,
             turn=answer.turn,
@@ -255,7 +260,7 @@ class ServiceSource(_AnySource):
             began=stamp(question.began),
             ended=stamp(datetime.now(UTC)),
             inputs=tuple(inputs),
-            files=tuple(RecordedFile(**file, repeated=repeated) for file, repeated in files),
+            files=tuple(files),
             missing=answer.failed,
             notes=answer.notes,
             key=key,

@@ -44,10 +44,7 @@ def printable(text: str) -> str:
 
 
 def on_one_line(what: object) -> str:
-    """Words from outside as they may stand in a sentence: what is not printed, and all white space, is one blank each.
-
-    Not for names: there, what hides characters has to be seen (`display.escaping`).
-    """
+    """Words from outside as they may stand in a sentence, on one line. Not for names: see `display.escaping`."""
     return " ".join(printable(str(what)).split())
 
 

@@ -168,10 +168,7 @@ class DownloadRow(anywidget.AnyWidget):
 
 
 def server_root(environ: Mapping[str, str]) -> Path | None:
-    """The folder that this kernel's Jupyter server serves, by `jpserver-<pid>.json` in its runtime directory, or None.
-
-    jupyter_client puts the id of the process that started a kernel into `JPY_PARENT_PID`.
-    """
+    """The folder that this kernel's Jupyter server serves, by the `jpserver-<pid>.json` of its parent, or None."""
     pid = environ.get("JPY_PARENT_PID", "")
     if not pid.isdecimal():
         return None
@@ -195,10 +192,7 @@ class Rows:
     def show(
         self, artifacts: Sequence[Artifact], notebook_dir: Path, front: FrontEnd, *, always: bool = False, **more: Any
     ) -> None:
-        """Show a row below the running cell, from the main thread; nothing where there are neither files nor a note.
-
-        With `always` it is not asked whether the front end can draw it. The rest is as in `DownloadRow`.
-        """
+        """Show a row below the running cell, from the main thread, unless it is empty; `always`: in any front end."""
         if not artifacts and not more.get("note"):
             return
         row, environ = DownloadRow(artifacts, notebook_dir, **more), more.get("environ", os.environ)

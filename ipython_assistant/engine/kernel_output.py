@@ -37,10 +37,7 @@ _CELL_FILE: Final = re.compile(r"\(\d+\.py, (line \d+)\)$")
 
 @dataclass(frozen=True, slots=True)
 class CodeRun:
-    """What code did: what it showed, in order; the error that it ended with; which files it made or changed, by name.
-
-    Text that was printed is a string, a traceback last; a figure is a PNG. Code may have `died` with its process.
-    """
+    """What code showed, in order (text, or a PNG), its error, the files it made or changed; it may have `died`."""
 
     shown: tuple[str | bytes, ...]
     error: str = ""

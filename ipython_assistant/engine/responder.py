@@ -78,10 +78,7 @@ class Responder:
     started_at: int
 
     async def respond(self, request: ResponseRequest) -> AsyncGenerator[Event, None]:
-        """Answer, as events; closing the iterator, or cancelling, interrupts running code.
-
-        Raises ApiError before the first event: something does not exist, or has expired. Later faults are events.
-        """
+        """Answer, as events; closing the iterator interrupts the code. Raises ApiError before the first event."""
         if (model := self.models.get(request.model)) is None:
             raise model_not_found(request.model, self.models)
         if request.previous_response_id:

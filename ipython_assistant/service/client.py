@@ -77,9 +77,9 @@ class Wire:
         *,
         sleep: Callable[[float], None] = time.sleep,
         plain: bool = True,
-        retries: bool = True,
     ) -> None:
-        self._client, self._plain, self._sleep, self._retries = client, plain, sleep, retries
+        self._client, self._plain, self._sleep = client, plain, sleep
+        self.retries = True  # the SDK's own, where a request cannot have run code
         timeout = client.timeout  # a user's own client may have none
         limit = timeout if isinstance(timeout, int | float | None) else timeout.read
         self.silence_s = math.inf if limit is None else limit
@@ -89,12 +89,8 @@ class Wire:
         # A service, or a proxy, may repeat what it was sent.
         self._redact = Redactor([client.api_key, getattr(client, "_azure_ad_token", None) or ""])
 
-    def once(self) -> Wire:
-        """A wire to this service without the SDK's retries, to learn whether it answers at all."""
-        return Wire(self._client, self.identity, self.service, sleep=self._sleep, plain=self._plain, retries=False)
-
     def respond(self, request: Json, on_wait: Callable[[float], None] = lambda _seconds: None) -> Reply:
-        """Ask; tried again only where nothing can have run: 429 and refused connections. The SDK would after a 5xx."""
+        """Ask; tried again only where nothing can have run: 429 and refused connections."""
         import httpx2
 
         for attempt in range(1, QUESTION_TRIES + 1):
@@ -173,10 +169,7 @@ class Wire:
         query: Mapping[str, object] | None = None,
         **content: Any,
     ) -> Reply:
-        """Make a request to the `path`, given in parts, with a `body` or `files`; `what` is waited for.
-
-        A service that is well answers `quick` ones at once, so they get less time than an answer.
-        """
+        """Make a request to the `path`, in parts; a `quick` one gets less time than an answer."""
         import httpx2
 
         silence_s = min(QUICK_S, self.silence_s) if quick else self.silence_s
@@ -184,11 +177,10 @@ class Wire:
         form = {"Content-Type": "multipart/form-data"} if "files" in content else {}
         options: dict[str, Any] = {"headers": {**form, **(headers or {})}, "params": query or {}}
         options |= {"timeout": limits(silence_s)} if quick else {}
-        options |= {"max_retries": 0} if once or not self._retries else {}
-        if verb != "delete":  # its few bytes are read at once
-            content["stream"] = True
+        options |= {"max_retries": 0} if once or not self.retries else {}
+        content |= {"stream": True} if verb != "delete" else {}  # its few bytes are read at once
+        address = "/" + "/".join(map(_path_part, path))
         with own_errors():
-            address = "/" + "/".join(map(_path_part, path))
             response = getattr(self._client, verb)(address, cast_to=httpx2.Response, options=options, **content)
 
         def chunks() -> Iterator[bytes]:
@@ -302,10 +294,9 @@ def without_password(address: str) -> str:
 def _body(response: Any) -> Iterator[bytes]:
     """The bytes of a response. Those of a large file are read from its socket, past the transport.
 
-    The transport copies each piece several times in Python: a gigabyte takes 3.4 times as long as with curl, and about
-    as long by this way (`benchmarks/run.py fetch`). The socket (a public extension of the transport,
-    https://www.python-httpx.org/advanced/extensions/#network_stream) holds the body itself for HTTP/1.1 with a stated
-    length and no encoding, and not for TLS inside TLS (to a proxy, and within it).
+    The transport copies each piece several times: a gigabyte takes 3.4 times as long as with curl, this way 0.9 times
+    (`benchmarks/run.py fetch`). The socket (https://www.python-httpx.org/advanced/extensions/#network_stream) holds
+    the body itself for HTTP/1.1 with a stated length and no encoding, but not for TLS inside TLS.
     """
     connection, headers = _socket_of(response), response.headers
     length = headers.get("content-length", "")

@@ -93,10 +93,7 @@ class Connections:
         self._ahead: Hashable = None
 
     def get(self, key: Hashable, make: Callable[[], Connection], *, ahead: bool = False) -> Connection:
-        """The usable connection for this key, made by `make` if need be. Raises the errors of `make`.
-
-        One that is made `ahead` of the first question is closed again if that goes elsewhere.
-        """
+        """The usable connection for this key, made by `make`, which may raise; perhaps `ahead` of a question."""
         with self._lock:
             if self._closed:  # as when the extension is unloaded while a thread asks, or starts the engine
                 raise ConfigError("The extension was unloaded.", "Load it again: %load_ext ipython_assistant")

@@ -132,10 +132,7 @@ class Folder:
         return Artifact(name, file.own_name, path, href, file.size, file.sha256, kind, *where, note)
 
     def stage(self) -> Path:
-        """Make a hidden directory beside the final names, so that a rename puts a file in place whole or not at all.
-
-        Raises `OSError` where the folder cannot be made or written to; `strerror` says why in words.
-        """
+        """Make a hidden directory beside the final names: renamed from there a file is whole. Raises `OSError`."""
         try:
             staging = self.directory(make=True) / f".staging-{secrets.token_hex(6)}"
             staging.mkdir()
@@ -155,10 +152,7 @@ class Folder:
             shutil.rmtree(self.directory() / staging.name)
 
     def save(self, incoming: Incoming, cell: str, *, turn: str, key: str = "") -> Artifact | FailedArtifact:
-        """Give a staged file its name; `cell` owns it, `turn` tells its turn from all others, `key` is the question's.
-
-        What stands at the top of this module decides; the second file of one name in one turn is `name-2.csv` too.
-        """
+        """Give a staged file its name, for a `cell` in its `turn`; `key` is the question's. See the module's top."""
         try:
             with self._one_at_a_time:
                 self.directory()

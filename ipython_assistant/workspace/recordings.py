@@ -110,10 +110,7 @@ class Recordings:
         )
 
     def restore(self, recording: Recording, cell: str) -> TurnFiles:
-        """Put the files of a recording where they were; what is there unchanged stays, and nothing else is overwritten.
-
-        Raises `RecordingDamaged` where a body is gone or was changed; nothing was put anywhere by then.
-        """
+        """Put the files of a recording back, over no others. Raises `RecordingDamaged` before it puts any."""
         saved = self._saved(recording.files)
         absent = [file for file in recording.files if file not in saved]
         for file in absent:  # before anything is put anywhere

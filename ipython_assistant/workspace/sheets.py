@@ -13,14 +13,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ipython_assistant.core.wording import on_one_line
-from ipython_assistant.workspace.csv_tables import (
-    SAMPLE_RECORDS,
-    NotATable,
-    distinct_names,
-    header_place,
-    notes_around,
-    notes_below,
-)
+from ipython_assistant.workspace import csv_tables
+from ipython_assistant.workspace.csv_tables import NotATable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,10 +36,7 @@ WHOLE = ReadLimits(2_000_000_000, 2_000_000_000, 100_000_000)  # for a table tha
 
 
 class TableRows(NamedTuple):
-    """Rows of a sheet or a file, all of one width; `estimated` says that there are more than could be counted.
-
-    `notes` say how it was read, in sentences; `dtypes` are what the file says that its columns hold.
-    """
+    """Rows of one width, sentences on how they were read, their `dtypes`; of `estimated` ones there are more."""
 
     names: Sequence[str]
     rows: Sequence[Sequence[Any]]
@@ -77,14 +68,14 @@ def workbook_rows(path: Path, limits: ReadLimits, sheet: str = "") -> TableRows:
                 break
     is_cut = cells > limits.cells
     texts = [[value_text(cell) or "" for cell in row] for row in rows]
-    place = header_place(texts[:SAMPLE_RECORDS])
-    below = notes_below(texts[place + 1 :], len(texts[place])) if not is_cut else 0
+    place = csv_tables.header_place(texts[: csv_tables.SAMPLE_RECORDS])
+    below = csv_tables.notes_below(texts[place + 1 :], len(texts[place])) if not is_cut else 0
     body = rows[place + 1 : len(rows) - below]
     width = max(map(len, rows[place : len(rows) - below]))
-    names = distinct_names([*texts[place], *[""] * (width - len(texts[place]))])
+    names = csv_tables.distinct_names([*texts[place], *[""] * (width - len(texts[place]))])
     padded = [[*row, *[None] * (width - len(row))] for row in body]
     notes = [f"There are {len(sheets)} sheets ({', '.join(sheets)}); this is {name}."] if len(sheets) > 1 else []
-    notes += notes_around(texts[:place], below)
+    notes += csv_tables.notes_around(texts[:place], below)
     count = max(claimed - place - 1, len(body)) if is_cut else len(body)
     return TableRows(names, padded, count, is_cut, tuple(sheets), tuple(notes))
 

@@ -15,17 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ipython_assistant.core.artifacts import TABLE_TYPES, WORKBOOK_TYPES, TableHead
 from ipython_assistant.core.naming import folded, stem_of
 from ipython_assistant.core.wording import counted, disk_reason, first_words
+from ipython_assistant.workspace import sheets
 from ipython_assistant.workspace.columns import CsvColumn, missing_in, typed
 from ipython_assistant.workspace.csv_tables import NotATable, opened, read_csv_table
-from ipython_assistant.workspace.sheets import (
-    LOOK,
-    WHOLE,
-    json_rows,
-    parquet_frame,
-    parquet_rows,
-    value_text,
-    workbook_rows,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -65,8 +57,8 @@ def read_head(path: Path, media_type: str, rows: int = 10, sheet: str = "") -> T
     """The first `rows` of a table, or a workbook's sheet, and how many there are. Raises `NotATable` or `OSError`."""
     kind = _format(path, media_type)
     if kind != "csv":
-        read = parquet_rows(path, rows) if kind == "parquet" else _rows(path, kind, LOOK, sheet)
-        cells = tuple(tuple(map(value_text, row)) for row in read.rows[:rows])
+        read = sheets.parquet_rows(path, rows) if kind == "parquet" else _rows(path, kind, sheets.LOOK, sheet)
+        cells = tuple(tuple(map(sheets.value_text, row)) for row in read.rows[:rows])
         dtypes = read.dtypes or tuple(map(_dtype, zip(*read.rows, strict=True))) or ("object",) * len(read.names)
         size = read.row_count, read.estimated
         return TableHead(tuple(read.names), cells, *size, read.notes, dtypes, read.notes, sheets=read.sheets)
@@ -103,10 +95,10 @@ def read_table(path: Path, media_type: str, dtypes: Mapping[str, Any] | None = N
     if kind == "csv":
         return _csv_frame(path, media_type, dtypes or {})
     if kind == "parquet":
-        return TableFrame(parquet_frame(path))
-    read = _rows(path, kind, WHOLE, sheet)
+        return TableFrame(sheets.parquet_frame(path))
+    read = _rows(path, kind, sheets.WHOLE, sheet)
     if read.estimated:
-        raise NotATable(f"holds over {WHOLE.cells:,} cells")
+        raise NotATable(f"holds over {sheets.WHOLE.cells:,} cells")
     frame = pd.DataFrame(read.rows, columns=list(read.names)).infer_objects()
     return TableFrame(_with_its_index(frame), read.notes)
 
@@ -136,7 +128,11 @@ def _format(path: Path, media_type: str) -> str:
 
 def _rows(path: Path, kind: str, limits: ReadLimits, sheet: str) -> TableRows:
     is_book = kind == "workbook"
-    return workbook_rows(path, limits, sheet) if is_book else json_rows(path, limits, is_lines=kind != "json")
+    return (
+        sheets.workbook_rows(path, limits, sheet)
+        if is_book
+        else sheets.json_rows(path, limits, is_lines=kind != "json")
+    )
 
 
 def _csv_frame(path: Path, media_type: str, dtypes: Mapping[str, Any]) -> TableFrame:

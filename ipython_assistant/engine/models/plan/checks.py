@@ -55,10 +55,7 @@ def mostly_unknown(mentions: Mentions) -> bool:
 def compared(
     plan: Plan, mentions: Mentions, tables: Sequence[TableProfile], context: Mentions | None = None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Why a settled plan is not carried out, and what is in doubt of it; sentences in Markdown, none where all is well.
-
-    `context` is what a follow-up names together with the question that it follows.
-    """
+    """Why a settled plan is refused, and its doubts, as Markdown; `context` is what a follow-up names in all."""
     checker = _Checker(plan, mentions, tables)
     said = _Checker(plan, context, tables) if context else checker
     names = [*checker.result_names, *(new.name for new in plan.new_columns)]

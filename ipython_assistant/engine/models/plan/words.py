@@ -8,19 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ipython_assistant.engine.models import safe_markdown as md
 from ipython_assistant.engine.models.plan.english import SAID
 from ipython_assistant.engine.models.plan.mentions import plain
 from ipython_assistant.engine.models.plan.plan import OF_COLUMNS, OF_POINTS, ROWS, is_number
-from ipython_assistant.engine.models.safe_markdown import (
-    bold,
-    clean_line,
-    escape,
-    file_link,
-    inline_code,
-    listed,
-    markdown_table,
-    quoted,
-)
 from ipython_assistant.engine.models.table_profiles import call
 
 if TYPE_CHECKING:
@@ -35,17 +26,17 @@ _AGGREGATES, _OPS, _THEN, _SIGNS = (SAID[name] for name in ("aggregates", "opera
 
 def read_as(plan: Plan) -> str:
     """What a plan does, as Markdown, without a full stop."""
-    return _Phrases(plan, bold, quoted).sentence()
+    return _Phrases(plan, md.bold, md.quoted).sentence()
 
 
 def plainly(plan: Plan) -> str:
     """What a plan does, on one line of plain text, for a comment in code."""
-    return _Phrases(plan, clean_line, clean_line).sentence()
+    return _Phrases(plan, md.clean_line, md.clean_line).sentence()
 
 
 def title(plan: Plan) -> str:
     """A chart's title: what is drawn, by what, and of which rows."""
-    said = _Phrases(plan, clean_line, clean_line)
+    said = _Phrases(plan, md.clean_line, md.clean_line)
     what = said.what() if plan.output in OF_POINTS else said.what().partition(" of ")[2]  # `bar chart of`
     text = f"{what} ({said.rows()})" if plan.filters else what
     return text[:1].upper() + text[1:]
@@ -76,7 +67,7 @@ class _Phrases:
         return ", ".join(parts)
 
     def what(self) -> str:
-        plan, columns = self.plan, listed(list(map(self.name, self.plan.columns)))
+        plan, columns = self.plan, md.listed(list(map(self.name, self.plan.columns)))
         if plan.output in OF_COLUMNS:
             compared = f", compared by {columns}" if columns else ""
             return {
@@ -95,7 +86,7 @@ class _Phrases:
             return f"{columns} of the rows" if columns else "the rows with all their columns"
         kinds = {"heatmap": "heat map", "box": "box plot", "histogram": "histogram"}
         drawn = f"{kinds.get(plan.output, f'{plan.output} chart')} of " if plan.drawn else ""
-        what = f"{drawn}{listed(list(map(self._measure, plan.measures)))}"
+        what = f"{drawn}{md.listed(list(map(self._measure, plan.measures)))}"
         what += f" per {self.keys(plan.keys)}" if plan.keys else ""
         what += f", {'one' if plan.drawn else 'a column'} for each {across}" if across else ""
         return f"{what}, {_THEN.get(plan.then, plan.then)}" if plan.then else what
@@ -116,19 +107,23 @@ class _Phrases:
         return f"{_AGGREGATES.get(measure.aggregate, measure.aggregate)} {column}".strip()
 
     def keys(self, keys: tuple[Key, ...]) -> str:
-        return listed([f"{f'{key.unit} of ' if key.unit else ''}{self.name(key.column)}" for key in keys])
+        return md.listed([f"{f'{key.unit} of ' if key.unit else ''}{self.name(key.column)}" for key in keys])
 
     def rows(self) -> str:
         conditions = list(map(self._condition, self.plan.filters))
-        return f"rows where {listed(conditions, 'or' if self.plan.either else 'and')}" if conditions else "all rows"
+        return f"rows where {md.listed(conditions, 'or' if self.plan.either else 'and')}" if conditions else "all rows"
 
     def _condition(self, one: RowFilter) -> str:
         if one.op in {"is missing", "is not missing"}:
             return f"{self.name(one.column)} {one.op}"
-        # A year has no comma.
-        values = [self.value(it) if isinstance(it, str) else f"{it:{',' * (abs(it) >= 1e4)}.12g}" for it in one.values]  # noqa: PLR2004
-        said = f"{values[0]} to {values[-1]}" if one.op == "between" else listed(values, "or")
+        values = [self.value(value) if isinstance(value, str) else _figure(value) for value in one.values]
+        said = f"{values[0]} to {values[-1]}" if one.op == "between" else md.listed(values, "or")
         return f"{self.name(one.column)} {_OPS.get(one.op, one.op)} {said}"
+
+
+def _figure(value: float) -> str:
+    """A number as a person writes it; a year has no comma."""
+    return f"{value:,.12g}" if abs(value) >= 10_000 else f"{value:.12g}"  # noqa: PLR2004 no year is so large
 
 
 # ---- before and after the code runs
@@ -151,23 +146,23 @@ class Program:
 
 def opening(one: Program) -> str:
     """The message before the code: how the question was read, and what is not certain of it."""
-    names = listed([bold(side.name) for side in one.tables])
+    names = md.listed([md.bold(side.name) for side in one.tables])
     notes = [note for side in one.tables for note in side.notes]
     for column in (column for side in one.tables for column in side.columns if column.name in one.plan.used()):
-        notes += [f"In {bold(column.name)}, {escape(note)}." for note in column.notes]
+        notes += [f"In {md.bold(column.name)}, {md.escape(note)}." for note in column.notes]
     return "\n\n".join([f"Read as: {read_as(one.plan)}, from {names}.", *one.doubts, *dict.fromkeys(notes), ""])
 
 
 async def closing(one: Program, outcome: RunOutcome, interpreter: Interpreter) -> str:
     """The message after the code: what it made, and what was left out. Raises `RuntimeError` if it cannot look."""
     if outcome.error or one.plan.file not in outcome.files:
-        stopped = f"stopped with {inline_code(clean_line(outcome.error))}" if outcome.error else "wrote no file"
+        stopped = f"stopped with {md.inline_code(md.clean_line(outcome.error))}" if outcome.error else "wrote no file"
         return f"The code {stopped}. Its log is shown with the code."
     most = 40 if one.plan.output in {"describe", "missing"} else 5  # rows that are shown
     needed = [key.column for key in one.plan.all_keys]
     needed += [name for measure in one.plan.measures for name in (measure.column, measure.by) if name not in {"", ROWS}]
     facts = await call(interpreter, "outcome", list(dict.fromkeys(needed)), most)
-    text, shown = " ".join(_sentences(one, facts)), markdown_table(facts["columns"], facts["head"])
+    text, shown = " ".join(_sentences(one, facts)), md.markdown_table(facts["columns"], facts["head"])
     if one.plan.drawn or not facts["size"][0]:
         return text
     more = facts["size"][0] - len(facts["head"])
@@ -177,13 +172,13 @@ async def closing(one: Program, outcome: RunOutcome, interpreter: Interpreter) -
 def _sentences(one: Program, facts: dict[str, Any]) -> list[str]:
     plan, (rows, columns) = one.plan, facts["size"]
     made = _count(rows, "point") if plan.drawn else f"{_count(rows, 'row')} × {_count(columns, 'column')}"
-    found = [f"{file_link(plan.file)}: {made}.", *(one.open_points if facts["rows"] > rows else ())]
+    found = [f"{md.file_link(plan.file)}: {made}.", *(one.open_points if facts["rows"] > rows else ())]
     if plan.filters:
         found.append(f"{facts['rows']:,} of {_count(facts['all'], 'row')} fit.")
     for side, gone, which in zip(one.tables, facts["unmatched"], ("kept", "not used"), strict=False):
-        found += [f"{_count(gone, 'row')} of {bold(side.name)} have no match and are {which}."] if gone else []
+        found += [f"{_count(gone, 'row')} of {md.bold(side.name)} have no match and are {which}."] if gone else []
     for name, gone in facts["missing"].items() if plan.measures else ():
-        found.append(f"{_count(gone, 'row')} without {bold(name)} {'is' if gone == 1 else 'are'} left out.")
+        found.append(f"{_count(gone, 'row')} without {md.bold(name)} {'is' if gone == 1 else 'are'} left out.")
     if plan.limit and rows > plan.limit:
         found.append("All that share the last place are kept.")
     return found + _spellings(one)
@@ -196,9 +191,9 @@ def _spellings(one: Program) -> list[str]:
     for column in (column for side in one.tables for column in side.columns if column.name in keys):
         alike: dict[str, list[str]] = {}
         for value in column.values:
-            alike.setdefault(" ".join(plain(value).split()), []).append(quoted(value))
-        if several := [listed(values) for values in alike.values() if len(values) > 1]:
-            found.append(f"In {bold(column.name)}, {'; '.join(several[:3])} are kept apart.")
+            alike.setdefault(" ".join(plain(value).split()), []).append(md.quoted(value))
+        if several := [md.listed(values) for values in alike.values() if len(values) > 1]:
+            found.append(f"In {md.bold(column.name)}, {'; '.join(several[:3])} are kept apart.")
     return found
 
 
