@@ -260,7 +260,7 @@ def test_a_table_is_read_packed_or_as_text_whatever_its_name(tmp_path, name, con
 
 
 def test_large_json_is_not_looked_at_but_read_where_it_was_asked_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "LOOK", sheets.ReadLimits(10**8, 100_000, 10**6))
+    monkeypatch.setattr(sheets, "LOOK", sheets.ReadLimits(10**8, 100_000, 10**6))
     path = tmp_path / "t.json"
     with pytest.raises(NotATable, match="too much JSON"):
         head_of(path, json.dumps([{"n": number + 100_000} for number in range(50_000)]))
