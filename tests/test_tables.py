@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests_support.files import workbook, write
 
 from ipython_assistant.core.naming import media_type
-from ipython_assistant.workspace import csv_tables, sheets, tables
+from ipython_assistant.workspace import csv_tables, sheets
 from ipython_assistant.workspace.csv_tables import NotATable
 from ipython_assistant.workspace.tables import read_frame, read_head, read_table
 
