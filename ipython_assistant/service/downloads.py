@@ -24,16 +24,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import queue
 import re
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import IO, TYPE_CHECKING, Literal, Self
 
 from ipython_assistant import errors
 from ipython_assistant.core.artifacts import ContainerFile, FailedArtifact, listed_files
 from ipython_assistant.core.wording import counted, disk_reason
 from ipython_assistant.service.background import Threads
+from ipython_assistant.service.client import LARGE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 MAX_FRUITLESS_TRIES = 4
 """A file is given up after so many tries that brought nothing new."""
 POLL_S, FIRST_BACKOFF_S, MOST_DOUBLINGS = 0.1, 0.25, 5
+PIECES_AHEAD = 4  # so many are written and wait to be hashed
 MAY_PASS = (errors.Unreachable, errors.TimedOut, errors.StreamBroken)
 PARTIAL, NOT_FOUND, RANGE_NOT_SATISFIABLE, SERVER_FAULT = 206, 404, 416, 500
 
@@ -344,17 +346,23 @@ class FileDownload:
         raise errors.StreamBroken("Another part of the file came than was asked for.")
 
     def _read(self, reply: Reply, target: IO[bytes]) -> None:
-        """Write what comes, and hash it in a thread of its own meanwhile: both leave the interpreter to others."""
-        with ThreadPoolExecutor(1, thread_name_prefix="ipython_assistant hash") as hasher:
-            hashing = None
+        """Write what comes, and hash it: of a large file in a thread of its own, meanwhile."""
+        pieces: queue.Queue[bytes | None] = queue.Queue(PIECES_AHEAD)
+        hasher = threading.Thread(target=lambda: [*map(self.digest.update, iter(pieces.get, None))], daemon=True)
+        is_large = self.total is None or self.total >= LARGE_BYTES
+        if is_large:
+            hasher.start()
+        try:
             self._check_stopped()  # it may have been stopped before there was a reply to cut
-            for chunk in reply.chunks:
+            for piece in reply.chunks:
                 self._check_stopped()
-                target.write(chunk)
-                if hashing is not None:
-                    hashing.result()
-                hashing = hasher.submit(self.digest.update, chunk)
-                self.received += len(chunk)
+                target.write(piece)
+                pieces.put(piece) if is_large else self.digest.update(piece)
+                self.received += len(piece)
+        finally:
+            if is_large:
+                pieces.put(None)
+                hasher.join()
         target.flush()
 
     def _begin_again(self, target: IO[bytes]) -> None:

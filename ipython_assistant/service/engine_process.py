@@ -41,15 +41,12 @@ class EngineInfo:
 
 
 class Engine:
-    """An engine process, which ends with this one at the latest; a model that is silent for `silence_s` is given up.
-
-    Of the environment it gets what it needs and the `variables`, such as the key of the model that is asked.
-    """
+    """An engine process, which ends with this one. It gets the `variables`, such as the key of the model it asks."""
 
     def __init__(
         self, environment: Mapping[str, str], variables: Sequence[str] = (), *, silence_s: float = 270.0
     ) -> None:
-        # The engine takes the keys out of its own environment: the kernels it starts never see them.
+        # It gives up a model after `silence_s` seconds, and takes keys out of its environment: kernels never see them.
         needed = {*_PASSED_ON, *variables}
         passed_on = {name: value for name, value in environment.items() if name in needed or name.startswith("LC_")}
         passed_on[MODELS_FOLDER] = str(models_folder(environment))

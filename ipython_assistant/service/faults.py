@@ -108,10 +108,7 @@ _CURES_AT: Mapping[tuple[str, type[ServiceError]], str] = {
 def service_error(
     code: str, message: str, *, status: int | None = None, page: bool = False, service: str = "openai", **about: Any
 ) -> ServiceError:
-    """The error for what a service (`openai`, `azure`, `local` or `compatible`, which decides the cure) said.
-
-    Without a `status` it was said in a stream; what a web `page` says does not belong in an error.
-    """
+    """The error for what a `service` said: in a stream, without a `status`; a web `page` is not quoted."""
     happened, cure = map(in_one_line, message.partition("\n")[::2])
     is_the_engines = service == "local" and status is None and bool(happened and cure)
     words = happened if is_the_engines else "" if page else in_one_line(message)

@@ -30,10 +30,7 @@ class PlanError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class RowFilter:
-    """Rows that count: `op` is `in`, `not in`, `==`, `<`, `between`, `contains`, `is missing`, ...; `since` for dates.
-
-    Values are texts, numbers, or periods such as `2024`, `2024-03` and `latest month`.
-    """
+    """Rows that count: `op` is `in`, `<`, `contains`, `since`, ...; a value may be `2024-03`, `latest month`."""
 
     column: str
     op: str
