@@ -184,7 +184,8 @@ class ServiceSource(_AnySource):
         # What is left below the cell is what a replay shows: without what a recording must not hold.
         settings = self.question.settings
         redact = self.session.folder(settings).secrets.redactor().with_secrets(secrets_in(settings.tools))
-        by = f"{'Refused' if arrival.turn.refused else 'Answered'} by {settings.answerer}." if settings.answerer else ""
+        verb = "" if arrival.turn.failed else "Refused" if arrival.turn.refused else "Answered"
+        by = f"{verb} by {settings.answerer}." if verb and settings.answerer else ""
         notes = tuple(note for note in (self.question.unseen, *self._base.notes, by) if note)
         return replace(arrival, turn=redacted_turn(arrival.turn, redact), notes=notes)
 

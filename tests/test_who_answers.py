@@ -81,6 +81,13 @@ def test_without_a_key_a_model_that_runs_here_answers_says_so_and_goes_on_answer
     assert {body["model"] for body in ollama.asked} == {"qwen3.5:27b"}
 
 
+def test_a_model_whose_server_is_gone_has_answered_nothing_and_the_error_says_so_in_whole_sentences(ask, monkeypatch):
+    monkeypatch.setenv("OLLAMA_HOST", "http://127.0.0.1:9")
+    with told(errors.TurnFailed, "No chat server answers at http://127.0.0.1:9/v1.", "choose another model with -m.") as caught:
+        ask("Are there cases?", model="ollama/qwen3.5:27b")
+    assert not [note for note in caught.value.answer.notes if "Answered" in note]
+
+
 def test_where_looking_is_turned_off_no_server_is_asked_and_the_basic_forms_answer(notebook_dir, ollama):
     settings = freeze(AssistantMagics(), Options(), notebook_dir, {"IPYTHON_ASSISTANT_FIND_MODELS": "0"})
     answers = with_answerer(settings, {})

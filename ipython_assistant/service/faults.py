@@ -109,14 +109,14 @@ def service_error(
     code: str, message: str, *, status: int | None = None, page: bool = False, service: str = "openai", **about: Any
 ) -> ServiceError:
     """The error for what a `service` said: in a stream, without a `status`; a web `page` is not quoted."""
-    happened, cure = map(in_one_line, message.partition("\n")[::2])
+    happened, _, cure = message.partition("\n")
     is_the_engines = service == "local" and status is None and bool(happened and cure)
-    words = happened if is_the_engines else "" if page else in_one_line(message)
+    words = in_one_line(happened if is_the_engines else "" if page else message)
     rules = _RULES if status is None or status < SERVER_FAULT else ()
     rule = next((rule for rule in rules if rule.fits(status, code, words)), _other(status, code))
     if is_the_engines:
-        # The engine's own error about a model: what happened, and what to do.
-        return rule.kind(happened, cure, code=code or None)
+        # The engine's own error about a model: what happened, and what to do; a command has no full stop.
+        return rule.kind(*(in_one_line(it) + "." * it.endswith(".") for it in (happened, cure)), code=code or None)
     kind, cure = rule.kind, _CURES_AT.get((service, rule.kind), rule.cure)
     if kind is errors.KeyRefused:
         # Services repeat the key here, in whole or in part, and an output is no place for either.
