@@ -83,7 +83,7 @@ def test_without_a_key_a_model_that_runs_here_answers_says_so_and_goes_on_answer
 
 def test_a_model_whose_server_is_gone_has_answered_nothing_and_the_error_says_so_in_whole_sentences(ask, monkeypatch):
     monkeypatch.setenv("OLLAMA_HOST", "http://127.0.0.1:9")
-    with told(errors.TurnFailed, "No chat server answers at http://127.0.0.1:9/v1.", "choose another model with -m.") as caught:
+    with told(errors.TurnFailed, "No chat server answers at http://127.0.0.1:9/v1.", "model with -m.") as caught:
         ask("Are there cases?", model="ollama/qwen3.5:27b")
     assert not [note for note in caught.value.answer.notes if "Answered" in note]
 
