@@ -43,7 +43,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 x, y = np.meshgrid(np.linspace(-3, 3, 1200), np.linspace(-2, 2, 800))
-rain = np.exp(-(x**2) - y**2) + np.random.default_rng(1).normal(0, 0.03, x.shape)
+rain = np.exp(-(x**2) - y**2) + np.random.default_rng(1).normal(0, 0.01, x.shape)
 fig, ax = plt.subplots(figsize=(9, 5), layout="constrained")
 fig.colorbar(ax.pcolormesh(x, y, rain, cmap="viridis"), label="Rainfall")
 fig.savefig("rainfall.png", dpi=600)
