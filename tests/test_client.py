@@ -1,5 +1,6 @@
 """service.client: what reaches the service, what does not, and how long anything waits."""
 
+import contextlib
 import json
 import sys
 import threading
@@ -54,6 +55,16 @@ def test_a_question_moves_within_its_address_and_a_file_to_another_that_is_not_g
     with hosted(service.url).content("cntr_1", "cfile_1") as reply:
         assert b"".join(reply.chunks) == b"bytes"
     assert KEY not in json.dumps(elsewhere.requests[0].headers)
+
+
+@pytest.mark.parametrize("connect", [hosted, lambda url: connect_local(url, "token", 5.0)], ids=["hosted", "local"])
+@pytest.mark.parametrize(
+    ("given", "sent"), [("..", "%2E%2E"), ("a/../b?c#d", "a%2F..%2Fb%3Fc%23d"), ("ä é", "%C3%A4%20%C3%A9")]
+)
+def test_an_id_is_one_part_of_a_path_whatever_is_in_it(service, connect, given, sent):
+    with contextlib.suppress(errors.ServiceError):
+        connect(service.url).content("cntr_1", given)
+    assert service.requests[0].path == f"/v1/containers/cntr_1/files/{sent}/content"
 
 
 @pytest.mark.parametrize(("variable", "value", "said"), [
