@@ -58,6 +58,13 @@ def test_a_question_moves_within_its_address_and_a_file_to_another_that_is_not_g
 
 
 @pytest.mark.parametrize("connect", [hosted, lambda url: connect_local(url, "token", 5.0)], ids=["hosted", "local"])
+def test_half_a_character_in_a_question_is_replaced_and_the_rest_is_sent(service, connect):
+    service.will_say([wire.Message("Ok.")])
+    connect(service.url).respond({**ASKED, "input": "caf\u00e9 \ud800 \ud83d\ude00"}).close()
+    assert service.questions()[0]["input"] == "caf\u00e9 \ufffd \U0001f600"
+
+
+@pytest.mark.parametrize("connect", [hosted, lambda url: connect_local(url, "token", 5.0)], ids=["hosted", "local"])
 @pytest.mark.parametrize(
     ("given", "sent"), [("..", "%2E%2E"), ("a/../b?c#d", "a%2F..%2Fb%3Fc%23d"), ("ä é", "%C3%A4%20%C3%A9")]
 )

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from ipython_assistant.core.redaction import Redactor
+from ipython_assistant.core.turn import Json, bounded
 from ipython_assistant.errors import AssistantError, RateLimited, ServiceError, TimedOut, Unreachable
 from ipython_assistant.service import faults
 from ipython_assistant.service.faults import causes
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from openai import OpenAI
-
-    from ipython_assistant.core.turn import Json
 
 QUESTION_TRIES, LONGEST_WAIT_S = 3, 60.0
 CONNECT_S, QUICK_S = 10.0, 30.0
@@ -93,6 +92,7 @@ class Wire:
         """Ask; tried again only where nothing can have run: 429 and refused connections."""
         import httpx2
 
+        request = bounded(request)  # half a character cannot be sent
         for attempt in range(1, QUESTION_TRIES + 1):
             try:
                 return self._open("the answer", "post", "responses", once=True, body=request)
