@@ -27,6 +27,7 @@ def in_cells(count):
         shell.run_line_magic("assistant", "status")  # imports what a cell needs
     from ipython_assistant.display.markdown import _parsed
 
+    _parsed("")  # imports its parser, which comes with the first Markdown
     took = []
     for _ in range(count):
         _parsed.cache_clear()  # as if another cell had been run between
