@@ -73,17 +73,18 @@ class Hooks:
                 self._session = Session(self._shell, self.traits, Path(self._directory))
             return self._session
 
-    def start_engine(self) -> None:
-        """Start the engine, if it would answer, before there is a question, which then waits for no process."""
+    def prepare(self) -> None:
+        """Before there is a question, import the SDK, or start the engine, which is asked without it."""
         import contextlib
 
         from ipython_assistant.who_answers import other_services_recorded
 
-        # Whatever is wrong, the first question says it, where somebody reads it.
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception):  # whatever is wrong, the first question says it, where somebody reads it
             settings = self.session.settings
-            answers = settings.service == "local" and settings.mode != "replay" and not self._closed
-            if answers and not other_services_recorded(settings, self.session.recordings(settings)):
+            asks = settings.mode != "replay" and not self._closed
+            if asks and settings.service != "local":
+                import openai  # noqa: F401 only now is it known that it is needed
+            elif asks and not other_services_recorded(settings, self.session.recordings(settings)):
                 self.session.connect(settings, ahead=True)
 
     def keep_lines(self, lines: list[str]) -> list[str]:
@@ -171,7 +172,7 @@ def load(shell: Any) -> None:
     if "cellId" in parent.get("metadata", {}):
         from ipython_assistant.service.background import warm_when_idle
 
-        hooks.warmth = warm_when_idle(shell.events, hooks.start_engine)
+        hooks.warmth = warm_when_idle(shell.events, hooks.prepare)
 
 
 def unload(shell: Any) -> None:

@@ -1,5 +1,6 @@
 """service.background: threads that do not delay the end of the process; what is prepared while no cell runs."""
 
+import subprocess
 import sys
 import threading
 import types
@@ -126,8 +127,35 @@ def test_only_a_live_front_end_is_warmed_with_a_key_or_without(notebook_dir, mon
 def test_no_engine_is_started_where_it_would_not_answer(shell, monkeypatch, variables):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    hooks_of(shell).start_engine()
+    hooks_of(shell).prepare()
     assert list(hooks_of(shell).session.connections) == []
+
+
+IDLE = """
+import os, sys
+from IPython.core.interactiveshell import InteractiveShell
+from ipython_assistant.magics import hooks_of
+
+shell = InteractiveShell.instance()
+shell.run_line_magic("load_ext", "ipython_assistant")
+hooks_of(shell).prepare()
+engines = [connection.engine_pid for connection in hooks_of(shell).session.connections]
+shell.run_line_magic("unload_ext", "ipython_assistant")
+print("openai" in sys.modules, len(engines))
+"""
+
+
+@pytest.mark.parametrize(("variables", "expected"), [
+    ({"OPENAI_API_KEY": "sk-0"}, "True 0"), ({}, "False 1"),
+    ({"OPENAI_API_KEY": "sk-0", "IPYTHON_ASSISTANT_MODE": "replay"}, "False 0"),
+])  # fmt: skip
+def test_without_a_key_the_engine_is_started_and_with_one_the_sdk_is_imported(
+    notebook_dir, monkeypatch, variables, expected
+):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    ran = subprocess.run([sys.executable, "-c", IDLE], capture_output=True, text=True, timeout=60, check=True)
+    assert ran.stdout.splitlines()[-1] == expected
 
 
 def test_no_engine_is_started_once_the_extension_was_unloaded(shell):
@@ -141,7 +169,7 @@ def test_no_engine_is_started_once_the_extension_was_unloaded(shell):
 def test_a_cell_does_not_wait_for_an_engine_that_is_started_ahead(shell, monkeypatch, ended):
     hooks, starts = hooks_of(shell), threading.Event()
     monkeypatch.setattr(hooks.session, "connect", lambda *_, ahead: starts.set() or ended.wait(20))
-    starting = threading.Thread(target=hooks.start_engine)
+    starting = threading.Thread(target=hooks.prepare)
     starting.start()
     assert starts.wait(20)
     cell = threading.Thread(target=lambda: hooks.session)

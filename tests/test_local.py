@@ -147,7 +147,7 @@ engine.stop()
 
 
 def test_an_engine_that_was_started_before_there_is_a_question_answers_it(shell):
-    hooks_of(shell).start_engine()
+    hooks_of(shell).prepare()
     pid = engine_pid(shell)
     assert run(shell, python("print(1)"))[0].logs == "1\n"
     assert engine_pid(shell) == pid

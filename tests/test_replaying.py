@@ -232,7 +232,7 @@ def test_a_hosted_notebook_without_a_key_is_never_answered_without_a_model(noteb
     monkeypatch.setenv("IPYTHON_ASSISTANT_MODE", mode)
     with told((errors.NotRecorded, errors.NoKey), "openai", "OPENAI_API_KEY", 2 if mode == "live" or line else 4):
         notebook.ask("B", "Another question.", line)
-    hooks_of(notebook.shell).start_engine()
+    hooks_of(notebook.shell).prepare()
     assert all(connection.engine_pid is None for connection in notebook.session.connections)
     if mode == "auto":
         assert "replay  (there is no key" in notebook.cell("S", "%assistant status").printed

@@ -64,7 +64,7 @@ class Threads:
 
 IDLE_S = 1.0
 MODULES = (
-    "httpx2", "httpcore2", "pydantic", "openai", "ipython_assistant.commands", "markdown_it", "pygments.lexers.python",
+    "httpx2", "httpcore2", "ipython_assistant.commands", "markdown_it", "pygments.lexers.python",
     "ipython_assistant.service.accounts", "ipython_assistant.display.buttons",
 )  # fmt: skip
 
@@ -109,8 +109,7 @@ class Warmth:
                 step = self.left[0]
                 importlib.import_module(step) if isinstance(step, str) else step()
                 del self.left[0]
-        except ImportError:
-            # The first question will say what is wrong, where somebody reads it.
+        except ImportError:  # the first question will say what is wrong
             self.left.clear()
         finally:
             self._at_work.release()
