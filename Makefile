@@ -5,6 +5,10 @@ PYTHON ?= python
 TOOLS = hypothesis ipython pytest pytest-timeout pytest-xdist
 OF_TABLES = tests/test_inputs.py tests/test_tables.py tests/test_named_frames.py
 
+# What `make quick` leaves out: what starts an engine or JupyterLab in most of its tests, and the matrix of faults.
+HEAVY = tests/engine tests/faults tests/test_local.py tests/test_lab_installed.py tests/test_who_answers.py \
+	tests/test_notebook_runs.py
+
 OF_HUBS = tests/browser/test_jupyterhub.py tests/browser/test_collaboration.py tests/test_marimo.py
 
 # $(call test_apart,PACKAGES,TESTS): in an environment of its own, which is removed afterwards.
@@ -15,10 +19,13 @@ apart=$$(mktemp -d) && trap 'rm -rf "$$apart"' EXIT && \
 		"$$apart/bin/python" -m pytest -p no:cacheprovider -m '' $(2)
 endef
 
-.PHONY: help check lint types imports test slow thorough browser hub oldest notebooks demo bench pictures compat live
+.PHONY: help quick check lint types imports test slow thorough browser hub oldest notebooks demo bench pictures compat live
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+quick: lint types imports ## while you work: style, types, and the tests that need no engine and no browser; a minute
+	$(PYTHON) -m pytest -n 3 -m "not slow and not browser" tests $(HEAVY:%=--ignore=%)
 
 check: lint types imports test notebooks ## everything below but slow, thorough, browser, hub, oldest and bench
 
