@@ -132,14 +132,18 @@ def test_no_engine_is_started_where_it_would_not_answer(shell, monkeypatch, vari
 
 
 IDLE = """
-import os, sys
+import contextlib, sys
 from IPython.core.interactiveshell import InteractiveShell
+from ipython_assistant.errors import AssistantError
 from ipython_assistant.magics import hooks_of
 
 shell = InteractiveShell.instance()
 shell.run_line_magic("load_ext", "ipython_assistant")
 hooks_of(shell).prepare()
-engines = [connection.engine_pid for connection in hooks_of(shell).session.connections]
+engines = list(hooks_of(shell).session.connections)
+for engine in engines:
+    with contextlib.suppress(AssistantError):  # there is no such container
+        print(engine.wire.list_files("cntr_none", None))
 shell.run_line_magic("unload_ext", "ipython_assistant")
 print("openai" in sys.modules, len(engines))
 """

@@ -11,6 +11,7 @@ import json
 import math
 import socket
 import ssl
+import sys
 import time
 from dataclasses import dataclass
 from functools import partial, partialmethod
@@ -204,12 +205,13 @@ class Wire:
             raise Unreachable("The connection to the service was closed.") from error  # a thread outlived the session
         except Exception as error:
             import httpx2
-            import openai
 
-            if isinstance(error, openai.APIStatusError | httpx2.HTTPStatusError):
+            # The SDK's own, where it is here: an error of the engine's is no reason to import it.
+            lost = getattr(sys.modules.get("openai"), "APIConnectionError", OSError)
+            if (response := getattr(error, "response", None)) is not None:  # it was a status
                 # The error itself quotes the body, and the body may quote the key: a stack must not show it.
-                raise self._from_status(error.response) from None
-            if not isinstance(error, openai.APIConnectionError | httpx2.RequestError | OSError):
+                raise self._from_status(response) from None
+            if not isinstance(error, (lost, httpx2.RequestError, OSError)):
                 raise
             chain = list(causes(error))
             for cause in chain:

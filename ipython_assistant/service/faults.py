@@ -108,7 +108,7 @@ _CURES_AT: Mapping[tuple[str, type[ServiceError]], str] = {
 def service_error(
     code: str, message: str, *, status: int | None = None, page: bool = False, service: str = "openai", **about: Any
 ) -> ServiceError:
-    """The error for what a `service` said: in a stream, without a `status`; a web `page` is not quoted."""
+    """The error for what a `service` said; without a `status` it came in a stream. A web `page` is not quoted."""
     happened, _, cure = message.partition("\n")
     is_the_engines = service == "local" and status is None and bool(happened and cure)
     words = in_one_line(happened if is_the_engines else "" if page else message)

@@ -127,12 +127,9 @@ def _format(path: Path, media_type: str) -> str:
 
 
 def _rows(path: Path, kind: str, limits: ReadLimits, sheet: str) -> TableRows:
-    is_book = kind == "workbook"
-    return (
-        sheets.workbook_rows(path, limits, sheet)
-        if is_book
-        else sheets.json_rows(path, limits, is_lines=kind != "json")
-    )
+    if kind == "workbook":
+        return sheets.workbook_rows(path, limits, sheet)
+    return sheets.json_rows(path, limits, is_lines=kind != "json")
 
 
 def _csv_frame(path: Path, media_type: str, dtypes: Mapping[str, Any]) -> TableFrame:
