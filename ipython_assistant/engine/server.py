@@ -172,16 +172,16 @@ async def running_engine(
         inherited = os.environ if environment is None else environment
         containers = ContainerPool(directory / "c", sandbox, options.limits, inherited, mint, options.containers)
         containers.reserve()
-        await asyncio.sleep(0)
-        from tornado import web
-        from tornado.httpserver import HTTPServer
-        from tornado.netutil import bind_sockets
-
-        from ipython_assistant.engine.handlers import ROUTES, JsonHandler
-        from ipython_assistant.engine.responder import Responder, StoredResponses
-
         retiring = asyncio.create_task(containers.keep_retiring())
         try:
+            await asyncio.sleep(0)
+            from tornado import web
+            from tornado.httpserver import HTTPServer
+            from tornado.netutil import bind_sockets
+
+            from ipython_assistant.engine.handlers import ROUTES, JsonHandler
+            from ipython_assistant.engine.responder import Responder, StoredResponses
+
             models = await asyncio.to_thread(offered)
             engine = Responder(
                 models=models,

@@ -99,7 +99,7 @@ class Connections:
                 raise ConfigError("The extension was unloaded.", "Load it again: %load_ext ipython_assistant")
             unused, self._ahead = self._ahead, None
             if unused not in {None, key}:
-                self._made.pop(unused).close()
+                self._made.pop(unused).close()  # the first question goes elsewhere
             connection = self._made.get(key)
             if connection is None or not connection.usable:
                 if connection is not None:

@@ -1,5 +1,6 @@
 """The engine's process: it ends with its owner, and takes everything with it."""
 
+import asyncio
 import json
 import os
 import signal
@@ -11,8 +12,10 @@ import psutil
 import pytest
 from engines import DEADLINE_S, gone, kernels_of, logs, scratch_of, spawn, until
 
+from ipython_assistant.engine.container import ContainerPool
 from ipython_assistant.engine.models import Run
 from ipython_assistant.engine.models.safe_markdown import fenced
+from ipython_assistant.engine.server import running_engine
 
 OWNER = """
 import subprocess, sys, time
@@ -156,3 +159,21 @@ def test_the_ready_line_says_what_a_client_needs():
     assert ready["url"].startswith("http://127.0.0.1:")
     assert len(ready["token"]) >= 40
     assert (rest, log, process.returncode) == ("", "", 0)
+
+
+def test_what_fails_after_the_first_process_was_started_ends_it(monkeypatch):
+    stopped, stop = [], ContainerPool.stop
+
+    async def noted(pool):
+        stopped.append(pool)
+        await stop(pool)
+
+    async def begin():
+        async with running_engine(dict):
+            pass
+
+    monkeypatch.setattr(ContainerPool, "stop", noted)
+    monkeypatch.setitem(sys.modules, "ipython_assistant.engine.handlers", None)
+    with pytest.raises(ImportError):
+        asyncio.run(begin())
+    assert len(stopped) == 1
