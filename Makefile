@@ -6,8 +6,8 @@ TOOLS = hypothesis ipython pytest pytest-timeout pytest-xdist
 OF_TABLES = tests/test_inputs.py tests/test_tables.py tests/test_named_frames.py
 
 # What `make quick` leaves out: what starts an engine or JupyterLab in most of its tests, and the matrix of faults.
-HEAVY = tests/engine tests/faults tests/test_local.py tests/test_lab_installed.py tests/test_who_answers.py \
-	tests/test_notebook_runs.py
+HEAVY = tests/browser tests/engine tests/faults tests/test_background.py tests/test_local.py tests/test_who_answers.py \
+	tests/test_lab_installed.py tests/test_lab_saving.py tests/test_notebook_runs.py tests/test_vscode.py
 
 OF_HUBS = tests/browser/test_jupyterhub.py tests/browser/test_collaboration.py tests/test_marimo.py
 
@@ -19,15 +19,15 @@ apart=$$(mktemp -d) && trap 'rm -rf "$$apart"' EXIT && \
 		"$$apart/bin/python" -m pytest -p no:cacheprovider -m '' $(2)
 endef
 
-.PHONY: help quick check lint types imports test slow thorough browser hub oldest notebooks demo bench pictures compat live
+.PHONY: help check all lint types imports test quick slow thorough browser hub oldest notebooks demo bench pictures compat live
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-quick: lint types imports ## while you work: style, types, and the tests that need no engine and no browser; a minute
-	$(PYTHON) -m pytest -n 3 -m "not slow and not browser" tests $(HEAVY:%=--ignore=%)
+check: ## before each commit, under a minute: lint, types, imports, notebooks, quick; two of them at a time
+	$(MAKE) --jobs=2 --output-sync lint types imports notebooks quick
 
-check: lint types imports test notebooks ## everything below but slow, thorough, browser, hub, oldest and bench
+all: lint types imports test notebooks ## before you send it in: the same with all tests but the slow ones, three minutes
 
 lint: ## style and formatting
 	$(PYTHON) -m ruff check .
@@ -41,6 +41,9 @@ imports: ## which room may import which
 
 test: ## the tests, without the slow ones
 	$(PYTHON) -m pytest -n 3
+
+quick: ## the tests that need neither an engine nor a browser
+	$(PYTHON) -m pytest -n 3 -p no:nbval tests $(HEAVY:%=--ignore=%)
 
 slow: ## the tests that take over ten seconds
 	$(PYTHON) -m pytest -n 3 -m slow --timeout 900

@@ -63,9 +63,10 @@ def test_a_file_that_is_not_there_is_a_key_error_that_names_the_files(tmp_path):
 
 
 # --- what is shown below it ---
-_drawn = io.BytesIO()
-Image.effect_noise((600, 300), 80).resize((2400, 1200)).convert("RGB").save(_drawn, "PNG")
-LARGE_PNG = _drawn.getvalue()
+def large_picture():
+    drawn = io.BytesIO()
+    Image.effect_noise((600, 300), 80).resize((2400, 1200)).convert("RGB").save(drawn, "PNG")
+    return drawn.getvalue()
 
 
 def made_of(folder, files):
@@ -85,7 +86,7 @@ def kinds(answer):
 def test_work_pictures_tables_texts_and_the_card_come_in_this_order(tmp_path):
     made = made_of(tmp_path, {
         "notes.md": b"# Notes\n", "b.json": b'[{"a": 1}]', "settings.json": b'{"a": [1]}', "a.csv": b"a,b\n1,2\n",
-        "big.png": LARGE_PNG, "small.png": PNG, "broken.csv": b"<html>error</html>", "run.log": b"started\n",
+        "big.png": large_picture(), "small.png": PNG, "broken.csv": b"<html>error</html>", "run.log": b"started\n",
         "a.zip": b"PK\x03\x04", "page.html": b"<script>alert(1)</script>", "empty.txt": b"",
     })  # fmt: skip
     *described, (last, _) = kinds(made)

@@ -78,7 +78,7 @@ def test_one_that_is_not_there_names_the_nearest_and_the_folders(beside, folders
     ("effort = [1]", "has a wrong effort", "effort is one of"),
     ('tools = ["web_serch"]', "has a wrong tool: There is no tool web_serch", "Write web_search"),
     ("model = ", "cannot be read as TOML: Invalid value (at end of document)", "a line is:"),
-    ("x = " + "[" * 50_000, "cannot be read as TOML", "a line is:"),
+    ("x = " + "[" * 50_000, "cannot be read as TOML: it is nested too deeply.", "a line is:"),
     ('model = "\ud800"', "cannot be read as TOML", "Save it as UTF-8"),
 ])  # fmt: skip
 def test_a_damaged_one_is_an_error_that_names_file_key_and_what_is_allowed(beside, folders, written, said, cure):

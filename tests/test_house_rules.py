@@ -5,6 +5,7 @@ import re
 import statistics
 import tarfile
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 from hatchling.builders.sdist import SdistBuilder
@@ -13,7 +14,6 @@ import ipython_assistant
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = Path(ipython_assistant.__file__).parent
-MODULES = {path: ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
 FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
 MOST_LINES_OF_A_MODULE = 500
 MOST_METHODS = 25
@@ -21,12 +21,18 @@ MOST_LINES, MOST_MODULES, LARGEST_MEDIAN = 20_000, 110, 160
 """Of the package, and of its modules' lines; these numbers may only fall."""
 
 
+@cache
+def modules():
+    return {path: ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
+
+
 def place_of(path):
     return str(path.relative_to(PACKAGE))
 
 
 def classes():
-    return [(path, node) for path, tree in MODULES.items() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    found = ((path, node) for path, tree in modules().items() for node in ast.walk(tree))
+    return [(path, node) for path, node in found if isinstance(node, ast.ClassDef)]
 
 
 def used_twice(named):
@@ -37,15 +43,15 @@ def used_twice(named):
 
 
 def test_the_name_of_a_class_a_module_or_a_public_function_means_one_thing():
-    functions = ((node, path) for path, tree in MODULES.items() for node in tree.body if isinstance(node, FUNCTIONS))
+    functions = ((node, path) for path, tree in modules().items() for node in tree.body if isinstance(node, FUNCTIONS))
     public = [(node.name, path) for node, path in functions if not node.name.startswith("_")]
     assert used_twice([(node.name.lstrip("_"), path) for path, node in classes()]) == {}
-    assert used_twice([(path.stem, path) for path in MODULES if not path.stem.startswith("__")]) == {}
+    assert used_twice([(path.stem, path) for path in modules() if not path.stem.startswith("__")]) == {}
     assert {name for name in used_twice(public) if name != "main"} == set()
 
 
 def test_modules_and_classes_are_small_enough_to_read():
-    lines = {place_of(path): len(path.read_text("utf-8").splitlines()) for path in MODULES}
+    lines = {place_of(path): len(path.read_text("utf-8").splitlines()) for path in modules()}
     methods = {(path, node.name): sum(isinstance(part, FUNCTIONS) for part in node.body) for path, node in classes()}
     assert {path: count for path, count in lines.items() if count > MOST_LINES_OF_A_MODULE} == {}
     assert {name: count for name, count in methods.items() if count > MOST_METHODS} == {}
@@ -56,7 +62,7 @@ def test_modules_and_classes_are_small_enough_to_read():
 
 def test_architecture_says_what_each_module_is_for():
     page = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
-    assert [place_of(path) for path in MODULES if path.stem != "__init__" and f"`{place_of(path)}`" not in page] == []
+    assert [place_of(path) for path in modules() if path.stem != "__init__" and f"`{place_of(path)}`" not in page] == []
 
 
 def test_the_sdist_has_every_page_that_a_test_or_the_readme_names(tmp_path):

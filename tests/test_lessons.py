@@ -4,7 +4,6 @@ import json
 import re
 from pathlib import Path
 
-import nbformat
 import pytest
 
 from ipython_assistant import cli
@@ -18,6 +17,8 @@ MOST_RECORDED_BYTES = 1_000_000
 
 @pytest.fixture(params=LESSONS, ids=lambda path: path.stem)
 def lesson(request):
+    import nbformat  # late: with its validators it takes two seconds, in each process that collects the tests
+
     return nbformat.read(request.param, as_version=4)
 
 

@@ -84,11 +84,16 @@ def test_a_decompression_bomb_is_left_to_the_card(tmp_path, padding):
 
 @pytest.mark.parametrize(("type_", "content"), [
     ("image/png", b"<html>error</html>"), ("image/png", b""), ("image/png", b"x" * 400_000),
-    ("image/png", picture(2400, 1200, "PNG")[:400_000]), ("image/jpeg", picture(2400, 1200, "PNG")),
     ("image/bmp", b"BM"), ("text/csv", b"a,b"),
 ], ids=lambda part: ascii(part[:12]))  # fmt: skip
-def test_what_is_no_whole_picture_is_left_to_the_card(tmp_path, type_, content):
+def test_what_is_no_picture_is_left_to_the_card(tmp_path, type_, content):
     assert read_picture(write(tmp_path / "a", content).path, type_) is None
+
+
+def test_what_is_no_whole_picture_or_one_of_another_kind_is_left_to_the_card(tmp_path):
+    whole = picture(2400, 1200, "PNG")
+    assert read_picture(write(tmp_path / "a", whole[:400_000]).path, "image/png") is None
+    assert read_picture(write(tmp_path / "b", whole).path, "image/jpeg") is None
 
 
 def test_a_short_text_is_shown_whole(tmp_path):

@@ -2,7 +2,6 @@
 
 import json
 
-import nbformat
 import pytest
 from tests_support import events as wire
 from tests_support.cases import told
@@ -50,6 +49,8 @@ def test_a_page_and_a_notebook_hold_everything_and_nothing_of_a_model_runs_or_fe
     assert "data:image/png;base64," in page
     assert not list(markup.all("script"))
     assert not [tag for tag in markup.all("img") if not tag["src"].startswith("data:")]
+    import nbformat  # late, as in the lessons
+
     notebook = nbformat.reads(report(talked, "report.ipynb")[1], as_version=4)
     nbformat.validate(notebook)
     sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]

@@ -103,7 +103,8 @@ def load_assistant(name: str, folders: Sequence[Path]) -> SavedAssistant:
         # An editor on Windows may begin a file with a mark that TOML does not know.
         written: dict[str, Any] = tomllib.loads(content.decode("utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
-        said = f"{shown(path)} cannot be read as TOML: {on_one_line(error).rstrip('.')}."
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else on_one_line(error).rstrip(".")
+        said = f"{shown(path)} cannot be read as TOML: {why}."
         raise ConfigError(said, 'Save it as UTF-8; a line is: instructions = "..."') from error
     for key, value in written.items():
         if key not in _KINDS:
