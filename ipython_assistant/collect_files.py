@@ -1,10 +1,12 @@
 """The files of a turn: find every one, fetch it, save it under its name beside the notebook.
 
-A file that cannot be fetched or saved is a value with a reason; it never stops the others.
+A file that cannot be fetched or saved is a value with a reason; it never stops the others. What was fetched ahead gets
+a free name when the answer ends; a copy that is stale by the closing listing is taken back.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ from ipython_assistant.core.artifacts import (
     signature,
     wanted_files,
 )
+from ipython_assistant.core.naming import safe_name
 from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.service.background import Threads
 from ipython_assistant.service.containers import MAX_ROWS
@@ -48,30 +51,37 @@ def collect(
     containers: Containers,
     downloads: Downloads,
     turn: Turn,
-    save: Callable[[Incoming], Artifact | FailedArtifact],
+    save: Callable[..., Artifact | FailedArtifact],
     on_progress: OnProgress,
     *,
+    take_back: Callable[[Artifact], object],
     have: tuple[Artifact, ...] = (),
 ) -> TurnFiles:
-    """Fetch every file of a turn but for those that an earlier try saved (`have`); `save` gives each its name.
+    """Fetch every file of a turn but for those that an earlier try saved (`have`).
 
+    `save` gives an `Incoming` its name, with `only_new` if that is free; `take_back` removes it again.
     `on_progress` gets files done, files in all (0: they are looked for), bytes so far, bytes in all.
     """
     here = set(map(_key, have))
     wanted = [file for file in cited_files(turn) if _key(file) not in here]
     downloads.answer_ended(wanted)
     figures, listing, saved = shown_figures(turn), _Listing(), list[Artifact | FailedArtifact]()
+    early: dict[FileDownload, Artifact] = {}
     try:
+        early.update(_saved_early(downloads, turn, len(figures), save))
         on_progress(0, 0, 0, 0)
         listing = _closing_listing(containers, downloads, turn)
         wanted = [it for it in wanted_files(turn, listing.files + listing.ahead, len(figures)) if _key(it) not in here]
-        # Nothing gets its name before the closing listing is there: until then a copy may turn out to be stale.
         fetched = downloads.fetch(wanted, listing.files, on_progress)
+        for stale in early.keys() - set(fetched):
+            take_back(early.pop(stale))
+        named = {_key(artifact): artifact for artifact in early.values()}
         for item in _to_save(wanted, fetched, figures, downloads):
-            saved.append(item if isinstance(item, FailedArtifact) else save(item))
+            saved.append(item if isinstance(item, FailedArtifact) else named.get(_key(item)) or save(item))
     except KeyboardInterrupt:
         # Between two waits, while something is hashed or renamed. What is on disk by then is in the answer.
         downloads.interrupt()
+        saved += [artifact for artifact in early.values() if artifact not in saved]
         done = set(map(_key, saved))
         lost = [file for file in wanted if _key(file) not in done]
         saved += [FailedArtifact(file.name, "Interrupted.", file.container_id, file.file_id) for file in lost]
@@ -91,6 +101,22 @@ def collect(
         repeated=frozenset(it.name for it in artifacts if it.found == "figure" and it.sha256 in twice),
         listed=tuple(listing.everything),
     )
+
+
+def _saved_early(
+    downloads: Downloads, turn: Turn, shown: int, save: Callable[..., Artifact | FailedArtifact]
+) -> Iterator[tuple[FileDownload, Artifact]]:
+    """Save the copies that are whole, under names that no other file of the turn or the folder has."""
+    copies = {_key(copy.file): copy for copy in downloads.current()}
+    wanted = wanted_files(turn, [copy.file for copy in copies.values()], shown)
+    names = Counter(safe_name(file.name) for file in wanted)
+    for file in wanted:
+        copy = copies.get(_key(file))
+        if copy is None or copy.state != "verified" or file.found == "figure" or names[safe_name(file.name)] > 1:
+            continue
+        artifact = save(_incoming(file.name, file, copy), only_new=True)
+        if isinstance(artifact, Artifact):
+            yield copy, artifact
 
 
 def _closing_listing(containers: Containers, downloads: Downloads, turn: Turn) -> _Listing:
@@ -136,9 +162,8 @@ def _to_save(
             if not (file.found == "listed" and file.size is None and outcome.gone):
                 yield outcome
             continue
-        name, sha256 = _figure_name(number) if is_figure else file.name, outcome.digest.hexdigest()
-        hashes.add(sha256)
-        yield Incoming(name, outcome.path, outcome.received, sha256, file.found, file.container_id, file.file_id)
+        yield (incoming := _incoming(_figure_name(number) if is_figure else file.name, file, outcome))
+        hashes.add(incoming.sha256)
     for figure in (it for it in figures if it.sha256 not in hashes):
         number += 1
         name = _figure_name(number, figure.media_type)
@@ -151,9 +176,13 @@ def _to_save(
             yield Incoming(name, path, len(figure.content), figure.sha256, "figure")
 
 
+def _incoming(name: str, file: ContainerFile, copy: FileDownload) -> Incoming:
+    return Incoming(name, copy.path, copy.received, copy.digest.hexdigest(), file.found, *_key(file))
+
+
 def _figure_name(number: int, media_type: str = "image/png") -> str:
     return f"figure-{number}.{media_type.partition('/')[2].partition('+')[0].replace('jpeg', 'jpg')}"
 
 
-def _key(file: ContainerFile | Artifact | FailedArtifact) -> tuple[str, str]:
+def _key(file: ContainerFile | Artifact | FailedArtifact | Incoming) -> tuple[str, str]:
     return file.container_id, file.file_id

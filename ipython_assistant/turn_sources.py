@@ -170,11 +170,13 @@ class ServiceSource(_AnySource):
 
         needs = replace(self.question.needs, on_progress=sent)
         self._base = connection.bases.find(needs)
+        settings = self.question.settings
+        redact = self.session.folder(settings).secrets.redactor().with_secrets(secrets_in(settings.tools))
         while arrival is None:
             try:
                 arrival = self._stream(connection)
             except ModelUnknown as error:
-                raise unknown_model(error, self.question.settings, connection.model_names()) from error
+                raise unknown_model(error, settings, connection.model_names()) from error
             except Refused as error:
                 self._base = connection.bases.instead(needs, self._base, error)
             except AssistantError as error:
@@ -182,8 +184,6 @@ class ServiceSource(_AnySource):
                     raise explained from error
                 raise
         # What is left below the cell is what a replay shows: without what a recording must not hold.
-        settings = self.question.settings
-        redact = self.session.folder(settings).secrets.redactor().with_secrets(secrets_in(settings.tools))
         verb = "" if arrival.turn.failed else "Refused" if arrival.turn.refused else "Answered"
         by = f"{verb} by {settings.answerer}." if verb and settings.answerer else ""
         notes = tuple(note for note in (self.question.unseen, *self._base.notes, by) if note)
@@ -232,6 +232,7 @@ class ServiceSource(_AnySource):
             turn,
             partial(folder.save, cell=question.cell, turn=turn.response_id, key=question.turn_key.sha256),
             lambda *counts: self._live.update(None, transfer_in_words("fetching", *counts)),
+            take_back=partial(folder.take_back, turn=turn.response_id),
             have=arrival.files.artifacts,
         )
         cure = (self.cure,) if files.failed and self.cure else ()

@@ -252,6 +252,16 @@ def test_a_staged_file_that_is_gone_is_a_failure_with_a_reason(folder, tmp_path)
     assert names(tmp_path) == []
 
 
+def test_a_file_is_taken_back_unless_another_turn_has_it_too(folder, tmp_path):
+    mine, shared = save_all(folder, [("a.csv", b"1"), ("b.csv", b"2")], turn="one")
+    save_all(folder, [("b.csv", b"2")], "cell-2", turn="two")
+    for artifact in (mine, shared):
+        folder.take_back(artifact, turn="one")
+    assert names(tmp_path) == ["b.csv"]
+    (again,) = save_all(folder, [("a.csv", b"3")], turn="one")
+    assert again.name == "a.csv"
+
+
 def test_a_disk_without_second_names_is_as_good(folder, saved_dir, tmp_path, refuse):
     refuse(os, "link", errno.EPERM)
     for content, cell in ((b"1", "cell-1"), (b"2", "cell-2"), (b"3", "cell-1")):

@@ -121,6 +121,11 @@ class Downloads:
                 if file.container_id and _key(file) not in self._copies:
                     self._begin(file, wanted=True)
 
+    def current(self) -> tuple[FileDownload, ...]:
+        """The copies, whole or on their way, of files that no code can have changed since they were begun."""
+        with self._changed:
+            return tuple(copy for copy in self._copies.values() if not copy.before_code)
+
     def found_ahead(self, container_id: str) -> tuple[ContainerFile, ...]:
         """What was found ahead in a container: all that is known of it where the closing listing failed."""
         with self._changed:
@@ -192,8 +197,9 @@ class Downloads:
                 if self._closed or self._deadline is not None or code_calls != self._code_calls:
                     return
                 copy = self._copies.get(_key(file))
-                is_new = copy is None or not _same(copy.file, file)
-                if is_new and file.size is not None and file.size <= self._ahead_left:
+                if copy is not None and _same(copy.file, file):
+                    copy.before_code = False
+                elif file.size is not None and file.size <= self._ahead_left:
                     self._ahead_left -= file.size
                     self._begin(file, wanted=False)
 
@@ -383,4 +389,5 @@ def _key(file: ContainerFile) -> tuple[str, str]:
 
 
 def _same(one: ContainerFile, other: ContainerFile) -> bool:
-    return (one.file_id, one.size, one.created_at) == (other.file_id, other.size, other.created_at)
+    first, second = ((file.file_id, file.name, file.size, file.created_at) for file in (one, other))
+    return first == second

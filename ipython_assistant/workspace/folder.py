@@ -151,17 +151,31 @@ class Folder:
         with contextlib.suppress(OSError, RecursionError):
             shutil.rmtree(self.directory() / staging.name)
 
-    def save(self, incoming: Incoming, cell: str, *, turn: str, key: str = "") -> Artifact | FailedArtifact:
-        """Give a staged file its name, for a `cell` in its `turn`; `key` is the question's. See the module's top."""
+    def save(
+        self, incoming: Incoming, cell: str, *, turn: str, key: str = "", only_new: bool = False
+    ) -> Artifact | FailedArtifact:
+        """Give a staged file its name, for a `cell` in its `turn`; `key` is the question's. See the module's top.
+
+        With `only_new` it fails where something has the name.
+        """
         try:
             with self._one_at_a_time:
                 self.directory()
-                name, note = self._place(incoming, _cell_in_manifest(self._cells_of, cell, key), key, turn)
+                cell = _cell_in_manifest(self._cells_of, cell, key)
+                name, note = self._place(incoming, cell, key, turn, only_new=only_new)
                 self._saved[name] = turn
         except OSError as error:
             reason = f"It could not be saved: {disk_reason(error)}."
             return FailedArtifact(incoming.own_name, reason, incoming.container_id, incoming.file_id)
         return self.artifact(name, incoming, note)
+
+    def take_back(self, artifact: Artifact, *, turn: str) -> None:
+        """Remove a file that this turn saved under a new name, unless it was changed since, or another turn has it."""
+        with self._one_at_a_time, contextlib.suppress(OSError):
+            path = self.directory() / artifact.name
+            if self._saved.get(artifact.name) == turn and self.store.hash_of(path) == artifact.sha256:
+                path.unlink()
+                del self._saved[artifact.name], self._mine[artifact.name]
 
     def settle(self, cell: str, key: str, status: str, files: Mapping[str, str]) -> None:
         """Say that a cell's present turn refers to these files (name, hash) alone; one that was cut replaces none."""
@@ -191,7 +205,7 @@ class Folder:
                     _refer(manifest, notebook, _Settled(one.cell, one.key, one.status, files), files)
         return manifest
 
-    def _place(self, incoming: Incoming, cell: str, key: str, turn: str) -> tuple[str, str]:
+    def _place(self, incoming: Incoming, cell: str, key: str, turn: str, *, only_new: bool) -> tuple[str, str]:
         """Put a file in place; gives the name it got, and a note on that name."""
         names, notes = numbered(safe_name(incoming.own_name)), []
         # An empty entry of the path that `import` looks into is the working directory.
@@ -203,6 +217,8 @@ class Folder:
                 place_file(incoming.staged, self.path / name, over=False)
                 self._mine[name], done = incoming.sha256, True
             except FileExistsError:
+                if only_new:
+                    raise
                 done = self._same_or_replaced(name, incoming, self._own_hash(name, cell, key, turn), notes)
             if done:
                 return name, "".join(f"{note}, so the new file is {name}." for note in notes[:1])

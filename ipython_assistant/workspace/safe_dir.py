@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 import stat
+from itertools import chain, takewhile
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ def real_directory(path: Path, within: Path, *, make: bool = False) -> Path:
     What is below `within`, the notebook's directory, may have come with the notebook. Raises `OSError` where the
     directory is not there, or there is a link; its `filename` says which.
     """
-    for component in (path, *path.parents):
-        if component != within and component.is_relative_to(within) and component.is_symlink():
+    for component in takewhile(within.__ne__, chain((path,), path.parents)):
+        if component.is_symlink():
             raise OSError(errno.ELOOP, "a link is in its place", str(component))
     if make:
         with contextlib.suppress(FileExistsError):

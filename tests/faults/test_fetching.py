@@ -14,6 +14,7 @@ from tests_support import events as wire
 from faults.scenarios import FORBIDDEN, before_the_answer, message, play
 from faults.server import RANGES, SERVER_FAULT, Hang, Pattern, Reset, Short, Status, sha256_of, slow_down, table
 from ipython_assistant import errors
+from ipython_assistant.service.downloads import Downloads
 
 
 def ask_for(asking, *files, **settings):
@@ -247,6 +248,66 @@ def test_the_earlier_version_of_a_file_stays_when_its_new_version_cannot_be_fetc
     ran = asking.run(cell_id="cell-1")
     assert isinstance(ran.error, errors.FilesMissing)
     assert (asking.folder / "file.csv").read_bytes() == earlier.content
+
+
+@pytest.fixture
+def at_the_closing_listing(asking, monkeypatch):
+    """Make a turn whose file is whole here before the answer begins; `then` runs when the container is listed last."""
+
+    def play_turn(file, then):
+        whole, attempt, listing = threading.Event(), Downloads._attempt, asking.service._list
+
+        def attempted(self, download, target):
+            attempt(self, download, target)
+            whole.set()
+
+        def listed(door, asked):
+            if whole.is_set():
+                then(asked.container_id)
+            return listing(door, asked)
+
+        monkeypatch.setattr(Downloads, "_attempt", attempted)
+        monkeypatch.setattr(asking.service, "_list", listed)
+        slow = play([file])
+        before_the_answer(slow, lambda *_: whole.wait(5))
+        asking.service.plays.append(slow)
+
+    return play_turn
+
+
+def test_a_file_that_was_fetched_ahead_has_its_name_before_the_closing_listing(asking, at_the_closing_listing):
+    file, there = asking.stage().file(), []
+    at_the_closing_listing(file, lambda _: there.append(saved(asking, file)))
+    assert (asking.run().files, there) == (["file.csv"], [True])
+    assert len(asking.service.of("content")) == 1
+
+
+@pytest.mark.parametrize("can_be_fetched", [True, False])
+def test_a_stale_copy_is_taken_back_from_its_name(asking, at_the_closing_listing, can_be_fetched):
+    file, content, there = asking.stage().file(), b"a,b\n1,2\n", []
+
+    def change(container_id):
+        there.append(saved(asking, file))
+        asking.service.change(container_id, file.file_id, content)
+        if not can_be_fetched:
+            asking.service.goes_wrong("content", Status(404, "File not found."), None)
+
+    at_the_closing_listing(file, change)
+    ran = asking.run()
+    assert (there, ran.files, ran.missing) == ([True], *((["file.csv"], []) if can_be_fetched else ([], ["file.csv"])))
+    assert [path.read_bytes() for path in asking.folder.glob("*.csv")] == [content] * can_be_fetched
+
+
+def test_a_stale_copy_that_the_user_changed_in_the_meantime_stays(asking, at_the_closing_listing):
+    file, content = asking.stage().file(), b"a,b\n1,2\n"
+
+    def change(container_id):
+        (asking.folder / "file.csv").write_text("mine")
+        asking.service.change(container_id, file.file_id, content)
+
+    at_the_closing_listing(file, change)
+    assert asking.run().files == ["file-2.csv"]
+    assert [(asking.folder / name).read_bytes() for name in ("file.csv", "file-2.csv")] == [b"mine", content]
 
 
 def test_files_keep_the_order_of_the_answer_though_one_is_cited_twice(asking):
