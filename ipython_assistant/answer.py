@@ -33,10 +33,8 @@ if TYPE_CHECKING:
     from ipython_assistant.core.artifacts import Artifact, FailedArtifact, TableHead, TurnFiles
     from ipython_assistant.core.turn import CodeCall, Turn
 
-MOST_SHOWN = 12
-"""The most files of each kind whose content is shown."""
-MOST_LINES_ABOVE = 30
-"""The most lines of tables and texts above the list of files; longer ones stand below it."""
+MOST_SHOWN = 12  # the most files of each kind whose content is shown
+MOST_LINES_ABOVE = 30  # the most lines of tables and texts above the list of files; longer ones stand below it
 MOST_BROWSED, MOST_CELLS_BROWSED, LONGEST_CELL_BROWSED = 1_000, 50_000, 200
 """The most rows, cells, and characters of a cell of a table that can be sorted and paged."""
 MAYBE_TEXT = {"application/json", "application/octet-stream"}

@@ -37,8 +37,7 @@ if TYPE_CHECKING:
     from ipython_assistant.question import Question
 
 Outcome: TypeAlias = "Answer | Exception"
-STOPS_WITHIN_S = 5.0
-"""Seconds that questions under way are given to end after Ctrl-C."""
+STOPS_WITHIN_S = 5.0  # seconds that questions under way are given to end after Ctrl-C
 _OF_A_CELL = {"help", "help_all", "dry_run", "no_code", "timeout_s"}
 ASK_OPTIONS = sorted(Options.__dataclass_fields__.keys() - _OF_A_CELL | {"code", "timeout", "show"})
 

@@ -23,8 +23,7 @@ from ipython_assistant.shell_ask import add_ask_command
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-NOTEBOOK = "01_first_cell.ipynb"
-"""What the demonstration shows: the main job, with a real table and no key."""
+NOTEBOOK = "01_first_cell.ipynb"  # what the demonstration shows: the main job, with a real table and no key
 NOTEBOOKS = Path(__file__).parent / "demo_notebooks"
 if not NOTEBOOKS.is_dir():  # a checkout, in an editable install
     NOTEBOOKS = Path(__file__).parent.parent / "notebooks"

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
     from nbclient import NotebookClient
 
-STOPPED = 130
-"""The exit code after Ctrl-C, as shells have it."""
+STOPPED = 130  # the exit code after Ctrl-C, as shells have it
 
 
 class RunError(Exception):

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 """https://platform.openai.com/docs/guides/reasoning; not every model takes every one, and the service says so."""
-MEMORIES = ("1g", "4g", "16g", "64g")
-"""https://platform.openai.com/docs/guides/tools-code-interpreter"""
+MEMORIES = ("1g", "4g", "16g", "64g")  # https://platform.openai.com/docs/guides/tools-code-interpreter
 
 
 def _option(flags: str, about: str, value: str = "", default: Any = None, *, rare: bool = False) -> Any:

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from ipython_assistant.workspace.recordings import Recordings
 
 _Recorded: TypeAlias = "tuple[Recording, Answer]"
-MARK = "ipython_assistant-report"
-"""Stands in every report: only a report is ever replaced by another."""
+MARK = "ipython_assistant-report"  # in every report: only a report is ever replaced by another
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="generator" content="{mark}"><title>{title}</title><style>
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }}

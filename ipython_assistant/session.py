@@ -41,8 +41,7 @@ if TYPE_CHECKING:
     from ipython_assistant.service.model_servers import ModelsHere
     from ipython_assistant.workspace.inputs import Input
 
-AT_ONCE = 4
-"""How many questions `aask` asks at once, and `ask_each` where it is not told."""
+AT_ONCE = 4  # how many questions `aask` asks at once, and `ask_each` where it is not told
 _IPYTHONS = frozenset({"In", "Out", "exit", "quit", "open", "get_ipython"})
 
 

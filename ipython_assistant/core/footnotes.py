@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from ipython_assistant.core.artifacts import Artifact
     from ipython_assistant.core.turn import Source, TextPart, Turn
 
-LONGEST_TITLE = 160
-"""In characters; what is beyond it is cut."""
+LONGEST_TITLE = 160  # in characters; what is beyond it is cut
 _DIGITS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _GAP = "\u202f"
 _HAS_LETTER = re.compile(r"[^\W_]")

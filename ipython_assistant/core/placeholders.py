@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LONGEST_VALUE = 20_000
-"""In characters; what is longer belongs into a file."""
+LONGEST_VALUE = 20_000  # in characters; what is longer belongs into a file
 
 # A dollar before a digit is money; Pandoc's rules for the others: https://pandoc.org/MANUAL.html#math. Code in a line
 # and a formula end within so many characters or are none: a search for the end is made at every beginning.

@@ -16,10 +16,8 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-BASIC = "basic"
-"""The sentence forms that the engine answers without a model."""
-GGUF = "gguf/"
-"""In front of a model that `ipython-assistant model get` has fetched."""
+BASIC = "basic"  # the sentence forms that the engine answers without a model
+GGUF = "gguf/"  # in front of a model that `ipython-assistant model get` has fetched
 MODEL_KEY = "IPYTHON_ASSISTANT_MODEL_KEY"
 """The environment variable with the key of a chat server that is named by its address."""
 MODELS_FOLDER = "IPYTHON_ASSISTANT_MODELS"

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from ipython_assistant.core.redaction import Redactor
     from ipython_assistant.core.turn import Json, Turn
 
-REPLAYED = ("completed", "refused")
-"""The statuses of a turn that is replayed, the better one first."""
+REPLAYED = ("completed", "refused")  # the statuses of a turn that is replayed, the better one first
 TOOK_PLACE = frozenset({*REPLAYED, "incomplete"})
 """The statuses of a turn that takes the place of the one its cell had before."""
 

@@ -24,8 +24,7 @@ SECRET = "<secret>"  # noqa: S105 it stands where one was
 SHORTEST_SECRET = 8
 LONG = 16
 """In characters: a value this long is a secret if its name says so; a shorter one if it mixes letters and digits."""
-UNMISTAKABLE = 24
-"""In characters: a secret this long is taken out wherever it stands, also in the middle of a word."""
+UNMISTAKABLE = 24  # in characters: a secret this long is taken out wherever it stands, also in the middle of a word
 
 # The forms in which services hand out keys.
 _KEY = re.compile(

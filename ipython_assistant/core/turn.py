@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 _LARGEST = 2**63
 _DEEPEST = 50
-_LONGEST_PICTURE = 200
-"""In characters: a base64 text that is longer is replaced by its digest."""
+_LONGEST_PICTURE = 200  # in characters: a base64 text that is longer is replaced by its digest
 _BASE64 = frozenset({"result", "image_url", "partial_image_b64", "file_data"})
 """The fields of output items that hold pictures or files as text."""
 _WAITING = frozenset({"mcp_approval_request", "function_call", "custom_tool_call", "computer_call", "local_shell_call"})

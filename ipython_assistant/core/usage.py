@@ -26,13 +26,11 @@ if TYPE_CHECKING:
     from ipython_assistant.core.conversation import PlacedTurn
     from ipython_assistant.core.turn import Json
 
-OWN = "your own setting"
-"""The source of a price that was set by hand."""
+OWN = "your own setting"  # the source of a price that was set by hand
 CONTAINER_PRICES: Mapping[str, float] = {"1g": 0.03, "4g": 0.12, "16g": 0.48, "64g": 1.92}
 """US dollars for 20 minutes of one container, by its memory: the price list of 2026-08-04, as quoted in
 https://github.com/simonw/llm/issues/1592."""
-_DATE = re.compile(r"-\d{4}-\d{2}-\d{2}$")
-"""Ends the name of a dated model, which counts as the one without it."""
+_DATE = re.compile(r"-\d{4}-\d{2}-\d{2}$")  # ends the name of a dated model, which counts as the one without it
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,7 @@ if TYPE_CHECKING:
 NO_PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII="
 """A PNG of one transparent pixel."""
 CHUNK_BYTES = 2 << 20
-MOST_BUTTONS = 12
-"""Of more files the first have a button; the archive holds them all."""
+MOST_BUTTONS = 12  # of more files the first have a button; the archive holds them all
 
 
 class DownloadRow(anywidget.AnyWidget):

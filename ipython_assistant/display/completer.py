@@ -18,8 +18,7 @@ from ipython_assistant.options import option_targets
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-MOST_ENTRIES = 10_000
-"""Of a larger folder the first are looked at, since the user waits."""
+MOST_ENTRIES = 10_000  # of a larger folder the first are looked at, since the user waits
 
 _MAGIC = re.compile(r"\s*%%assistant(?!\S)")
 _OPEN_BRACE = re.compile(r"\{((?:[^\W\d]\w*)?)$")

@@ -18,10 +18,8 @@ if TYPE_CHECKING:
     from markdown_it.rules_inline import StateInline
     from markdown_it.token import Token
 
-LONGEST = 2_000
-"""In characters."""
-DEEPEST = 20
-"""Of braces in braces."""
+LONGEST = 2_000  # in characters
+DEEPEST = 20  # of braces in braces
 
 MATH = "mathjax_process tex2jax_process"
 _CLOSERS = {"\\(": "\\)", "\\[": "\\]", "$$": "$$"}

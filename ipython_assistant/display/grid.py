@@ -17,14 +17,12 @@ if TYPE_CHECKING:
     from ipython_assistant.core.artifacts import TableHead
     from ipython_assistant.display.outputs import Bundle
 
+# As pandas: `display.max_colwidth`, `display.max_columns` and `display.precision`. The file keeps it all.
 LONGEST_CELL = 50
 MOST_COLUMNS = 20
 DECIMALS = 6
-"""As pandas: `display.max_colwidth`, `display.max_columns` and `display.precision`. The file keeps it all."""
-LONGEST_WORDS = 100
-"""In characters, of a cell in an overview."""
-SHORT = 24
-"""In characters: the cells of a column whose longest is no longer stay on one line."""
+LONGEST_WORDS = 100  # in characters, of a cell in an overview
+SHORT = 24  # in characters: the cells of a column whose longest is no longer stay on one line
 
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
 _MORE = "..."

@@ -22,12 +22,9 @@ if TYPE_CHECKING:
 
     from ipython_assistant.display.outputs import Bundle
 
-INTERVAL_S = 0.1
-"""Seconds between two updates, at least."""
-CHARACTERS_PER_S = 8_000
-"""The text's length over this is the pause after an update, in seconds."""
-COUNTED_FROM_S = 2.0
-"""An activity that lasts shows its seconds from here on."""
+INTERVAL_S = 0.1  # seconds between two updates, at least
+CHARACTERS_PER_S = 8_000  # the text's length over this is the pause after an update, in seconds
+COUNTED_FROM_S = 2.0  # an activity that lasts shows its seconds from here on
 
 
 @dataclass(frozen=True, slots=True)

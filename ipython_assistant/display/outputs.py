@@ -20,16 +20,11 @@ if TYPE_CHECKING:
 
     from ipython_assistant.core.turn import CodeCall, OtherItem
 
-KEY = "ipython_assistant"
-"""Our own key in output metadata."""
-QUIET = "opacity:.7"
-"""The style of what a reader needs second; its contrast is still over 4.5 : 1 in both themes."""
-LONGEST_LOGS = 20_000
-"""In characters for each code call; what is beyond it is left out in the middle, and said."""
-LONGEST_ITEM = 4_000
-"""In characters for each item without a view of its own."""
-LONGEST_TEXT = 500
-"""In characters for each text in it, which may be a picture in base64."""
+KEY = "ipython_assistant"  # our own key in output metadata
+QUIET = "opacity:.7"  # the style of what a reader needs second; its contrast is still over 4.5 : 1 in both themes
+LONGEST_LOGS = 20_000  # in characters for each code call; what is beyond it is left out in the middle, and said
+LONGEST_ITEM = 4_000  # in characters for each item without a view of its own
+LONGEST_TEXT = 500  # in characters for each text in it, which may be a picture in base64
 
 # An id or a time says nothing to a reader, and would make two runs of one question differ.
 # The picture of an image generation has an output of its own.

@@ -26,12 +26,9 @@ if TYPE_CHECKING:
     from ipython_assistant.core.artifacts import Artifact, FailedArtifact, TableHead
     from ipython_assistant.display.grid import Cell
 
-LONGEST_DESCRIPTION = 120
-"""In characters, of what a picture shows."""
-MOST_ROWS = 500
-"""Of so many files the list has a line; the others are counted."""
-ENOUGH_ROWS = 5
-"""A table in the answer that shows so many rows of a file, or all, is not shown once more."""
+LONGEST_DESCRIPTION = 120  # in characters, of what a picture shows
+MOST_ROWS = 500  # of so many files the list has a line; the others are counted
+ENOUGH_ROWS = 5  # a table in the answer that shows so many rows of a file, or all, is not shown once more
 OUTSIDE = (
     "These files are outside the notebook's folder, where a link in the notebook may not reach them."
     " The download buttons bring them."
@@ -62,10 +59,8 @@ CHARTS = {
     ".vl.json": "application/vnd.vegalite.v5+json",
     ".plotly.json": "application/vnd.plotly.v1+json",
 }
-LARGEST_CHART = 1_000_000
-"""In bytes: it is stored in the notebook as it is."""
-DEEPEST_CHART = 50
-"""Of objects in objects."""
+LARGEST_CHART = 1_000_000  # in bytes: it is stored in the notebook as it is
+DEEPEST_CHART = 50  # of objects in objects
 
 _ADDRESS = re.compile(r"(?i)\s*(?:[a-z][a-z0-9+.-]*:)?//|\s*(?:data|javascript|file|blob):|.*<\s*(?:a|img)\b")
 # Keys and marks that load or link, also where an expression puts their address together.

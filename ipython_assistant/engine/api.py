@@ -21,8 +21,7 @@ Json = dict[str, Any]
 Event = dict[str, Any]
 
 OUTPUTS: Final = "code_interpreter_call.outputs"
-MAX_MINUTES: Final = 20
-"""The service keeps an unused container for 20 minutes and refuses to keep one longer."""
+MAX_MINUTES: Final = 20  # the service keeps an unused container for 20 minutes and refuses to keep one longer
 MEMORY_TIERS: Final = {f"{gigabytes}g": gigabytes << 30 for gigabytes in (1, 4, 16, 64)}
 """The hosted service's, in bytes."""
 
@@ -33,8 +32,7 @@ _OF_CONTAINERS: Final = ("type", "file_ids", "memory_limit", "network_policy")
 _ROLES: Final = ("user", "assistant", "system", "developer")
 _TEXT_PARTS: Final = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}
 _TYPE_NAMES: Final = {str: "a string", int: "an integer", bool: "a boolean", list: "a list", dict: "an object"}
-_LONGEST_ECHO: Final = 200
-"""In characters, of a client's own words in a refusal."""
+_LONGEST_ECHO: Final = 200  # in characters, of a client's own words in a refusal
 
 
 @dataclass(frozen=True, slots=True)

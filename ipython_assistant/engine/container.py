@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.kernel_output import CodeRun
     from ipython_assistant.engine.sandbox import ContainerLimits, Sandbox
 
-MAX_EXPIRED_LISTED: Final = 1000
-"""How many expired containers are still known as such."""
+MAX_EXPIRED_LISTED: Final = 1000  # how many expired containers are still known as such
 RETIRE_EVERY_S: Final = 30.0
 RESERVE_AFTER_S: Final = 5.0
 """When the process for the next container is started, after one was taken: the new one's own work comes first."""

@@ -20,8 +20,7 @@ from ipython_assistant.engine.api import ApiError, bad_upload, base_name, shorte
 if TYPE_CHECKING:
     from ipython_assistant.engine.api import IdMint
 
-DEEPEST: Final = 32
-"""Levels of directories in which files are looked for."""
+DEEPEST: Final = 32  # levels of directories in which files are looked for
 
 # O_NONBLOCK: a named pipe put in a file's place must not stop us.
 _READ: Final = os.O_RDONLY | sum(getattr(os, flag, 0) for flag in ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK"))

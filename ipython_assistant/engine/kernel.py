@@ -73,10 +73,8 @@ _()
 del _
 """
 START_TIMEOUT_S: Final = 60.0
-IDLE_S: Final = 0.3
-"""How long a kernel has to be without code before it loads what only charts need."""
-WAIT_S: Final = 0.25
-"""How long a message is waited for before it is asked whether the process is there at all."""
+IDLE_S: Final = 0.3  # how long a kernel has to be without code before it loads what only charts need
+WAIT_S: Final = 0.25  # how long a message is waited for before it is asked whether the process is there at all
 
 _UNREADABLE: Final = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 """What jupyter_client raises for a message that is not one, or that is signed wrongly."""
@@ -171,8 +169,7 @@ class Kernel:
 
     def __init__(self, launcher: KernelLauncher) -> None:
         self._launcher = launcher
-        self._ended = False
-        """True once the process is gone, or is being ended."""
+        self._ended = False  # True once the process is gone, or is being ended
         self._used = False
         self._turn = asyncio.Lock()
         self._monitor: LimitMonitor | None = None

@@ -20,13 +20,10 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.container_folder import FileVersion
     from ipython_assistant.engine.sandbox import VisiblePaths
 
-MAX_TEXT: Final = 1_000_000
-"""Characters of printed text kept of a run."""
-MAX_FIGURES: Final = 100
-MAX_FIGURE_BYTES: Final = 32 << 20
-"""Figures kept of a run, and their bytes together."""
-MAX_MESSAGE: Final = 20_000
-"""Characters kept of an exception's text."""
+MAX_TEXT: Final = 1_000_000  # characters of printed text kept of a run
+MAX_FIGURES: Final = 100  # kept of a run
+MAX_FIGURE_BYTES: Final = 32 << 20  # of all figures of a run together
+MAX_MESSAGE: Final = 20_000  # characters kept of an exception's text
 
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _ANSI: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")

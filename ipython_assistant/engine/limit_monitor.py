@@ -20,16 +20,13 @@ if TYPE_CHECKING:
 
     from ipython_assistant.engine.sandbox import ContainerLimits
 
-KEPT_FREE_BYTES: Final = 256_000_000
-"""Code is stopped when it leaves less than this of the disk."""
+KEPT_FREE_BYTES: Final = 256_000_000  # code is stopped when it leaves less than this of the disk
 SAMPLE_EVERY_S, REST_EVERY_S = 0.3, 3.0
 """How often a run is sampled, and what it has left going on."""
 COUNTS_A_SAMPLE: Final = 3
 """How often the processes are counted: a bomb of them doubles several times between two samples."""
-SAMPLING_SHARE: Final = 10
-"""The files are sampled again after this many times the seconds that it took, at least."""
-INTERRUPT_GRACE_S: Final = 1.8
-"""How long interrupted code may take to stop before its process is ended."""
+SAMPLING_SHARE: Final = 10  # the files are sampled again after this many times the seconds that it took, at least
+INTERRUPT_GRACE_S: Final = 1.8  # how long interrupted code may take to stop before its process is ended
 
 _TOO_MANY: Final = "it started more than {:,} processes and threads"
 _TOO_LONG: Final = "it used more than {:g} s of processor time"

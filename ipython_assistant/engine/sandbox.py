@@ -28,12 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 GIB: Final = 1 << 30
-CPU_S: Final = 600.0
-"""Seconds of each processor, for one run; more than `MOST_PROCESSORS` of them do not count."""
+CPU_S: Final = 600.0  # seconds of each processor, for one run; more than `MOST_PROCESSORS` of them do not count
 MOST_PROCESSORS: Final = 8
 SandboxKind = Literal["bubblewrap", "landlock", "none"]
-SANDBOX_KINDS: Final[tuple[SandboxKind, ...]] = ("bubblewrap", "landlock", "none")
-"""From the strongest to none."""
+SANDBOX_KINDS: Final[tuple[SandboxKind, ...]] = ("bubblewrap", "landlock", "none")  # from the strongest to none
 PROBE_TIMEOUT_S: Final = 20.0
 MOUNT: Final = "/mnt/data"
 """Where a container's working directory is for code in it, whatever it is called on this machine."""

@@ -39,8 +39,7 @@ if TYPE_CHECKING:
 
 ADDRESS: Final = "127.0.0.1"
 PARENT_POLL_S: Final = 0.5
-MAX_BODY_BYTES: Final = 64 << 20
-"""Of a request, except uploads."""
+MAX_BODY_BYTES: Final = 64 << 20  # of a request, except uploads
 SHORTEST_TOKEN: Final = 16
 LONGEST_PARENT: Final = 48
 """Bytes of the temporary directory's path: those of sockets below it may have 104 (macOS) or 108 (Linux)."""

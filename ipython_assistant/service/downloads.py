@@ -43,8 +43,7 @@ if TYPE_CHECKING:
     from ipython_assistant.service.client import OnProgress, Reply, Wire
     from ipython_assistant.service.containers import Containers
 
-MAX_FRUITLESS_TRIES = 4
-"""A file is given up after so many tries that brought nothing new."""
+MAX_FRUITLESS_TRIES = 4  # a file is given up after so many tries that brought nothing new
 POLL_S, FIRST_BACKOFF_S, MOST_DOUBLINGS = 0.1, 0.25, 5
 PIECES_AHEAD = 4  # so many are written and wait to be hashed
 MAY_PASS = (errors.Unreachable, errors.TimedOut, errors.StreamBroken)

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
     Ask = Callable[[str], Any]
 
-WITHIN_S = 0.2
-"""How long the servers have to answer, all together."""
+WITHIN_S = 0.2  # how long the servers have to answer, all together
 MAX_ANSWER_BYTES = 4_000_000
 SMALLEST, LARGEST = 1.4, 40.0
 """In billions of parameters: smaller models rarely write code that is right; larger ones may not fit this machine."""

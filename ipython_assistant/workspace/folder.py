@@ -70,8 +70,7 @@ class ManifestEntry(NamedTuple):
         return all(key is None for key in self.cells.values())
 
 
-Manifest = dict[str, ManifestEntry]
-"""The files that this package wrote, by name."""
+Manifest = dict[str, ManifestEntry]  # the files that this package wrote, by name
 
 
 class _Settled(NamedTuple):

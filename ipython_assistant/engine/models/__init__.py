@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 WISHES: Final = ("temperature", "top_p", "max_output_tokens", "reasoning", "metadata")
 """The parameters of a request that a model is told, in the API's words."""
-SILENCE_S: Final = 300.0
-"""Seconds without a byte from a model's server before it is given up."""
+SILENCE_S: Final = 300.0  # seconds without a byte from a model's server before it is given up
 
 
 class ModelFailed(Exception):

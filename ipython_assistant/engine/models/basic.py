@@ -35,8 +35,7 @@ REAL_MODEL: Final = (
     "No model was used. A model reads any question: set `OPENAI_API_KEY`, start Ollama or LM Studio, or run "
     "`ipython-assistant model get`; `%assistant doctor` shows what is there."
 )
-MAX_KEY_VALUES: Final = 60
-"""Different values of a column that is offered to group by."""
+MAX_KEY_VALUES: Final = 60  # different values of a column that is offered to group by
 _EXAMPLES: Final = (
     "Describe the table", "Missing values", "Count rows per {x}", "Rows where {x} is {value}",
     "Rows where {y} is over {low}", "Histogram of {y}", "Mean {y} by {time}, saved as mean.csv",

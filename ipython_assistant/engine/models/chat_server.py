@@ -31,8 +31,7 @@ Json = dict[str, Any]
 CONNECT_S: Final = 5.0
 MAX_TOKENS: Final = 4_096
 """The longest completion that is asked for, where the caller sets no limit: an endless answer has an end."""
-MAX_CHARACTERS: Final = 60_000
-"""The longest text that is read, for servers that ignore `max_tokens`."""
+MAX_CHARACTERS: Final = 60_000  # the longest text that is read, for servers that ignore `max_tokens`
 CONTEXTS: Final = (8_192, 16_384, 32_768, 65_536, 131_072)
 """The sizes of context, in tokens, that Ollama is asked for: few, since each change loads the model anew."""
 CHARACTERS_PER_TOKEN, PICTURE_TOKENS = 3, 1_500
@@ -80,8 +79,7 @@ class ChatServer:
         self._on_this_machine, self._said_by = parts.hostname in LOOPBACK, f"The chat server at {address.rstrip('/')}"
         self._key, self._key_name, self._silence_s = key, key_name, silence_s
         self._kind, self._schemas, self._context = kind, schemas, 0
-        self.sees_pictures = True
-        """Whether the model sees pictures, as far as is known."""
+        self.sees_pictures = True  # whether the model sees pictures, as far as is known
 
     async def complete(self, messages: Sequence[Json], **asked: Any) -> Completion:
         """The whole answer to these messages. Arguments and errors are those of `stream`."""

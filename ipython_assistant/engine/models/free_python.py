@@ -30,15 +30,12 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.models.table_profiles import TableProfile
 
 MAX_RUNS: Final = 6
-MAX_COMPLAINTS: Final = 2
-"""How often in an answer the model is told that something is wrong."""
+MAX_COMPLAINTS: Final = 2  # how often in an answer the model is told that something is wrong
 AFTERWARDS: Final = 24
 """Pieces that a model may send behind its code before it is stopped; most end at once, and then tell their tokens."""
-MAX_PRINTED: Final = 20_000
-"""In characters, of what code printed that the user is shown in the answer."""
+MAX_PRINTED: Final = 20_000  # in characters, of what code printed that the user is shown in the answer
 PICTURES: Final = (".png", ".jpg", ".jpeg", ".gif", ".webp")
-MOST_PICTURE_BYTES: Final = 32_000_000
-"""Of all pictures of a question."""
+MOST_PICTURE_BYTES: Final = 32_000_000  # of all pictures of a question
 
 _RULES, _SEES, _BLIND = re.split(
     r"\n\n----\n", resources.files(__package__).joinpath("python_prompt.txt").read_text(encoding="utf-8").strip()
@@ -52,8 +49,7 @@ _UNGROUPED: Final = re.compile(r"\b(reset_index|head|tail|nth|transform|filter|a
 
 ADDED: Final = "\n\n**From this machine:** "
 """Goes before everything that we add to a model's answer: from here on it is not the model's own words."""
-READ_AS: Final = "Read as:"
-"""How an answer begins that this machine wrote from a plan: all of it is ours."""
+READ_AS: Final = "Read as:"  # how an answer begins that this machine wrote from a plan: all of it is ours
 ELSEWHERE: Final = "(Answered.)"
 """Stands for an earlier answer that the model may not see, or that is not in its own words."""
 NO_CODE: Final = (
@@ -81,8 +77,7 @@ class FreePython:
         self._sees_what_is_asked = False
         """Whether the question is about pictures, and the model sees them: then it may tell numbers without code."""
         self._runs = self._complaints = 0
-        self._code = self._error = self._logs = ""
-        """What the model wrote last, and what came of it."""
+        self._code = self._error = self._logs = ""  # what the model wrote last, and what came of it
 
     async def answer(self) -> AsyncGenerator[Step, None]:
         """Let the model write code until the question is answered. Raises `ModelFailed`."""

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
 TOKEN: Final = "IPYTHON_ASSISTANT_RUNTIME_TOKEN"  # noqa: S105 - the variable's name
 READY_WITHIN_S: Final = 300.0
-CONTEXT: Final = 16_384
-"""In tokens: a long question with several tables, and its answer."""
+CONTEXT: Final = 16_384  # in tokens: for a long question with several tables, and its answer
 OVERHEAD, CONTEXT_BYTES = 1.15, 1_000_000_000
 """Memory a model takes, as a multiple of its file; and what the context takes beside it, roughly."""
 

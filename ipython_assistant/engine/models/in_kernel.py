@@ -24,16 +24,14 @@ from typing import Any
 
 import pandas as pd
 
-VARIABLES: dict[str, Any] = {}
-"""The kernel's own variables; the code that sends this source puts them in."""
+VARIABLES: dict[str, Any] = {}  # the kernel's own variables; the code that sends this source puts them in
 
 MAX_COLUMNS, MAX_BANDS = 500, 60
 MAX_VALUES = 200
 """Different texts of a column that are listed; of a column with more, only those that the question names."""
 HEAD_ROWS, MAX_HEAD = 5, 4_000
 """Rows and characters of a table that a model may see."""
-FEW = 2
-"""Rows or columns up to which nothing is concluded from their form."""
+FEW = 2  # rows or columns up to which nothing is concluded from their form
 MAX_ODD_SHARE, MAX_WORD_SHARE = 0.05, 0.5
 """Cells with digits such as `<5`, and words such as `pending`, that a column of numbers may hold."""
 

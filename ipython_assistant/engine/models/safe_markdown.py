@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-MAX_SHOWN: Final = 80
-"""Characters of a name or a cell that are shown; the rest becomes an ellipsis."""
+MAX_SHOWN: Final = 80  # characters of a name or a cell that are shown; the rest becomes an ellipsis
 
 _SPECIAL: Final = re.compile(r"[\\`*\[\]{}<>|~#&!$]|(?<![^\W_])_|_(?![^\W_])")
 """What Markdown, HTML or formulas could begin with; an underscore inside a word is no mark."""

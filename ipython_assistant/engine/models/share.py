@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.models import Ask, RunOutcome
     from ipython_assistant.engine.models.table_profiles import Column, TableProfile
 
-MAX_LOGS: Final = 6_000
-"""In characters, of what code printed; the middle of more is left out."""
+MAX_LOGS: Final = 6_000  # in characters, of what code printed; the middle of more is left out
 MAX_COLUMNS: Final = 60
 MAX_VALUES: Final = 12
 

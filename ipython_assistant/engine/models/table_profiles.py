@@ -89,8 +89,7 @@ class TableProfile:
     columns: tuple[Column, ...] = ()
     notes: tuple[str, ...] = ()
     problem: str = ""
-    head: str = field(default="", compare=False)
-    """Its first rows as text, with the cells apart by `|`."""
+    head: str = field(default="", compare=False)  # its first rows as text, with the cells apart by `|`
 
     @property
     def stem(self) -> str:

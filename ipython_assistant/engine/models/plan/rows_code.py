@@ -39,8 +39,7 @@ class RowsCode:
         self.new = {one.name for one in plan.new_columns}
         if unknown := [name for name in plan.used() if name not in self.columns and name not in self.new]:
             raise PlanError(f"There is no column {unknown[0]}.")
-        self.names: dict[Key, str] = {}
-        """The column that each key has in the result."""
+        self.names: dict[Key, str] = {}  # the column that each key has in the result
         for key in plan.all_keys:
             taken = key.unit in self.columns and key.unit != key.column
             self.names[key] = f"{key.unit} of {key.column}" if taken else key.unit or key.column
