@@ -5,9 +5,11 @@ PYTHON ?= python
 TOOLS = hypothesis ipython pytest pytest-timeout pytest-xdist
 OF_TABLES = tests/test_inputs.py tests/test_tables.py tests/test_named_frames.py
 
-# What `make quick` leaves out: what starts an engine or JupyterLab in most of its tests, and the matrix of faults.
-HEAVY = tests/browser tests/engine tests/faults tests/test_background.py tests/test_local.py tests/test_who_answers.py \
-	tests/test_lab_installed.py tests/test_lab_saving.py tests/test_notebook_runs.py tests/test_vscode.py
+# What `make quick` leaves out: what starts an engine or JupyterLab in most of its tests, what imports for seconds in
+# each process that collects it, and the matrix of faults.
+HEAVY = tests/browser tests/engine tests/faults tests/test_api_description.py tests/test_background.py \
+	tests/test_lab_installed.py tests/test_lab_saving.py tests/test_local.py tests/test_notebook_runs.py \
+	tests/test_vscode.py tests/test_who_answers.py
 
 OF_HUBS = tests/browser/test_jupyterhub.py tests/browser/test_collaboration.py tests/test_marimo.py
 
@@ -27,7 +29,7 @@ help: ## show this list
 check: ## before each commit, under a minute: lint, types, imports, notebooks, quick; two of them at a time
 	$(MAKE) --jobs=2 --output-sync lint types imports notebooks quick
 
-all: lint types imports test notebooks ## before you send it in: the same with all tests but the slow ones, three minutes
+all: lint types imports notebooks test ## before you send it in: the same, with every test but the slow ones; three minutes
 
 lint: ## style and formatting
 	$(PYTHON) -m ruff check .

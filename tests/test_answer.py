@@ -65,7 +65,7 @@ def test_a_file_that_is_not_there_is_a_key_error_that_names_the_files(tmp_path):
 # --- what is shown below it ---
 def large_picture():
     drawn = io.BytesIO()
-    Image.effect_noise((600, 300), 80).resize((2400, 1200)).convert("RGB").save(drawn, "PNG")
+    Image.effect_noise((600, 300), 80).resize((2400, 1200)).convert("RGB").save(drawn, "PNG", compress_level=1)
     return drawn.getvalue()
 
 
