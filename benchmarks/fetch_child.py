@@ -43,10 +43,11 @@ def prepare_ours():
     connection = Connection(connect_hosted(os.environ, 300.0))
     shelf, turn = Folder(directory, folder), read_response(response)
     save = functools.partial(shelf.save, cell="cell-1", turn=turn.response_id, key="")
+    take_back = functools.partial(shelf.take_back, turn=turn.response_id)
 
     def fetch():
         with Downloads(connection.wire, connection.containers, shelf.stage) as downloads:
-            collected = collect(connection.containers, downloads, turn, save, lambda *_: None)
+            collected = collect(connection.containers, downloads, turn, save, lambda *_: None, take_back=take_back)
         shelf.unstage(downloads.staged)
         assert not collected.failed, collected.failed[:3]
 
