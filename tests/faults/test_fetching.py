@@ -2,6 +2,7 @@
 
 import _thread
 import hashlib
+import queue
 import subprocess
 import sys
 import threading
@@ -254,30 +255,35 @@ def test_the_earlier_version_of_a_file_stays_when_its_new_version_cannot_be_fetc
 def at_the_closing_listing(asking, monkeypatch):
     """Make a turn whose file is whole here before the answer begins; `then` runs when the container is listed last."""
 
-    def play_turn(file, then):
-        whole, attempt, listing = threading.Event(), Downloads._attempt, asking.service._list
-
-        def attempted(self, download, target):
-            attempt(self, download, target)
-            whole.set()
+    def play_turn(file, then, calls=1):
+        done, is_ready, listing = queue.SimpleQueue(), threading.Event(), asking.service._list
 
         def listed(door, asked):
-            if whole.is_set():
+            if is_ready.is_set():
                 then(asked.container_id)
             return listing(door, asked)
 
-        monkeypatch.setattr(Downloads, "_attempt", attempted)
+        def wait(*_):
+            for _each in ["the file is here", *["it was looked for"] * calls]:
+                done.get(timeout=5)
+            is_ready.set()
+
+        for name in ("_attempt", "_fetch_ahead"):
+            original = getattr(Downloads, name)
+            monkeypatch.setattr(Downloads, name, lambda *args, original=original: done.put(original(*args)))
         monkeypatch.setattr(asking.service, "_list", listed)
-        slow = play([file])
-        before_the_answer(slow, lambda *_: whole.wait(5))
+        slow = play([file], items=[*(wire.Code("make()") for _ in range(calls)), message((file,))])
+        before_the_answer(slow, wait)
         asking.service.plays.append(slow)
 
     return play_turn
 
 
-def test_a_file_that_was_fetched_ahead_has_its_name_before_the_closing_listing(asking, at_the_closing_listing):
+@pytest.mark.parametrize("calls", [1, 2])
+def test_a_file_that_was_fetched_ahead_has_its_name_before_the_closing_listing(asking, at_the_closing_listing, calls):
+    """Code that ran since and left the file as it was does not make it wait."""
     file, there = asking.stage().file(), []
-    at_the_closing_listing(file, lambda _: there.append(saved(asking, file)))
+    at_the_closing_listing(file, lambda _: there.append(saved(asking, file)), calls)
     assert (asking.run().files, there) == (["file.csv"], [True])
     assert len(asking.service.of("content")) == 1
 
