@@ -15,7 +15,7 @@ Each download is in one of four states:
              verified              failed
 
 When a code call ends, its container is listed and what is new is fetched while the model still writes; such a copy
-counts only if no code ran since, or the closing listing shows the same id, size and time of creation. Proxies and
+counts only if no code ran since, or a later listing shows the same id, name, size and time of creation. Proxies and
 caches resume wrongly, send an older version, cut a body short or answer with a page of their own: bytes count only if
 the announced length came, a resumed part continues the same version, and there are as many as the container lists.
 """

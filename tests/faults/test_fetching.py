@@ -263,17 +263,21 @@ def at_the_closing_listing(asking, monkeypatch):
                 then(asked.container_id)
             return listing(door, asked)
 
-        def wait(*_):
-            for _each in ["the file is here", *["it was looked for"] * calls]:
+        def wait_for_the_file(*_):
+            for _step in ("it was looked for", "it is here"):
                 done.get(timeout=5)
+
+        def wait_for_the_last_look(*_):
+            done.get(timeout=5) if calls > 1 else wait_for_the_file()
             is_ready.set()
 
         for name in ("_attempt", "_fetch_ahead"):
             original = getattr(Downloads, name)
             monkeypatch.setattr(Downloads, name, lambda *args, original=original: done.put(original(*args)))
         monkeypatch.setattr(asking.service, "_list", listed)
-        slow = play([file], items=[*(wire.Code("make()") for _ in range(calls)), message((file,))])
-        before_the_answer(slow, wait)
+        items = [*(wire.Code("make()") for _ in range(calls)), message((file,))]
+        slow = play([file], items=items, acts={1: [wait_for_the_file]})
+        before_the_answer(slow, wait_for_the_last_look)
         asking.service.plays.append(slow)
 
     return play_turn
