@@ -72,7 +72,7 @@ class Downloads:
         self._pool = Threads(at_once, "ipython_assistant fetch")
         self._changed = threading.Condition(threading.RLock())
         self._copies: dict[tuple[str, str], FileDownload] = {}
-        self._code_calls = self._count = 0
+        self._code_calls = self._count = self._under_way = 0
         self.staged: Path | None = None
         self._closed, self._not_before = False, 0.0
         self._deadline: float | None = None
@@ -156,7 +156,8 @@ class Downloads:
                 received = sum(download.received for download in downloads)
                 on_progress(done, len(downloads), received, sum(filter(None, sizes)) if all(sizes) else 0)
                 with self._changed:
-                    self._changed.wait(max(0.0, min(POLL_S, self.left_s)))
+                    # The progress is told now and then, not at each file: looking at all of them takes a while.
+                    self._changed.wait_for(lambda: not self._under_way, max(0.0, min(POLL_S, self.left_s)))
                 if self.interruption is not None or self.left_s <= 0:
                     why = "Interrupted" if self.interruption else f"Not fetched within {self._timeout_s:g} s"
         except KeyboardInterrupt:
@@ -207,6 +208,7 @@ class Downloads:
         if (old := self._copies.get(_key(file))) is not None:
             old.stop()
         download = self._copies[_key(file)] = FileDownload(self._wire, file, wanted=wanted)
+        self._under_way += 1
         self._pool.submit(self._carry_out, download)
         return download
 
@@ -228,6 +230,7 @@ class Downloads:
             download.fail(f"It could not be saved: {says}.")
         finally:
             with self._changed:
+                self._under_way -= 1
                 self._changed.notify_all()
 
     def _slow_down(self, seconds: float) -> None:
