@@ -268,20 +268,20 @@ class _Card:
 
 def _pictures_and_charts(answer: Answer, card: _Card) -> Iterator[Bundle]:
     said = descriptions(answer.text)
-    charts = {stem(artifact.name): artifact for artifact in answer.artifacts if chart_type(artifact.name)}
+    charts = [artifact for artifact in answer.artifacts if chart_type(artifact.name)]
     pictures = [it for it in answer.artifacts if it.is_picture and it.name not in answer.repeated]
     for artifact in card.first("picture", pictures):
-        drawn = charts.pop(stem(artifact.name), None)
-        chart = card.chart(drawn) if drawn else {}
         with suppress(OSError):
             preview = excerpts.read_picture(artifact.path, artifact.media_type)
             words = said.get(artifact.href) or answer.prompt
             if preview and (shown := previews.picture(artifact, preview.content, preview.media_type, words)):
-                yield Bundle({**chart, **shown.data}, shown.metadata)
+                drawn = [it for it in charts if stem(it.name) == stem(artifact.name)][:1]
+                charts = [it for it in charts if it not in drawn]
+                yield Bundle({**(card.chart(drawn[0]) if drawn else {}), **shown.data}, shown.metadata)
                 yield previews.caption(artifact, "whole" if preview.whole else "smaller")
             else:
                 yield previews.caption(artifact, "not")
-    for artifact in card.first("chart", [*charts.values()]):
+    for artifact in card.first("chart", charts):
         if chart := card.chart(artifact):
             yield Bundle({**chart, "text/plain": artifact.name}, {KEY: {"output": "chart", "name": artifact.name}})
 

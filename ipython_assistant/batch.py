@@ -91,6 +91,8 @@ def ask_each(prompts: Mapping[Any, str] | Iterable[str], *, at_once: int = AT_ON
     if isinstance(prompts, str):
         raise OptionError("ask_each takes several questions, and this is one.", "Write ask(...), or pass a list.")
     session = _session()
+    # Each question gets all of them: an iterator would be used up by the first.
+    options = {name: [*it] if isinstance(it, Iterator) else it for name, it in options.items()}
     labelled = dict(prompts) if isinstance(prompts, Mapping) else dict(enumerate(prompts))
     # All are read before one is asked: a missing input must not be found after half of them have been paid for.
     questions = {label: _reader(session, prompt, options)() for label, prompt in labelled.items()}
@@ -128,7 +130,7 @@ def _ended(futures: Mapping[Any, Future[Answer]]) -> dict[Any, Outcome]:
 
 def _so_far(outcomes: Mapping[Any, Outcome], total: int) -> str:
     failed = sum(isinstance(outcome, Exception) for outcome in outcomes.values())
-    return f"{len(outcomes)} of {total} asked" + (f", {failed} failed" if failed else "")
+    return f"{len(outcomes)} of {total} done" + (f", {failed} failed" if failed else "")
 
 
 def show(response: Any, client: Any = None) -> Answer:
@@ -211,7 +213,7 @@ def _options(given: Mapping[str, Any]) -> tuple[Options, Mapping[str, Any]]:
         raise InputError(f"The input {wrong!r} is not the name of a variable.", "Use letters, digits and _.")
     written: dict[str, Any] = {name: given[name] for name in given if name in Options.__dataclass_fields__}
     for name in {"outputs", "tools"} & given.keys():
-        written[name] = (given[name],) if isinstance(given[name], str) else tuple(given[name])
+        written[name] = (given[name],) if isinstance(given[name], str) else tuple(given[name] or ())
     if given.get("directory") is not None:
         written["directory"] = os.fspath(given["directory"])
     written |= {"inputs": tuple(map(os.fspath, several)), "no_code": not given.get("code", True)}

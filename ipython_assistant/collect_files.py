@@ -15,6 +15,7 @@ from ipython_assistant.core.artifacts import (
     FailedArtifact,
     TurnFiles,
     cited_files,
+    key_of,
     listed_files,
     seen_twice,
     shown_figures,
@@ -62,8 +63,8 @@ def collect(
     `save` gives an `Incoming` its name, with `only_new` if that is free; `take_back` removes it again.
     `on_progress` gets files done, files in all (0: they are looked for), bytes so far, bytes in all.
     """
-    here = set(map(_key, have))
-    wanted = [file for file in cited_files(turn) if _key(file) not in here]
+    here = set(map(key_of, have))
+    wanted = [file for file in cited_files(turn) if key_of(file) not in here]
     downloads.answer_ended(wanted)
     figures, listing, saved = shown_figures(turn), _Listing(), list[Artifact | FailedArtifact]()
     early: dict[FileDownload, Artifact] = {}
@@ -71,25 +72,27 @@ def collect(
         early.update(_saved_early(downloads, turn, len(figures), save))
         on_progress(0, 0, 0, 0)
         listing = _closing_listing(containers, downloads, turn)
-        wanted = [it for it in wanted_files(turn, listing.files + listing.ahead, len(figures)) if _key(it) not in here]
+        wanted = [
+            it for it in wanted_files(turn, listing.files + listing.ahead, len(figures)) if key_of(it) not in here
+        ]
         fetched = downloads.fetch(wanted, listing.files, on_progress)
         for stale in early.keys() - set(fetched):
             take_back(early.pop(stale))
-        named = {_key(artifact): artifact for artifact in early.values()}
+        named = {key_of(artifact): artifact for artifact in early.values()}
         for item in _to_save(wanted, fetched, figures, downloads):
-            saved.append(item if isinstance(item, FailedArtifact) else named.get(_key(item)) or save(item))
+            saved.append(item if isinstance(item, FailedArtifact) else named.get(key_of(item)) or save(item))
     except KeyboardInterrupt:
         # Between two waits, while something is hashed or renamed. What is on disk by then is in the answer.
         downloads.interrupt()
         saved += [artifact for artifact in early.values() if artifact not in saved]
-        done = set(map(_key, saved))
-        lost = [file for file in wanted if _key(file) not in done]
+        done = set(map(key_of, saved))
+        lost = [file for file in wanted if key_of(file) not in done]
         saved += [FailedArtifact(file.name, "Interrupted.", file.container_id, file.file_id) for file in lost]
     # Each name once, cited files first: the citation stands for all that have the same name and bytes.
-    places = {_key(file): place for place, file in enumerate(cited_files(turn))}
+    places = {key_of(file): place for place, file in enumerate(cited_files(turn))}
     once: dict[str, Artifact] = {}
     on_disk = (item for item in (*have, *saved) if isinstance(item, Artifact))
-    for artifact in sorted(on_disk, key=lambda each: places.get(_key(each), len(places))):
+    for artifact in sorted(on_disk, key=lambda each: places.get(key_of(each), len(places))):
         once.setdefault(artifact.name, artifact)
     artifacts = tuple(once.values())
     pictures = [artifact.own_name for artifact in artifacts if artifact.is_picture and artifact.found != "figure"]
@@ -107,11 +110,11 @@ def _saved_early(
     downloads: Downloads, turn: Turn, shown: int, save: Callable[..., Artifact | FailedArtifact]
 ) -> Iterator[tuple[FileDownload, Artifact]]:
     """Save the copies that are whole, under names that no other file of the turn or the folder has."""
-    copies = {_key(copy.file): copy for copy in downloads.current()}
+    copies = {key_of(copy.file): copy for copy in downloads.current()}
     wanted = wanted_files(turn, [copy.file for copy in copies.values()], shown)
     names = Counter(safe_name(file.name) for file in wanted)
     for file in wanted:
-        copy = copies.get(_key(file))
+        copy = copies.get(key_of(file))
         if copy is None or copy.state != "verified" or file.found == "figure" or names[safe_name(file.name)] > 1:
             continue
         artifact = save(_incoming(file.name, file, copy), only_new=True)
@@ -177,12 +180,8 @@ def _to_save(
 
 
 def _incoming(name: str, file: ContainerFile, copy: FileDownload) -> Incoming:
-    return Incoming(name, copy.path, copy.received, copy.digest.hexdigest(), file.found, *_key(file))
+    return Incoming(name, copy.path, copy.received, copy.digest.hexdigest(), file.found, *key_of(file))
 
 
 def _figure_name(number: int, media_type: str = "image/png") -> str:
     return f"figure-{number}.{media_type.partition('/')[2].partition('+')[0].replace('jpeg', 'jpg')}"
-
-
-def _key(file: ContainerFile | Artifact | FailedArtifact | Incoming) -> tuple[str, str]:
-    return file.container_id, file.file_id

@@ -149,7 +149,7 @@ def _status(session: Session, _words: Sequence[str]) -> None:
 
 
 def _files(session: Session, words: Sequence[str]) -> None:
-    folder = session.folder(session.settings)
+    folder = session.recordings(session.settings).folder
     try:
         found, (_, damaged) = made_files(folder), folder.store.summaries()
     except FileNotFoundError:

@@ -74,18 +74,19 @@ class Hooks:
             return self._session
 
     def prepare(self) -> None:
-        """Before there is a question, import the SDK, or start the engine, which is asked without it."""
+        """Prepare for the first question: import the SDK for a hosted service, or start the embedded engine."""
         import contextlib
 
         from ipython_assistant.who_answers import other_services_recorded
 
         with contextlib.suppress(Exception):  # whatever is wrong, the first question says it, where somebody reads it
-            settings = self.session.settings
+            session = self.session  # once: when the extension is unloaded meanwhile, this would make another one
+            settings = session.settings
             asks = settings.mode != "replay" and not self._closed
             if asks and settings.service != "local":
                 import openai  # noqa: F401 only now is it known that it is needed
-            elif asks and not other_services_recorded(settings, self.session.recordings(settings)):
-                self.session.connect(settings, ahead=True)
+            elif asks and not other_services_recorded(settings, session.recordings(settings)):
+                session.connect(settings, ahead=True)
 
     def keep_lines(self, lines: list[str]) -> list[str]:
         """Input transformer: an empty cell gets the body that IPython asks for, and `%assistant x?` is no help."""

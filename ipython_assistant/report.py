@@ -19,6 +19,7 @@ from ipython_assistant.core.recording import TOOK_PLACE
 from ipython_assistant.core.wording import counted, disk_reason, printable, size_in_words
 from ipython_assistant.display.grid import overview
 from ipython_assistant.errors import OptionError
+from ipython_assistant.workspace.recording_store import DamagedFile, reason_of
 from ipython_assistant.workspace.safe_dir import write_file
 
 if TYPE_CHECKING:
@@ -54,7 +55,12 @@ def write_report(session: Session, words: Sequence[str]) -> None:
     recordings = session.recordings(session.settings)
     chosen, said = _recorded(recordings)
     if not chosen:
-        raise OptionError(f"Nothing is recorded in {recordings.where}.", "Ask with %%assistant first.")
+        says = (
+            f"No recording in {recordings.where} can be read."
+            if said
+            else f"Nothing is recorded in {recordings.where}."
+        )
+        raise OptionError(says, said[0] if said else "Ask with %%assistant first.")
     notebook = _notebook(path.stem, chosen, recordings)
     text = _page(notebook, path.stem) if path.suffix == ".html" else nbformat.writes(notebook)
     try:
@@ -70,8 +76,8 @@ def _recorded(recordings: Recordings) -> tuple[list[_Recorded], list[str]]:
     """The present turn of each cell with its answer, in the order in which they were asked; and what cannot be read."""
     try:
         summaries, damaged = recordings.store.summaries()
-    except OSError:
-        return [], []
+    except OSError as error:
+        return [], [f"{recordings.where} cannot be read: {disk_reason(error)}."]
     own = recordings.folder.notebook
     present: dict[str, str] = {}
     for name, one in summaries:
@@ -80,7 +86,12 @@ def _recorded(recordings: Recordings) -> tuple[list[_Recorded], list[str]]:
             owner = one.key if re.fullmatch(r"run \d+", one.cell) or not one.cell else one.cell
             present.pop(owner, None)
             present[owner] = name
-    found = map(recordings.store.read, present.values())
+    found = []
+    for name in present.values():
+        try:
+            found.append(recordings.store.read(name))
+        except (OSError, ValueError) as error:  # it was damaged since the summaries were made
+            damaged.append(DamagedFile(name, reason_of(error)))
     remarks = [f"The recording {item.name} cannot be read: {item.reason}." for item in damaged]
     return [(recording, _answer(recording, recordings)) for recording in found], remarks
 

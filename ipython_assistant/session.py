@@ -133,10 +133,6 @@ class Session:
                 self._recordings[path] = Recordings(Folder(settings.notebook_dir, path))
             return self._recordings[path]
 
-    def folder(self, settings: Settings) -> Folder:
-        """The folder where files go with these settings."""
-        return self.recordings(settings).folder
-
     @cached_property
     def rows(self) -> Rows:
         """The rows of buttons that are shown."""

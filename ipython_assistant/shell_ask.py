@@ -45,8 +45,8 @@ def ask_in_shell(arguments: argparse.Namespace) -> int:
 
     try:
         options = options_from(arguments)
-        tables = {_table_name(written): Path(written) for written in options.outputs}
-        options = checked(replace(options, outputs=tuple(tables)))
+        tables = [(_table_name(written), Path(written)) for written in options.outputs]
+        options = checked(replace(options, outputs=tuple(dict.fromkeys(name for name, _ in tables))))
         words = (sys.stdin.read() if arguments.question == "-" else arguments.question).strip()
         if not words:
             raise OptionError("There is no question.", 'Write: ipython-assistant ask "Plot coverage by year"')
@@ -57,9 +57,9 @@ def ask_in_shell(arguments: argparse.Namespace) -> int:
                 return 0
             answer = turn_run.answer_question(session, question, output=ProgressLines(answer=False))
             try:
-                for name, path in tables.items():
+                for name, path in tables:
                     WRITERS[path.suffix.casefold()](answer.frames[name], path)
-            except (OSError, ImportError) as error:  # a full disk, or openpyxl is not installed
+            except Exception as error:  # a full disk, no openpyxl, or a value that the format cannot hold
                 cure = "Ask the same with -o NAME.csv, or elsewhere: it is answered from its recording."
                 raise TableMissing(f"{path} could not be written: {error}", cure, answer=answer) from error
     except AssistantError as error:

@@ -144,7 +144,7 @@ class ServiceSource(_AnySource):
         # What the code's colours and the row of buttons need is imported while the service works.
         buttons = ["ipython_assistant.display.buttons"] if front_end(self.session.shell).live else []
         Thread(target=list, args=[map(import_module, ["pygments.lexers.python", *buttons])], daemon=True).start()
-        folder = self.session.folder(self.question.settings)
+        folder = self.session.recordings(self.question.settings).folder
         limits = {"at_once": traits.downloads, "timeout_s": traits.files_timeout, "ahead_bytes": traits.prefetch_bytes}
         self._downloads = Downloads(connection.wire, connection.containers, folder.stage, **limits)
         try:
@@ -171,7 +171,7 @@ class ServiceSource(_AnySource):
         needs = replace(self.question.needs, on_progress=sent)
         self._base = connection.bases.find(needs)
         settings = self.question.settings
-        redact = self.session.folder(settings).secrets.redactor().with_secrets(secrets_in(settings.tools))
+        redact = self.session.recordings(settings).folder.secrets.redactor().with_secrets(secrets_in(settings.tools))
         while arrival is None:
             try:
                 arrival = self._stream(connection)
@@ -223,7 +223,7 @@ class ServiceSource(_AnySource):
 
     def _with_files(self, arrival: Arrival) -> Arrival:
         question, containers, turn = self.question, self.connection.containers, arrival.turn
-        folder = self.session.folder(question.settings)
+        folder = self.session.recordings(question.settings).folder
         for container_id in turn.container_ids:
             containers.known(container_id).saved.difference_update(arrival.files.listed)
         files = collect(

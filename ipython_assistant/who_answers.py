@@ -13,7 +13,7 @@ from ipython_assistant.core.wording import did_you_mean, first_words
 from ipython_assistant.errors import BudgetSpent, ConfigError, ModelUnknown, NoKey, NotRecorded, OptionError
 from ipython_assistant.service.faults import NAME_A_DEPLOYMENT
 from ipython_assistant.service.model_servers import ModelsHere, best_model, models_here
-from ipython_assistant.workspace.recording_store import TURNS
+from ipython_assistant.workspace.recording_store import TURNS, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,11 +92,17 @@ def check_max_cost(question: Question, recordings: Recordings) -> None:
     prices, base_url = usage.prices_with(settings.traits.prices), environ.get("OPENAI_BASE_URL", "")
     again = usage.tokens_of(parent.turn.usage) if parent is not None else usage.Tokens()
     total, containers = cost(usage.Tokens(again.input + again.output), settings.model, settings.service), set[str]()
-    for name, one in recordings.store.summaries()[0]:
-        if one.began.startswith(f"{question.began:%Y-%m-%d}"):
-            turn = recordings.store.read(name).turn
-            total += cost(usage.tokens_of(turn.usage), turn.model or one.model, one.service)
-            containers.update(turn.container_ids if usage.billed_by(one.service, base_url) == "openai" else ())
+    try:
+        todays = [it for it in recordings.store.summaries()[0] if it[1].began.startswith(f"{question.began:%Y-%m-%d}")]
+        turns = [(one, recordings.store.read(name).turn) for name, one in todays]
+    except (OSError, ValueError) as error:
+        says = f"max_cost is set, and what today has cost cannot be read in {recordings.where}: {reason_of(error)}."
+        raise BudgetSpent(
+            says, "Put it right, or ask without the limit: %config AssistantMagics.max_cost = None"
+        ) from error
+    for one, turn in turns:
+        total += cost(usage.tokens_of(turn.usage), turn.model or one.model, one.service)
+        containers.update(turn.container_ids if usage.billed_by(one.service, base_url) == "openai" else ())
     total += len(containers) * usage.CONTAINER_PRICES["1g"]
     if total > most:
         says = f"With this question today's would cost at least {usage.dollars(total)}"

@@ -171,6 +171,12 @@ def test_a_chart_is_one_output_with_its_picture_and_neither_is_shown_twice(tmp_p
     assert kind(card) == "card"
 
 
+def test_every_chart_is_shown_though_its_picture_cannot_be_or_another_has_its_name(tmp_path):
+    plotly = json.dumps({"data": [{"type": "bar", "y": [1]}], "layout": {}}).encode()
+    files = {"c.png": b"no picture", "c.vl.json": json.dumps(VEGA).encode(), "c.plotly.json": plotly}
+    assert [kind(one) for one in made_of(tmp_path, files).outputs()].count("chart") == 2
+
+
 def test_of_a_chart_that_is_not_drawn_the_list_of_files_says_why(tmp_path):
     spec = {**VEGA, "data": {"url": "http://h.test/?q=1"}}
     work, card = made_of(tmp_path, {"c.vl.json": json.dumps(spec).encode()}).outputs()

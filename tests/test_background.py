@@ -9,7 +9,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from tests_support.files import write
 
-from ipython_assistant import errors
+from ipython_assistant import errors, who_answers
 from ipython_assistant.magics import hooks_of
 from ipython_assistant.service import background
 from ipython_assistant.service.background import Threads, Warmth
@@ -162,7 +162,13 @@ def test_without_a_key_the_engine_is_started_and_with_one_the_sdk_is_imported(
     assert ran.stdout.splitlines()[-1] == expected
 
 
-def test_no_engine_is_started_once_the_extension_was_unloaded(shell):
+def test_no_engine_is_started_once_the_extension_was_unloaded(shell, monkeypatch):
+    hooks = hooks_of(shell)
+    unload = lambda *_: shell.run_line_magic("unload_ext", "ipython_assistant")  # noqa: E731
+    monkeypatch.setattr(who_answers, "other_services_recorded", unload)
+    hooks.prepare()
+    assert list(hooks.session.connections) == []
+    shell.run_line_magic("load_ext", "ipython_assistant")
     session = hooks_of(shell).session
     shell.run_line_magic("unload_ext", "ipython_assistant")
     with pytest.raises(errors.ConfigError, match="unloaded"):

@@ -91,6 +91,12 @@ def test_a_call_that_cannot_be_meant_is_an_error_before_anything_is_asked(notebo
     assert hosted.requests == []
 
 
+def test_what_is_given_as_an_iterator_goes_to_every_question(notebook, hosted, echo, notebook_dir):
+    (notebook_dir / "a.csv").write_text("a\n1\n")
+    ask_each(["A", "B"], inputs=notebook_dir.glob("*.csv"), outputs=None, tools=iter(()))
+    assert all("a.csv" in str(question) for question in hosted.questions())
+
+
 def test_each_question_has_its_label_and_the_threads_keep_the_limit_and_share_folder(notebook, hosted, monkeypatch):
     made, folder = [], session.Folder
 
@@ -106,7 +112,7 @@ def test_each_question_has_its_label_and_the_threads_keep_the_limit_and_share_fo
     assert {label: answer.text for label, answer in answers.items()} == {n: f"Answer to {n}" for n in "ABCDEFG"}
     assert (echo.most, echo.asked) == (3, 7)
     assert list(answers.to_frame().index) == list("ABCDEFG")
-    assert [output["text/plain"] for output in ran.outputs] == ["7 of 7 asked."]
+    assert [output["text/plain"] for output in ran.outputs] == ["7 of 7 done."]
     assert (len(made), len(list(notebook.session.connections))) == (1, 1)
 
 

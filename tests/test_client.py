@@ -98,6 +98,11 @@ def test_the_embedded_engine_is_reached_whatever_the_environment_says_of_proxies
     assert len(service.questions()) == 1
 
 
+def test_where_the_engine_does_not_answer_the_cure_is_to_ask_again():
+    with told(errors.Unreachable, "No connection to", "a new one is started"):
+        connect_local("http://127.0.0.1:9/v1", "token", 5.0).respond(ASKED)
+
+
 def test_a_connection_is_given_seconds_and_an_answer_as_long_as_the_setting_says(monkeypatch):
     azure = {"AZURE_OPENAI_API_KEY": KEY, "AZURE_OPENAI_ENDPOINT": "https://ours.openai.azure.com"}
     dated = {**azure, "OPENAI_API_VERSION": "2025-04-01-preview"}

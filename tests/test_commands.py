@@ -134,7 +134,9 @@ def test_show_fetches_a_response_that_was_made_elsewhere_and_saves_its_files(not
     assert notebook.session.last_answer.files["far.csv"].read_bytes() == b"a\n1\n"
 
 
-def test_a_question_that_would_pass_max_cost_or_whose_price_is_unknown_is_not_asked_and_a_replay_is(talked, hosted):
+def test_a_question_that_would_pass_max_cost_or_whose_price_is_unknown_is_not_asked_and_a_replay_is(
+    talked, hosted, monkeypatch
+):
     def config(line):
         talked.cell("S", f"%config AssistantMagics.{line}")
 
@@ -146,6 +148,10 @@ def test_a_question_that_would_pass_max_cost_or_whose_price_is_unknown_is_not_as
     config("model = 'test-model'")
     with told(errors.BudgetSpent, "at least $0.0660: more than max_cost, $0.0650", "max_cost"):
         talked.ask("D", "One more?")
+    with monkeypatch.context() as damaged:
+        damaged.setattr(talked.session.recordings(talked.session.settings).store, "read", int)
+        with told(errors.BudgetSpent, "what today has cost cannot be read", "max_cost = None"):
+            talked.ask("D", "One more?")
     assert len(hosted.questions()) == asked
     config("max_cost = 1")
     hosted.will_say([wire.Message("Yes.")], response_id="resp_4", usage=USED)

@@ -2,6 +2,7 @@
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -150,7 +151,8 @@ def test_a_damaged_record_is_named_not_served_nor_written_over_and_the_others_an
     make_recording(recordings, ASKED, {"table.csv": TABLE})
     (path,) = turns_dir(recordings).glob("*.json")
     make_recording(recordings, other, {"other.csv": b"1"}, minute=1)
-    path.write_text(damaged := damage(path.read_text()))
+    whole = path.read_text()
+    path.write_text(damaged := damage(whole))
     for opened in (recordings, Recordings(make_folder())):
         with told(RecordingDamaged, path.name, "--fresh"):
             opened.find(ASKED.sha256)
@@ -158,7 +160,17 @@ def test_a_damaged_record_is_named_not_served_nor_written_over_and_the_others_an
     make_recording(recordings, ASKED, {"table.csv": TABLE})
     assert recordings.find(ASKED.sha256) is not None
     assert path.read_text() == damaged
-    assert [fault.name for fault in make_folder().store.summaries()[1]] == [path.name]
+    store = make_folder().store
+    assert [fault.name for fault in store.summaries()[1]] == [path.name]
+    path.write_text(whole)
+    assert store.summaries()[1] == [], "it was brought back"
+
+
+def test_questions_that_look_at_the_recordings_at_once_see_all_of_them(recordings):
+    for number in range(40):
+        make_recording(recordings, TurnKey(f"Question {number}."))
+    with ThreadPoolExecutor(4) as pool:
+        assert {*pool.map(lambda _: len(recordings.store.summaries()[0]), range(400))} == {40}
 
 
 @pytest.mark.parametrize("how", ["edited", "cut", "gone"])

@@ -85,6 +85,13 @@ def test_a_report_replaces_a_report_and_nothing_else(talked, notebook_dir):
             talked.cell("R", f"%assistant report {words}")
 
 
+def test_recordings_that_cannot_be_read_are_said(talked, notebook_dir):
+    for path in (notebook_dir / "assistant_files" / ".turns").glob("*.json"):
+        path.write_text("{")
+    with told(errors.OptionError, "No recording in", ".json cannot be read"):
+        talked.cell("R", "%assistant report report.html")
+
+
 def test_a_folder_without_recordings_is_said(shell):
     with pytest.raises(errors.OptionError, match="Nothing is recorded"):
         shell.run_line_magic("assistant", "report report.html")

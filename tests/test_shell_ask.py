@@ -44,12 +44,17 @@ def test_of_inputs_over_5_mb_it_is_said_how_much_of_them_is_sent(answering, note
     ("by_district.csv", pd.read_csv), ("by_district.tsv", pd.read_table), ("by_district.xlsx", pd.read_excel),
 ])  # fmt: skip
 def test_a_table_is_written_where_it_was_asked_for(answering, notebook_dir, name, read):
-    assert main(["ask", "Count per district", "-i", "cases.csv", "-o", name]) == 0
+    assert main(["ask", "Count per district", "-i", "cases.csv", "-o", name, "-o", "by_district.tsv"]) == 0
+    assert pd.read_table(notebook_dir / "by_district.tsv").shape == (2, 2)
     assert read(notebook_dir / name).to_dict("list") == {"district": ["A", "B"], "n": [1, 2]}
 
 
-def test_a_table_that_cannot_be_written_leaves_the_answer_on_stdout_and_two_lines(answering, notebook_dir, capsys):
+@pytest.mark.parametrize("writer", [shell_ask.WRITERS[".csv"], lambda *_: int("a date with a time zone")])
+def test_a_table_that_cannot_be_written_leaves_the_answer_on_stdout_and_two_lines(
+    answering, notebook_dir, monkeypatch, capsys, writer
+):
     (notebook_dir / "by_district.csv").mkdir()
+    monkeypatch.setitem(shell_ask.WRITERS, ".csv", writer)
     assert main(["ask", "Count per district", "-i", "cases.csv", "-o", "by_district.csv"]) == 1
     shown = capsys.readouterr()
     assert shown.out == "[by_district.csv](assistant_files/by_district.csv)\n"

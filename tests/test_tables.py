@@ -7,6 +7,7 @@ import json
 import sys
 import tracemalloc
 import zipfile
+from importlib import import_module
 from importlib.util import find_spec
 
 import pandas as pd
@@ -187,6 +188,10 @@ def test_a_column_that_is_known_to_be_text_stays_text(path):
     assert (table.frame.to_dict("list"), table.notes) == ({"digits": ["12"], "share": ["85%"]}, ())
 
 
+def test_a_number_of_thousands_of_digits_is_text(path):
+    assert frame_of(path, f'n\n"1{",000" * 1_500}"\n')["n"].iloc[0].endswith(",000")
+
+
 def test_numbers_are_read_to_their_last_digit(path):
     numbers, whole = [0.1 + 0.2, 1 / 3, -2.5e-300], [9_007_199_254_740_993, 2, 3]
     frame = frame_of(path, "n,m\n" + "".join(f"{n!r},{m}\n" for n, m in zip(numbers, whole, strict=True)))
@@ -306,6 +311,12 @@ def test_a_sheet_can_be_named_and_the_others_are_said(tmp_path):
     assert "There are 3 sheets (Empty, Cases, Other); this is Cases." in read_head(path, kind).notes
     with pytest.raises(NotATable, match="has no sheet 'X'; there are: Empty, Cases, Other"):
         read_head(path, kind, sheet="X")
+    charts = import_module("openpyxl").Workbook()
+    charts.create_chartsheet().add_chart(import_module("openpyxl.chart").BarChart())
+    charts.remove(charts.worksheets[0])
+    charts.save(path)
+    with pytest.raises(NotATable, match="is empty"):
+        read_head(path, kind)
 
 
 @pytest.mark.parametrize("xml", [
@@ -327,7 +338,7 @@ def test_a_small_workbook_that_unpacks_to_endless_cells_is_looked_at_for_seconds
 
 
 def test_a_parquet_file_is_read_with_what_it_says_of_its_columns(tmp_path):
-    pytest.importorskip("pyarrow")
+    arrow = pytest.importorskip("pyarrow")
     frame = pd.DataFrame({"code": ["007"] * 5000, "n": [None, *range(4999)]})
     frame.to_parquet(path := tmp_path / "t.parquet")
     head = read_head(path, media_type(path.name), rows=2)
@@ -336,6 +347,10 @@ def test_a_parquet_file_is_read_with_what_it_says_of_its_columns(tmp_path):
     with pytest.raises(NotATable, match="Parquet file"):
         read_head(written(tmp_path / "x.parquet", "PAR1 and no more"), media_type("x.parquet"))
     assert read_frame(path, media_type(path.name)).equals(pd.read_parquet(path))
+    far = arrow.table({"t": arrow.array([2**40], arrow.timestamp("s"))})  # in the year 36812
+    import_module("pyarrow.parquet").write_table(far, path)
+    with pytest.raises(NotATable, match="Parquet file"):
+        read_head(path, media_type(path.name))
 
 
 def test_a_small_parquet_file_with_a_list_of_millions_is_not_unpacked(tmp_path):

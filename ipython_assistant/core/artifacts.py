@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ipython_assistant.core.turn import number_of, text_of
 
@@ -242,6 +242,11 @@ def wanted_files(turn: Turn, listed: Iterable[ContainerFile], shown: int) -> tup
     return named + (() if complete else figures)
 
 
+def key_of(file: Any) -> tuple[str, str]:
+    """What tells one container file from all others, whether it is listed, on its way, saved or lost."""
+    return file.container_id, file.file_id
+
+
 def _bare(path: str) -> str:
     return path.replace("\\", "/").rpartition("/")[2]
 
@@ -249,5 +254,5 @@ def _bare(path: str) -> str:
 def _each_once(files: Iterable[ContainerFile]) -> tuple[ContainerFile, ...]:
     once: dict[tuple[str, str], ContainerFile] = {}
     for file in files:
-        once.setdefault((file.container_id, file.file_id), file)
+        once.setdefault(key_of(file), file)
     return tuple(once.values())

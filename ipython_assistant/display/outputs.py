@@ -74,8 +74,7 @@ def work(calls: Sequence[CodeCall]) -> Bundle:
     html, plain, troubles = [], list[str](), []
     for number, call in enumerate(calls, 1):
         trouble = "" if call.status == "completed" else "did not finish"
-        # The hosted service calls a call completed though its code raised; then the logs, if any, tell.
-        if call.status == "failed" or "Traceback (most recent call last)" in call.logs:
+        if call.raised:
             trouble = "ended in an error"
         if trouble:
             troubles.append(f"step {number} {trouble}" if len(calls) > 1 else trouble)

@@ -31,6 +31,7 @@ class Connection:
         self.wire, self.containers = wire, Containers(wire)
         self.bases = TurnBases(wire, self.containers)
         self._engine, self._sandbox_noted = engine, False
+        self.engine_pid = engine.pid if engine is not None else None  # where the engine is ours
 
     @property
     def usable(self) -> bool:
@@ -48,11 +49,6 @@ class Connection:
             return ()
         self._sandbox_noted, reason = True, self._engine.ready().reason
         return (f"The code ran without a sandbox ({reason}): it could read and change whatever you can.",)
-
-    @property
-    def engine_pid(self) -> int | None:
-        """The engine's process id, where it is ours."""
-        return self._engine.pid if self._engine is not None else None
 
     def model_names(self) -> tuple[str, ...]:
         """The models that the service lists; none where it does not tell."""

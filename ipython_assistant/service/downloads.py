@@ -31,7 +31,7 @@ import time
 from typing import IO, TYPE_CHECKING, Literal, Self
 
 from ipython_assistant import errors
-from ipython_assistant.core.artifacts import ContainerFile, FailedArtifact, listed_files
+from ipython_assistant.core.artifacts import ContainerFile, FailedArtifact, key_of, listed_files
 from ipython_assistant.core.wording import counted, disk_reason
 from ipython_assistant.service.background import Threads
 from ipython_assistant.service.client import LARGE_BYTES
@@ -117,7 +117,7 @@ class Downloads:
         with self._changed:
             _ = self.left_s  # the time counts from here on
             for file in cited:
-                if file.container_id and _key(file) not in self._copies:
+                if file.container_id and key_of(file) not in self._copies:
                     self._begin(file, wanted=True)
 
     def current(self) -> tuple[FileDownload, ...]:
@@ -146,9 +146,9 @@ class Downloads:
         `listed` are the files as the closing listing shows them. `on_progress` is called now and then, in this thread,
         with (files done, files in all, bytes so far, bytes in all; 0 while the size of a file is not known).
         """
-        rows = {_key(row): row for row in listed}
+        rows = {key_of(row): row for row in listed}
         with self._changed:
-            downloads = [self._wanted(file, rows.get(_key(file))) for file in files]
+            downloads = [self._wanted(file, rows.get(key_of(file))) for file in files]
         why = ""
         try:
             while not why and (done := sum(download.done for download in downloads)) < len(downloads):
@@ -172,7 +172,7 @@ class Downloads:
 
     def _wanted(self, file: ContainerFile, row: ContainerFile | None) -> FileDownload:
         """The copy that was begun early, if it cannot be stale, else a new one."""
-        copy = self._copies.get(_key(file))
+        copy = self._copies.get(key_of(file))
         if copy is not None:
             current = not copy.before_code if row is None or copy.file.size is None else _same(copy.file, row)
             # A cut body without a stated length shows only now, where the size was not known before.
@@ -196,7 +196,7 @@ class Downloads:
                 # What is begun once the answer has ended is wanted: it must not be fetched twice.
                 if self._closed or self._deadline is not None or code_calls != self._code_calls:
                     return
-                copy = self._copies.get(_key(file))
+                copy = self._copies.get(key_of(file))
                 if copy is not None and _same(copy.file, file):
                     copy.before_code = False
                 elif file.size is not None and file.size <= self._ahead_left:
@@ -205,9 +205,9 @@ class Downloads:
 
     def _begin(self, file: ContainerFile, *, wanted: bool) -> FileDownload:
         """Queue a download in the place of one of the same file, which is stopped."""
-        if (old := self._copies.get(_key(file))) is not None:
+        if (old := self._copies.get(key_of(file))) is not None:
             old.stop()
-        download = self._copies[_key(file)] = FileDownload(self._wire, file, wanted=wanted)
+        download = self._copies[key_of(file)] = FileDownload(self._wire, file, wanted=wanted)
         self._under_way += 1
         self._pool.submit(self._carry_out, download)
         return download
@@ -313,7 +313,7 @@ class FileDownload:
             self._begin_again(target)
         self._check_stopped()
         try:
-            self._reply = reply = self._wire.content(*_key(self.file), self.received, self._etag)
+            self._reply = reply = self._wire.content(*key_of(self.file), self.received, self._etag)
         except errors.ServiceError as error:
             self._resumable = error.status != RANGE_NOT_SATISFIABLE
             raise
@@ -384,10 +384,6 @@ class FileDownload:
     def _check_stopped(self) -> None:
         if self.stopped.is_set():
             raise errors.StreamBroken("It was interrupted.")
-
-
-def _key(file: ContainerFile) -> tuple[str, str]:
-    return file.container_id, file.file_id
 
 
 def _same(one: ContainerFile, other: ContainerFile) -> bool:

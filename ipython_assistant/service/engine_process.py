@@ -63,6 +63,7 @@ class Engine:
             # A group of its own: Ctrl-C is sent to all of the notebook's, and would end an engine that just starts.
             process_group=0 if os.name == "posix" else None,
         )
+        self.pid = self._process.pid
         self._info: EngineInfo | None = None
 
     def ready(self) -> EngineInfo:
@@ -81,11 +82,6 @@ class Engine:
             finally:
                 pool.close()
         return self._info
-
-    @property
-    def pid(self) -> int:
-        """The engine's process id."""
-        return self._process.pid
 
     def ended_within(self, seconds: float) -> bool:
         """Whether the process is gone, waiting a little for it: a connection breaks just before a process ends."""

@@ -164,7 +164,8 @@ def connection_error(error: BaseException, address: str, service: str = "openai"
             return Unreachable(says, CHECK_THE_PROXY)
     made = not any(isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout) for cause in causes(error))
     what = f"The connection to {address} broke" if made else f"No connection to {address}"
-    return Unreachable(f"{what}: {in_one_line(error.__cause__ or error)}.", CHECK_THE_WAY.format(**names))
+    cure = "Ask again: where the engine has ended, a new one is started." if service == "local" else CHECK_THE_WAY
+    return Unreachable(f"{what}: {in_one_line(error.__cause__ or error)}.", cure.format(**names))
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:

@@ -30,8 +30,8 @@ _GAPS = frozenset((*NO_VALUE, *_WORDS, *_MARKS))
 # A longer whole number is an identifier: as a number it would lose its last digits.
 _WHOLE = r"(?:0|[1-9]\d{0,17})"
 _PLAIN = rf"[+-]?(?:{_WHOLE}(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d++)?|[+-]?inf"
-_POINT = rf"(?:[1-9]\d{{0,2}}(?:,\d{{3}})++|{_WHOLE})(?:\.\d++)?"
-_COMMA = rf"(?:[1-9]\d{{0,2}}(?:[.\u00a0\u202f ]\d{{3}})++|{_WHOLE})(?:,\d++)?"
+_POINT = rf"(?:[1-9]\d{{0,2}}(?:,\d{{3}}){{1,5}}+|{_WHOLE})(?:\.\d++)?"
+_COMMA = rf"(?:[1-9]\d{{0,2}}(?:[.\u00a0\u202f ]\d{{3}}){{1,5}}+|{_WHOLE})(?:,\d++)?"
 _DECORATED = r"\(?[+-]?[$€£¥]?[ \u00a0]?{}[ \u00a0]?[%$€£¥]?\)?"
 _ISO = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
 # With two digits for the year only what cannot be a version or a code.

@@ -55,7 +55,7 @@ class RecordingStore:
     def __init__(self, path: Path, within: Path) -> None:
         self.path = path
         self._within = within
-        self._summaries: dict[str, Recording | DamagedFile] = {}
+        self._summaries: dict[str, Recording] = {}
         self._hashes: dict[Path, tuple[Fingerprint, str]] = {}
 
     def directory(self, below: str = "") -> Path:
@@ -63,7 +63,7 @@ class RecordingStore:
         return real_directory(self.path / below, self._within)
 
     def made(self, below: str = "") -> Path:
-        """The same, made if need be, with what explains it."""
+        """The folder of the recordings, or `BODIES` in it, made if need be with its README and Git settings."""
         turns = real_directory(self.path, self._within, make=True)
         for name, text in _BESIDE.items():
             if not (turns / name).exists():
@@ -83,15 +83,14 @@ class RecordingStore:
 
     def summaries(self) -> tuple[list[tuple[str, Recording]], list[DamagedFile]]:
         """Every recording but for its turn, by time, and the files that are none. Each is read once."""
-        known, self._summaries = self._summaries, {}
+        known, now, damaged = self._summaries, dict[str, Recording](), list[DamagedFile]()
         for name in self.names():
             try:
-                self._summaries[name] = known.get(name) or _without_its_turn(self.read(name))
-            except (OSError, ValueError) as error:
-                self._summaries[name] = DamagedFile(name, reason_of(error))
-        found = [(name, it) for name, it in self._summaries.items() if isinstance(it, Recording)]
-        damaged = [it for it in self._summaries.values() if isinstance(it, DamagedFile)]
-        return sorted(found, key=lambda pair: (pair[1].began, pair[1].number, pair[1].ended)), damaged
+                now[name] = known.get(name) or _without_its_turn(self.read(name))
+            except (OSError, ValueError) as error:  # read again the next time: it may have been brought back
+                damaged.append(DamagedFile(name, reason_of(error)))
+        self._summaries = now  # replaced, never changed: several questions look at it at once
+        return sorted(now.items(), key=lambda pair: (pair[1].began, pair[1].number, pair[1].ended)), damaged
 
     def with_key(self, key: str) -> list[str]:
         """The files whose recording may have this key, by their names."""
@@ -115,7 +114,8 @@ class RecordingStore:
             with contextlib.suppress(FileExistsError):  # another kernel was faster
                 write_file(turns / new, content, over=False)
                 name = new
-        self._summaries[name] = replace(_without_its_turn(recording), number=_number_of(name))
+        summary = replace(_without_its_turn(recording), number=_number_of(name))
+        self._summaries = {**self._summaries, name: summary}
         return name
 
     def keep_body(self, sha256: str, size: int, source: Path) -> bool:

@@ -54,6 +54,7 @@ def workbook_rows(path: Path, limits: ReadLimits, sheet: str = "") -> TableRows:
         if sheet and sheet not in sheets:
             raise NotATable(f"has no sheet {sheet!r}; there are: {', '.join(sheets)}")
         rows: list[Sequence[Any]] = []
+        claimed = cells = 0  # a workbook may hold nothing but charts
         for name in [sheet] if sheet else sheets:
             claimed = sheets[name].max_row or 0
             sheets[name].reset_dimensions()
@@ -158,7 +159,7 @@ def _parquet_file(path: Path) -> Iterator[Any]:
     try:
         with import_module("pyarrow.parquet").ParquetFile(path) as file:
             yield file
-    except (arrow.ArrowException, OSError, ValueError) as error:
+    except (arrow.ArrowException, OSError, ValueError, OverflowError) as error:  # dates beyond the year 9999
         if isinstance(error, NotATable | FileNotFoundError):
             raise
         # Arrow's own reading errors are OSErrors too.
