@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_ask_command(commands)
     add_notebook_commands(commands)
     add_model_commands(commands)
-    recordings = commands.add_parser("recordings", help="list the recordings of a folder; 1 if one was changed")
+    recordings = commands.add_parser("recordings", help="list a folder's recordings; exit code 1 if one is damaged")
     where = "a folder, with all below it (default: this)"
     recordings.add_argument("folder", nargs="?", type=Path, default=Path(), help=where)
     recordings.set_defaults(run=_recordings)
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nInterrupted. A download goes on where it stopped.", file=sys.stderr)
+        print("\nInterrupted. The same command resumes a download.", file=sys.stderr)
         return STOPPED
 
 

@@ -190,7 +190,7 @@ def _containers(session: Session, words: Sequence[str]) -> None:
         lines = []
         for container_id in [name for name, _, is_ours in listed if is_ours]:
             containers.delete(container_id)
-            lines.append(f"Deleted {container_id}: what was saved of it stays.")
+            lines.append(f"Deleted {container_id}; the files saved from it stay.")
     print("\n".join(lines) or "There are none.")
 
 
@@ -333,7 +333,7 @@ COMMANDS: Mapping[str, Command] = {
     "new": Command(_new, "Let the next question continue from nothing, as --new does."),
     "cost": Command(_cost, "Add up tokens, container time and money; replayed turns cost nothing."),
     "containers": Command(_containers, "List the service's containers; or delete this notebook's.", "[--delete]"),
-    "assistants": Command(_assistants, "List the saved assistants; or trust one that came here.", "[--confirm NAME]"),
+    "assistants": Command(_assistants, "List the saved assistants; or confirm one.", "[--confirm NAME]"),
     "traceback": Command(_traceback, "Show the whole stack of the last error."),
     "help": Command(_help, "Show this text."),
 }

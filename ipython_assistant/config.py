@@ -68,7 +68,7 @@ class AssistantMagics(Configurable):
     effort = _choice(EFFORTS, "How long a reasoning model may think. Unset: the service's default.")
     max_output_tokens = Integer(None, allow_none=True, min=16, help="The most tokens an answer may have.")
     max_tool_calls = Integer(None, allow_none=True, min=1, help="The most tool calls (such as runs of code) a turn.")
-    store = Bool(default_value=True, help="Let the service keep the conversation; else it goes along each time.")
+    store = Bool(default_value=True, help="Let the service keep the conversation; else each question sends it all.")
     ask_above = Integer(50_000_000, min=0, help="Bytes of a cell's inputs that go to a hosted service without --yes.")
     prices = Dict(
         help="Prices by model, in US dollars for a million tokens; they replace the built-in ones:"

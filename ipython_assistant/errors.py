@@ -125,7 +125,7 @@ class StreamBroken(ServiceError):
 
 
 class NotRecorded(AssistantError):
-    """Only a recording may answer (`replay` mode), and this question is not recorded."""
+    """This question is not recorded, and only a recording may answer: in `replay` mode, or without the key."""
 
 
 class RecordingDamaged(AssistantError):

@@ -89,7 +89,7 @@ class Hooks:
                 session.connect(settings, ahead=True)
 
     def keep_lines(self, lines: list[str]) -> list[str]:
-        """Input transformer: an empty cell gets the body that IPython asks for, and `%assistant x?` is no help."""
+        """Input transformer: gives an empty cell the body IPython needs; keeps `%assistant x?` from asking for help."""
         if any(line.lstrip().startswith("%config") for line in lines):
             _ = self.traits
         first = lines[0] if lines else ""

@@ -106,7 +106,7 @@ class Question:
 
     @property
     def dtypes(self) -> dict[str, Any]:
-        """The columns of its tables and their dtypes; those of a later input count."""
+        """The dtypes of the columns of its input tables, by name; of two columns of one name the later input's."""
         return {name: dtype for item in self.inputs for name, dtype in item.dtypes}
 
     def request(self, base: TurnBase) -> Json:
@@ -185,7 +185,7 @@ class Question:
             ("model", settings.model),
             ("shared", settings.shared if settings.answerer else ""),
             ("continues", f"“{first_words(parent.prompt, 60)}”" if parent is not None else "nothing: it begins here"),
-            ("and again", f"where the service no longer has them: {again}" if parent is not None else ""),
+            ("sent again", f"only if the service no longer has them: {again}" if parent is not None else ""),
             ("tools", ", ".join(map(tool_in_words, request["tools"])) or "none"),
             ("effort", settings.effort or ""),
             ("inputs", f"{len(self.inputs)}, {size_in_words(sum(item.size for item in self.inputs))}"),

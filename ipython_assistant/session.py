@@ -110,7 +110,7 @@ class Session:
             return f"{cell} ask {self._asks[1]}"
 
     def connect(self, settings: Settings, *, ahead: bool = False) -> Connection:
-        """The connection for these settings, made `ahead` of any question. Raises `ConfigError`, `EngineError`."""
+        """The connection for these settings; `ahead`: no question needs it yet. Raises `ConfigError`, `EngineError`."""
         service, timeout_s = settings.service, settings.timeout_s
         # A key or an address that is corrected in the environment is meant for the next cell.
         read = variables_of(settings.model) if service == "local" else ASKED_OF_THE_ENVIRONMENT
@@ -153,7 +153,7 @@ class Session:
         return Path(tempfile.mkdtemp(dir=self._scratch))
 
     def place(self, question: Question, turn: PlacedTurn, *, cut: bool = False) -> PlacedTurn | None:
-        """Put a turn into its conversation; one that was cut only counts. Gives the turn that it replaces."""
+        """Put a turn into its conversation; gives the turn it replaces. A `cut` turn is listed, but never continued."""
         with self._lock:
             if cut:
                 self.conversations = self.conversations.with_cut_turn(question.cell, turn)

@@ -92,7 +92,7 @@ class _AnySource:
 
 @dataclass(eq=False)
 class RecordingSource(_AnySource):
-    """A recording: everything above the bytes is the same code as for a service."""
+    """Answers from a recording: gives the recorded turn, and puts back those of its files that are missing."""
 
     recording: Recording
 
@@ -280,7 +280,7 @@ class ServiceSource(_AnySource):
         return notes
 
     def _place(self, arrival: Arrival, answer: Answer, record: Recording) -> None:
-        """Put the turn into its conversation; one that was cut only leaves its container used."""
+        """Put the turn into its conversation; of a turn that was cut off, only note the cost and the used container."""
         question, turn, parent = self.question, arrival.turn, self.question.parent
         self.metadata = {"service": record.service, "model": record.model, "sandbox": self.connection.sandbox}
         if question.settings.answerer:
@@ -307,7 +307,7 @@ class ServiceSource(_AnySource):
 
 
 def turn_digest(key: str, turn: Turn, artifacts: Iterable[Artifact]) -> str:
-    """What the turns below continue from: the question and all of its answer. Empty without a key."""
+    """The digest of a question with its whole answer, which the keys of later turns include. Empty without a key."""
     hashes = sorted(artifact.sha256 for artifact in artifacts)
     return sha256_of([key, turn.text, [call.code for call in turn.calls], hashes]) if key else ""
 

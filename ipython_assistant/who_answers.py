@@ -118,10 +118,10 @@ def find_models(settings: Settings, environment: Mapping[str, str]) -> ModelsHer
 def with_answerer(
     settings: Settings, environment: Mapping[str, str], before: str = "", here: ModelsHere | None = None
 ) -> Settings:
-    """The settings with the model that answers, and with what it may see; models `here` are looked for if need be.
+    """Complete the settings with the model that answers and what it may see; looks for models unless given `here`.
 
-    Where none is named, the one that answered `before` goes on, else the best of a server, the file fetched last, or
-    `basic` answers. Raises `ConfigError` without a deployment at Azure, `ModelUnknown`, and `NoKey` of a provider.
+    If no model is named: the one that answered `before`, else the best of the local servers, else the newest fetched
+    file, else `basic`. Raises `ConfigError` (Azure without a deployment), `ModelUnknown`, or `NoKey` for a provider.
     """
     model = settings.model
     if settings.service != "local":

@@ -27,7 +27,8 @@ def command(folder, line="files"):
     shown = []
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(commands, "publish", shown.append)
-        commands.run_command(SimpleNamespace(folder=lambda _settings: folder, settings=None), line)
+        recordings = SimpleNamespace(folder=folder)
+        commands.run_command(SimpleNamespace(recordings=lambda _settings: recordings, settings=None), line)
     (output,) = shown
     markup = Markup.of(output.data["text/html"])
     assert markup.harm() == []

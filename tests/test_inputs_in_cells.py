@@ -106,7 +106,7 @@ def test_a_dry_run_names_what_of_the_conversation_is_sent_again_where_it_is_lost
     notebook.ask("A", "Save the mean.", "-i cases")
     before = len(hosted.requests)
     ran = notebook.ask("B", "Plot it.", "--dry-run")
-    assert "where the service no longer has them: 2 messages, cases.csv, mean.csv" in ran.printed
+    assert "only if the service no longer has them: 2 messages, cases.csv, mean.csv" in ran.printed
     assert "/mnt/data/cases.csv" in ran.printed  # in the instructions, which are sent with every question
     assert len(hosted.requests) == before
 

@@ -188,12 +188,12 @@ def signature(row: Json) -> Signature:
 def listed_files(
     rows: Iterable[Json], known: Container[Signature], sent: Mapping[Signature, str] | None = None
 ) -> tuple[ContainerFile, ...]:
-    """The files that a container's listing (`container.file` objects) shows that its code made or changed in this turn.
+    """The container files that code made or changed in this turn, from the `rows` of a listing (`container.file`).
 
-    Earlier turns have saved those that are `known`. `sent` are the user's uploads, as they were then → the name each
-    has here (the service may put a prefix before it): the code changed one that is no longer so. A path that was
-    written more than once is taken as it was at the end. A row that names several joined paths is noise the service is
-    known to list: https://github.com/openai/openai-python/issues/2466
+    Files in `known` were saved by earlier turns and are left out. `sent` maps the signature of each upload to its name
+    here, since the service may prefix the name; an upload whose signature differs was changed by the code. Of several
+    rows with one path the newest counts. A row with several joined paths is skipped, since the service is known to list
+    such rows: https://github.com/openai/openai-python/issues/2466
     """
     uploads = sent or {}
     own_names = {file_id: name for (file_id, _, _), name in uploads.items()}
@@ -218,9 +218,9 @@ def listed_files(
 def wanted_files(turn: Turn, listed: Iterable[ContainerFile], shown: int) -> tuple[ContainerFile, ...]:
     """Every container file to fetch for this turn, each id once: the cited ones first, in the answer's order.
 
-    A file may still come twice, cited under one id and listed under another: only its bytes tell, once they are here.
-    So may a figure, if a code call came without its outputs. Others that were displayed are fetched only where the
-    outputs did not bring them along: `shown` of them came whole.
+    One file may be cited under one id and listed under another; only its bytes show that, once they are here. Displayed
+    figures are fetched only if the outputs of the code calls may lack some of them: `shown` figures came whole in those
+    outputs. A figure fetched for that reason may then come twice.
     """
     in_containers = tuple(listed)
     rows = {file.file_id: file for file in in_containers}

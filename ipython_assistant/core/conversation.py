@@ -1,8 +1,8 @@
 """The tree of turns: what a new turn continues from.
 
-A cell has a place in a conversation. It continues from the present turn of the cell that ran last before it when it
-first ran; running it again replaces its own turn and leaves its place where it was. A cell that the front end gives
-no id has a new place at every run.
+A cell gets its place in a conversation when it first runs: after the cell that ran last, whose present turn it
+continues from. Running it again replaces its turn and keeps its place. A cell without an id from the front end gets a
+new place at every run.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class Conversations:
         return replace(self, turns=(*self.turns, (cell, turn)))
 
     def amended(self, turn: PlacedTurn, amended: PlacedTurn) -> Conversations:
-        """The conversations with one value in the place of another that stands for the same turn."""
+        """The conversations with `amended` in place of `turn`: the same turn, but with more of its files."""
         places = {cell: it._replace(turn=amended) if it.turn is turn else it for cell, it in self.places.items()}
         turns = tuple((cell, amended if old is turn else old) for cell, old in self.turns)
         return replace(self, places=places, turns=turns, last=amended if self.last is turn else self.last)

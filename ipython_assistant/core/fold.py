@@ -170,7 +170,7 @@ def read_response(response: Json) -> Turn:
 
 
 def _write(text: StringIO, delta: Any = None, whole: Any = None) -> None:
-    """Take in what is a text of both; a whole copy only if it is not shorter than what came in pieces."""
+    """Append `delta` if it is text; put `whole` in place of the text if it is text and not shorter than what came."""
     if isinstance(delta, str):
         text.write(delta)
     if isinstance(whole, str) and len(whole) >= text.tell():

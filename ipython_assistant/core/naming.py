@@ -75,7 +75,7 @@ def stem_of(name: str) -> str:
 
 
 def folded(name: str) -> str:
-    """Names that some disk takes for the same are the same here, whatever this disk thinks of them."""
+    """A name in the form in which names are compared: two that any file system takes for the same have one form."""
     decomposed = unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
     return decomposed.translate(dict.fromkeys(map(ord, _JOINERS)))
 

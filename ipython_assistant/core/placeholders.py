@@ -43,22 +43,22 @@ def fill(prompt: str, namespace: Mapping[str, Any]) -> tuple[str, tuple[str, ...
     def replaced(found: re.Match[str]) -> str:
         try:
             return found[0] if found["no_prose"] is not None else _value(found, namespace)
-        except _Left as reason:
+        except _LeaveAsIs as reason:
             hints[f"{found[0]} was left as it is: {reason}"] = None
             return found[0]
 
     return _PARTS.sub(replaced, prompt), tuple(hints)
 
 
-class _Left(Exception):
-    """Why braces that name something are left as they are. No error: it becomes a hint."""
+class _LeaveAsIs(Exception):
+    """Says why a placeholder is not filled in; `fill` turns the message into a hint for the user."""
 
 
 def _value(found: re.Match[str], namespace: Mapping[str, Any]) -> str:
     name = found["name"]
     if name not in namespace:
         near = difflib.get_close_matches(name, [known for known in namespace if not known.startswith("_")], n=1)
-        raise _Left(f"there is no variable {name}." + (f" Did you mean {{{near[0]}}}?" if near else ""))
+        raise _LeaveAsIs(f"there is no variable {name}." + (f" Did you mean {{{near[0]}}}?" if near else ""))
     try:
         value = namespace[name]
         for link in _LINK.finditer(found["chain"]):
@@ -68,12 +68,12 @@ def _value(found: re.Match[str], namespace: Mapping[str, Any]) -> str:
         text = f"{{{', '.join(sorted(map(repr, value)))}}}" if is_set else str(value)
     except Exception as error:  # a property of somebody's class can raise anything
         said = " ".join(str(error).split())[:100].rstrip(".")
-        raise _Left(f"{type(error).__name__}{f': {said}' if said else ''}.") from error
+        raise _LeaveAsIs(f"{type(error).__name__}{f': {said}' if said else ''}.") from error
     kind = type(value).__name__
     if kind in _TABLES:
-        raise _Left(f"it is a {kind}. Give it with -i, and it is sent as a file.")
+        raise _LeaveAsIs(f"it is a {kind}. Give it with -i, and it is sent as a file.")
     if not isinstance(value, str) and (callable(value) or _NO_TEXT.fullmatch(text)):
-        raise _Left(f"it is a {kind}, which has no text of its own.")
+        raise _LeaveAsIs(f"it is a {kind}, which has no text of its own.")
     if len(text) > LONGEST_VALUE:
-        raise _Left(f"its value has {len(text):,} characters. Give it with -i {name}.")
+        raise _LeaveAsIs(f"its value has {len(text):,} characters. Give it with -i {name}.")
     return text

@@ -70,7 +70,7 @@ class Redactor:
         self._known = re.compile("|".join(patterns)) if patterns else None
 
     def __call__(self, text: str) -> str:
-        """The text without it."""
+        """The text with every secret, well-known key and local folder replaced."""
         if self._known is not None and any(written in text for written in self._stand_ins):
             text = self._known.sub(lambda match: self._stand_ins[match[0]], text)
         return _KEY.sub(SECRET, text) if any(beginning in text for beginning in _BEGINNINGS) else text

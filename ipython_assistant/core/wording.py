@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-LARGE_BYTES = 5_000_000  # less is there before a share of it could be read
+LARGE_BYTES = 5_000_000  # a smaller transfer ends before anyone could read a percentage
 DOING = {
     "response.created": "thinking",
     "response.in_progress": "thinking",

@@ -52,7 +52,7 @@ class Growing:
         self._done = self._drawn = ""
 
     def render(self, text: str) -> str:
-        """The text so far as HTML, of an unfinished link its label; it usually begins with that of before."""
+        """The text so far as HTML, an unfinished link as its label; fast if it begins with the last call's text."""
         written = visible(_UNFINISHED_LINK.sub(r"\1", text))
         if not written.startswith(self._done):
             self._done = self._drawn = ""

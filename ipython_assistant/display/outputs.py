@@ -52,7 +52,7 @@ def answer(text: str, hrefs: Mapping[str, str]) -> Bundle:
 
 
 def live(text: str, activity: str, growing: Growing | None = None) -> Bundle:
-    """The answer so far, drawn by `growing` before, and a line that says what goes on; as plain text one of the two."""
+    """The answer so far, drawn by `growing`, and a status line; as plain text the status, or the answer without one."""
     html = (growing or Growing()).render(text) if text else ""
     status = one_line(f"{activity[:1].upper()}{activity[1:]} …") if activity else ""
     line = f'<p style="margin:.5em 0 0;{QUIET}">{escaped(status)}</p>' if status else ""

@@ -28,9 +28,9 @@ NAME = "ipython_assistant"  # the containers that are made here are known again 
 
 @dataclass(slots=True)
 class KnownContainer:
-    """What is known of one container; `paths` and `uploads` say what was sent, by name and sha256, and by its row."""
+    """A container as this session knows it: `paths` of uploads by (name, SHA-256), `uploads` by listing signature."""
 
-    last_turn: PlacedTurn | None = None  # that ran there; None: it did not end. A retry replaces all but its `turn`
+    last_turn: PlacedTurn | None = None  # the last run here; None: cut off. Compared by `.turn`, which a retry keeps
     paths: dict[tuple[str, str], str] = field(default_factory=dict)
     saved: set[Signature] = field(default_factory=set)
     uploads: dict[Signature, str] = field(default_factory=dict)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 RENEWED = "The conversation's container had expired, so a new one was made and its files were sent again."
 RESENT = "The service had dropped the conversation, so it was sent again as messages."
 KEEPS_NO_TURNS = "This server does not keep conversations, so earlier messages are sent with each question."
-NAMES_NO_CONTAINERS = "This server takes no container that a question names, so it chooses that of each turn."
+NAMES_NO_CONTAINERS = "This server does not let a question name its container, so it chooses one for each turn."
 _NOT_THERE = {404, 405, 501}
 
 
@@ -61,7 +61,7 @@ class TurnBases:
         self.keeps_turns = self.names_containers = True
 
     def find(self, needs: ContainerNeeds, told: tuple[str, ...] = ()) -> TurnBase:
-        """Make all ready for a turn, of which the reader is `told` something already. Raises `ServiceError`."""
+        """Choose and fill a turn's container, and give the base; `told` are notes so far. Raises `ServiceError`."""
         parent, new, container_id, notes = needs.parent, needs.uploads, needs.container_id, told
         goes_on = container_id is not None or self._containers.may_continue(parent)
         if container_id is not None:
@@ -75,7 +75,7 @@ class TurnBases:
         if not self.names_containers:
             container_id = None
             if needs.code and needs.uploads:
-                says = "This server takes no container that a question names, so its code cannot read inputs."
+                says = "This server does not let a question name its container, so its code cannot read inputs."
                 raise ToolNotAllowed(says, CODE_HERE)
         elif needs.code and (container_id or new):
             try:

@@ -1,8 +1,8 @@
 """Saved assistants: `assistants/NAME.toml` beside the notebook, or in the user's own configuration.
 
-A file has any of the keys below. They are less than what the cell says, and more than what the notebook is set to. An
-assistant beside the notebook may have come with it: its inputs have to be below the notebook's directory, and it is
-asked only once its content was confirmed on this machine.
+A file sets any of the keys in `_KINDS`. A cell's own options override them, and they override the notebook's settings.
+An assistant beside the notebook may have come with it: its inputs must be below the notebook's directory, and it is
+used only once its content was confirmed on this machine.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ Kind = Literal[
     "truth", "iso date", "day first", "month first", "unclear date",
 ]  # fmt: skip
 
-# What software writes for a missing value in any column; what is missing among numbers (as text NA is Namibia, and some
-# people are called None); and what statistical offices write, which is said where it is taken for missing.
+# What counts as missing in any column; what does only in columns that are not text (NA is Namibia, None is a name); and
+# the marks of statistical offices, which a note mentions where a column of numbers has them.
 NO_VALUE = ("", "nan", "NaN", "-nan", "-NaN", "<NA>", "NaT", "#N/A", "#NA", "1.#QNAN", "-1.#QNAN", "1.#IND", "-1.#IND")
 _WORDS = ("NA", "N/A", "n/a", "NULL", "null", "None")
 _MARKS = ("-", "–", "—", "..", "...", "…", ":")
@@ -136,7 +136,7 @@ class ColumnCells:
         return "." if fits and "comma" not in fits else ""
 
     def column(self, name: str, decimal: str, *, unsure: bool) -> CsvColumn:
-        """What it holds; `decimal` is the other columns' sign, `unsure` that none proves it and commas are likely."""
+        """The finished column. `decimal` is the table's decimal sign; `unsure`: unproven, and a comma is likely."""
         sign = self.decimal or decimal
         kind, said = self._kind(sign, unsure=unsure and not self.decimal)
         if kind in {"integer", "number", "amount"} and (marks := self._gaps.intersection(_MARKS)):

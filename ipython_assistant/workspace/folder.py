@@ -73,8 +73,8 @@ class ManifestEntry(NamedTuple):
 Manifest = dict[str, ManifestEntry]  # the files that this package wrote, by name
 
 
-class _Settled(NamedTuple):
-    """A turn, with its files by name and hash."""
+class _TurnInCell(NamedTuple):
+    """The last known turn of a cell, and its files: name → SHA-256."""
 
     cell: str
     key: str
@@ -100,7 +100,7 @@ class Folder:
         self.store = RecordingStore(save_dir / TURNS, self._within)
         # Without its notebook's name only this kernel knows a cell: a copied notebook has the ids of its original.
         self._cells_of = self.notebook or secrets.token_hex(6)
-        self._settled: list[_Settled] = []
+        self._settled: list[_TurnInCell] = []
         self._recorded_before: frozenset[str] = frozenset()
         with contextlib.suppress(OSError):
             self._recorded_before = frozenset(self.store.names())
@@ -177,9 +177,9 @@ class Folder:
                 del self._saved[artifact.name], self._mine[artifact.name]
 
     def settle(self, cell: str, key: str, status: str, files: Mapping[str, str]) -> None:
-        """Say that a cell's present turn refers to these files (name, hash) alone; one that was cut replaces none."""
+        """Note that a cell now refers to these files (name → hash) only; a cut-off turn adds to its earlier ones."""
         with self._one_at_a_time:
-            self._settled.append(_Settled(cell, key, status, dict(files)))
+            self._settled.append(_TurnInCell(cell, key, status, dict(files)))
 
     def wrote(self, name: str, sha256: str) -> bool:
         """Whether this package wrote the file that has this name and held this."""
@@ -201,7 +201,7 @@ class Folder:
                 if names is None or name in names:
                     notebook = one.notebook or (self._cells_of if (one.cell, one.key) in own else "")
                     files = {file.name: file.sha256 for file in one.files if file.ours}
-                    _refer(manifest, notebook, _Settled(one.cell, one.key, one.status, files), files)
+                    _refer(manifest, notebook, _TurnInCell(one.cell, one.key, one.status, files), files)
         return manifest
 
     def _place(self, incoming: Incoming, cell: str, key: str, turn: str, *, only_new: bool) -> tuple[str, str]:
@@ -259,7 +259,7 @@ def _cell_in_manifest(notebook: str, cell: str, key: str) -> str:
     return f"#{key}" if cell.startswith("run ") and key else f"{notebook}#{cell}"
 
 
-def _refer(manifest: Manifest, notebook: str, turn: _Settled, wrote: Mapping[str, str]) -> None:
+def _refer(manifest: Manifest, notebook: str, turn: _TurnInCell, wrote: Mapping[str, str]) -> None:
     """Let a cell refer to the files of its turn, and to no others if that took place; `wrote` are files of ours."""
     cell = _cell_in_manifest(notebook, turn.cell, turn.key)
     for name, entry in manifest.items():

@@ -84,7 +84,7 @@ class Recordings:
         self.folder.settle(cell or recording.cell, recording.key, recording.status, files)
 
     def find(self, key: str, services: Container[str] | None = None, *, with_missing: bool = False) -> Recording | None:
-        """The recording of a key, of these `services` if given. Raises `RecordingDamaged` where the only one is."""
+        """The best recording of a key, of `services` if given. Raises `RecordingDamaged` if only damaged ones exist."""
         found: list[Recording] = []
         damaged: RecordingDamaged | None = None
         try:

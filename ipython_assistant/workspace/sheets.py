@@ -36,7 +36,7 @@ WHOLE = ReadLimits(2_000_000_000, 2_000_000_000, 100_000_000)  # for a table tha
 
 
 class TableRows(NamedTuple):
-    """Rows of one width, sentences on how they were read, their `dtypes`; of `estimated` ones there are more."""
+    """The rows of a table that were read, all of one width; `row_count` is that of the table, perhaps `estimated`."""
 
     names: Sequence[str]
     rows: Sequence[Sequence[Any]]

@@ -55,7 +55,7 @@ def test_a_gateway_that_does_not_know_its_own_container_ids_chooses_the_containe
     assert container(refused) == "cntr_auto1"
     assert container(second) == container(third) == {"type": "auto"}
     assert second["previous_response_id"]
-    assert [("takes no container that a question names" in each.html) for each in ran] == [False, True, False]
+    assert [("does not let a question name its container" in each.html) for each in ran] == [False, True, False]
     assert len(asking.service.containers) == 1
 
 
