@@ -22,7 +22,7 @@ from ipython_assistant.core.named_secrets import secrets_in
 from ipython_assistant.core.recording import RecordedFile, RecordedInput, Recording, sha256_of
 from ipython_assistant.core.redaction import redacted_turn
 from ipython_assistant.core.turn import without_code_outputs
-from ipython_assistant.core.wording import DOING, LARGE_BYTES, transfer_in_words
+from ipython_assistant.core.wording import DOING, PERCENT_FROM_BYTES, transfer_in_words
 from ipython_assistant.display.live import front_end
 from ipython_assistant.errors import AssistantError, Interrupted, ModelUnknown, Refused, TurnNotKept
 from ipython_assistant.service.downloads import Downloads
@@ -165,7 +165,7 @@ class ServiceSource(_AnySource):
             live.update("", self.question.sending())
 
         def sent(done: int, total: int, moved: int, expected: int) -> None:
-            if expected > LARGE_BYTES:
+            if expected > PERCENT_FROM_BYTES:
                 live.update("", transfer_in_words("sending", done, total, moved, expected))
 
         needs = replace(self.question.needs, on_progress=sent)

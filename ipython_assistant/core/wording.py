@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-LARGE_BYTES = 5_000_000  # a smaller transfer ends before anyone could read a percentage
+PERCENT_FROM_BYTES = 5_000_000  # a smaller transfer ends before anyone could read a percentage
 DOING = {
     "response.created": "thinking",
     "response.in_progress": "thinking",
@@ -71,7 +71,7 @@ def transfer_in_words(verb: str, done: int, total: int, moved: int, expected: in
     if not total:
         return "looking for files"
     said = f"{verb} {done} of {counted(total, 'file')}"
-    if expected <= LARGE_BYTES:
+    if expected <= PERCENT_FROM_BYTES:
         return f"{said} ({size_in_words(moved)})"
     return f"{said}, {min(moved / expected, 1.0):.0%} ({size_in_words(moved)} of {size_in_words(expected)})"
 
