@@ -46,10 +46,7 @@ class RecordingProxy(Loopback):
     Neither the key nor an account's id is written. Bodies that are neither JSON nor events (uploads, files) are kept as
     their length alone.
 
-    Args:
-        upstream: The service's base URL.
-        key: What must never be written down.
-        folder: Where the traffic goes; it is made.
+    `upstream` is the service's base URL, `key` must never be written down; the traffic goes to the new `folder`.
     """
 
     door, base = _Door, ""

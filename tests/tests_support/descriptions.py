@@ -21,11 +21,7 @@ def validator_of(declared: Any) -> Draft202012Validator:
 
 
 class Description:
-    """OpenAI's OpenAPI document, as a judge of single requests and answers.
-
-    Args:
-        folder: Holds `openapi.json`, or `openapi.yaml` where PyYAML is installed.
-    """
+    """OpenAI's OpenAPI document (`openapi.json`, or `.yaml` with PyYAML), as a judge of single requests and answers."""
 
     def __init__(self, folder: Path) -> None:
         path = next(path for path in (folder / "openapi.json", folder / "openapi.yaml") if path.exists())
@@ -74,10 +70,8 @@ class Description:
 def close(schema: Any, keyword: str, *, part_of_all: bool = False) -> None:
     """Make every object schema refuse properties it does not declare.
 
-    Args:
-        schema: A JSON schema, or a document with schemas; changed in place.
-        keyword: `additionalProperties`, or `unevaluatedProperties` for schemas that are put together with `allOf`.
-        part_of_all: Whether it is one part of an `allOf`, which may not refuse what the others declare.
+    The `keyword` is `additionalProperties`, or `unevaluatedProperties` for schemas that are put together with `allOf`:
+    a `part_of_all` may not refuse what the others declare. The schema is changed in place.
     """
     if isinstance(schema, list):
         for part in schema:

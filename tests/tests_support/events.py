@@ -60,11 +60,7 @@ def cite(text: str, name: str, file_id: str, container_id: str = CONTAINER) -> J
 
 
 def cited(*files: tuple[str, str]) -> Message:
-    """A message that links to files and cites them.
-
-    Args:
-        files: The name and the id of each.
-    """
+    """A message that links to files and cites them; of each the name and the id."""
     text = " ".join(f"[{name}](sandbox:/mnt/data/{name})" for name, _ in files)
     return Message(text, tuple(cite(text, name, file_id) for name, file_id in files))
 

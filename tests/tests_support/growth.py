@@ -8,9 +8,7 @@ from collections.abc import Callable
 def assert_linear(work: Callable[[int], Callable[[], object]], size: int) -> None:
     """Work on four times the input takes at most about four times as long; twice that is forgiven, quadratic is 16.
 
-    Args:
-        work: Size → what is to be done. What it needs is prepared before it is measured.
-        size: Of the smaller input; with it the work should take some 50 ms.
+    `work` prepares an input of a size and gives what is to be done; with the smaller `size` it should take some 50 ms.
     """
     small, large = work(size), work(4 * size)
     small()

@@ -81,11 +81,7 @@ def on_activity(monkeypatch: pytest.MonkeyPatch, told: Callable[[str | None], ob
 
 
 class Notebook:
-    """Used in a `with`. The working directory is the notebook's.
-
-    Args:
-        named: Whether the front end gives its cells ids.
-    """
+    """Used in a `with`; the working directory is the notebook's. The front end gives cells ids if they are `named`."""
 
     def __init__(self, *, named: bool = True) -> None:
         self._named = named
