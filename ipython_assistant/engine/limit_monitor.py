@@ -116,7 +116,9 @@ class LimitMonitor:
             memory_bytes = 0
             for process in found:
                 with contextlib.suppress(psutil.Error):
-                    memory = process.memory_full_info()
+                    memory = process.memory_info()
+                    with contextlib.suppress(psutil.AccessDenied):  # code can have the system refuse this
+                        memory = process.memory_full_info()
                     memory_bytes += getattr(memory, "pss", memory.rss)  # shared memory once: it is most after a fork
         if time.monotonic() >= self._files_due_s:
             began_s = time.thread_time()

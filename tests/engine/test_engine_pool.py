@@ -6,7 +6,9 @@ import signal
 import subprocess
 from dataclasses import dataclass, field
 from types import SimpleNamespace
+from unittest.mock import Mock
 
+import psutil
 import pytest
 from engines import DEADLINE_S, Clock
 from jupyter_client.kernelspec import KernelSpec
@@ -15,7 +17,8 @@ from ipython_assistant.engine import container
 from ipython_assistant.engine.api import ApiError, IdMint
 from ipython_assistant.engine.container import ContainerPool
 from ipython_assistant.engine.kernel import _OwnGroup
-from ipython_assistant.engine.sandbox import Sandbox, default_limits
+from ipython_assistant.engine.limit_monitor import LimitMonitor
+from ipython_assistant.engine.sandbox import ContainerLimits, Sandbox, default_limits
 
 
 @dataclass
@@ -104,6 +107,12 @@ def test_a_container_at_work_makes_no_room(place):
         await place.containers.stop()
 
     run(scene)
+
+
+def test_memory_that_may_not_be_looked_at_closely_counts_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(psutil.Process, "memory_full_info", Mock(side_effect=psutil.AccessDenied()))
+    monitor = LimitMonitor(os.getpid(), tmp_path, ContainerLimits(memory_bytes=1 << 20), None, None)
+    assert monitor._excess() == "its processes used more than 1 MB of memory"
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="groups of processes are POSIX's")
