@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 Json = dict[str, Any]
-Event = dict[str, Any]
 
 OUTPUTS: Final = "code_interpreter_call.outputs"
 MAX_MINUTES: Final = 20  # the service keeps an unused container for 20 minutes and refuses to keep one longer

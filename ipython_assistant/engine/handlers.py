@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from python_multipart.multipart import File
 
-    from ipython_assistant.engine.api import Event, Json
+    from ipython_assistant.engine.api import Json
     from ipython_assistant.engine.container import KernelContainer
     from ipython_assistant.engine.container_folder import FileVersion
     from ipython_assistant.engine.responder import Responder
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 CHUNK: Final = 256 * 1024
 
 
-def sse(event: Event) -> bytes:
+def sse(event: Json) -> bytes:
     """One event of a `text/event-stream`."""
     return b"event: %b\ndata: %b\n\n" % (event["type"].encode(), dumps(event))
 
@@ -128,7 +128,7 @@ class ResponsesHandler(JsonHandler):
     async def respond(self, answer: Any) -> None:
         """Send the events, given with whether the client wants them all."""
         stream, made = answer
-        event: Event = {}
+        event: Json = {}
         if stream:
             self.set_header("Content-Type", "text/event-stream; charset=utf-8")
             # Events are small and must not wait for each other.
@@ -238,7 +238,7 @@ def _get_model(handler: JsonHandler, name: str) -> Json:
     raise api.model_not_found(name, handler.engine.models, status=404)
 
 
-def _create_response(handler: JsonHandler) -> tuple[bool, AsyncGenerator[Event, None]]:
+def _create_response(handler: JsonHandler) -> tuple[bool, AsyncGenerator[Json, None]]:
     """Answer a question: whether the events are to be streamed, and the events."""
     request = api.response_request(handler.json(), handler.engine.stored.item)
     return request.stream, handler.engine.respond(request)

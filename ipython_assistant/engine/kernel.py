@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from jupyter_client.asynchronous.client import AsyncKernelClient
 
-    from ipython_assistant.engine.sandbox import ContainerLimits, ContainerPaths, Sandbox, VisiblePaths
+    from ipython_assistant.engine.sandbox import ContainerLimits, ContainerPaths, Sandbox
 
 _OPTIONS: Final = ("--HistoryManager.enabled=False", "--InteractiveShell.colors=NoColor")
 # The debugger is of no use here; it would take a while to load, and listen on a TCP port.
@@ -109,11 +109,6 @@ class KernelLauncher:
     environment: Mapping[str, str]
     gate: asyncio.Semaphore
 
-    @property
-    def visible(self) -> VisiblePaths:
-        """Where code sees its directories."""
-        return self.sandbox.visible(self.paths)
-
     def make_directories(self) -> None:
         """Make the container's directories, with the user's list of fonts, which takes matplotlib seconds to make."""
         self.paths.make()
@@ -145,7 +140,7 @@ class KernelLauncher:
 
     async def start(self, manager: AsyncKernelManager) -> int:
         """Start the kernel of this manager; return the process id from which all its processes descend."""
-        visible = self.visible
+        visible = self.sandbox.visible(self.paths)
         environment = {
             **inherited(self.environment),
             **dict.fromkeys(("HOME", "USERPROFILE"), visible.home),
@@ -169,6 +164,7 @@ class Kernel:
 
     def __init__(self, launcher: KernelLauncher) -> None:
         self._launcher = launcher
+        self._visible = launcher.sandbox.visible(launcher.paths)
         self._ended = False  # True once the process is gone, or is being ended
         self._used = False
         self._turn = asyncio.Lock()
@@ -232,7 +228,7 @@ class Kernel:
                 adapted = _WITHOUT_TERMINALS if launcher.sandbox.kind == "landlock" else ""
                 await self._execute(adapted + _WARM_UP, silent=True)
             except KernelError as error:
-                log = launcher.visible.outward(launcher.paths.log.read_text(errors="replace")[-2000:])
+                log = self._visible.outward(launcher.paths.log.read_text(errors="replace")[-2000:])
                 raise KernelError(f"The Python process could not be started: {error}\n{log}".strip()) from None
 
     async def _warm_up_for_charts(self) -> None:
@@ -259,7 +255,7 @@ class Kernel:
             raise KernelError("it has ended.")
 
     async def _execute(self, code: str, *, silent: bool) -> CodeRun:
-        client, monitor, visible, died = self._client, self._monitor, self._launcher.visible, self._ended
+        client, monitor, visible, died = self._client, self._monitor, self._visible, self._ended
         if client is None or monitor is None or died:  # its container was deleted before it took the code up
             return CodeRun((_DIED,), "KernelDied", died=True)
         monitor.watch(run=True)

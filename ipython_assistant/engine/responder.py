@@ -19,7 +19,7 @@ from ipython_assistant.engine.response_output import ResponseOutput
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
-    from ipython_assistant.engine.api import Event, IdMint, Json, ResponseRequest
+    from ipython_assistant.engine.api import IdMint, Json, ResponseRequest
     from ipython_assistant.engine.container import ContainerPool, KernelContainer
     from ipython_assistant.engine.container_folder import UploadStore
     from ipython_assistant.engine.models import Model
@@ -77,7 +77,7 @@ class Responder:
     upload_bytes: int
     started_at: int
 
-    async def respond(self, request: ResponseRequest) -> AsyncGenerator[Event, None]:
+    async def respond(self, request: ResponseRequest) -> AsyncGenerator[Json, None]:
         """Answer, as events; closing the iterator interrupts the code. Raises ApiError before the first event."""
         if (model := self.models.get(request.model)) is None:
             raise model_not_found(request.model, self.models)
@@ -118,7 +118,7 @@ class Responder:
 
 async def _carry_out(
     model: Model, request: ResponseRequest, container: KernelContainer | None, output: ResponseOutput
-) -> AsyncGenerator[Event, None]:
+) -> AsyncGenerator[Json, None]:
     """Let the model decide step by step; the container is its own meanwhile."""
     if container is None:
         for event in output.take(Refuse(NO_INTERPRETER)):
