@@ -98,9 +98,14 @@ class Responder:
         except Exception as error:  # whatever goes wrong, the client is told and the log has it
             logging.getLogger(__name__).exception("A response failed")
             ending = output.fail(f"The engine failed: {type(error).__name__}: {error}")
-        if request.store:  # before the last event, since a client may ask for it or go on from it at once
-            said = (*request.messages, ChatMessage("assistant", output.text))
-            await self.stored.put(output.response, said, container.id if container else "")
+        said = (*request.messages, ChatMessage("assistant", output.text))
+        try:
+            if request.store:  # before the last event, since a client may ask for it or go on from it at once
+                await self.stored.put(output.response, said, container.id if container else "")
+        except OSError as error:  # a full disk, say
+            logging.getLogger(__name__).exception("A response could not be stored")
+            told, reason = output.response["status"] == "failed", f"The response could not be stored: {error.strerror}"
+            ending = ending if told else output.fail(reason, unsent=len(ending))
         for event in ending:
             yield event
 

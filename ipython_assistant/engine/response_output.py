@@ -129,13 +129,14 @@ class ResponseOutput:
             return [self._end("incomplete", incomplete_details={"reason": self._incomplete_reason})]
         return [self._end("completed", completed_at=self._mint.now())]
 
-    def fail(self, message: str) -> list[Json]:
-        """The last events of a response that did not go well; clients look for the error flat, or nested in `error`."""
+    def fail(self, message: str, *, unsent: int = 0) -> list[Json]:
+        """The last events of one that failed, in place of `unsent` ones; clients look for the error flat or nested."""
+        self._events -= unsent
         error = {"code": "server_error", "message": message}
         flat = error | {"param": None}
         events = self.end_message()
         events.append(self._numbered("error", **flat, error={"type": "server_error", **flat}))
-        return [*events, self._end("failed", error=error)]
+        return [*events, self._end("failed", error=error, completed_at=None, incomplete_details=None)]
 
     def _say(self, text: str) -> list[Json]:
         """Go on with the message, or begin one."""

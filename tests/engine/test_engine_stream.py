@@ -1,6 +1,7 @@
 """The event stream: its order, its numbers, its shapes, its citations."""
 
 import base64
+from unittest.mock import Mock
 
 from engines import annotations, logs, tool
 
@@ -63,6 +64,14 @@ def test_a_model_that_raises_ends_the_stream_with_error_and_failed(stage, caplog
     assert (failed["status"], failed["error"]["code"]) == ("failed", "server_error")
     assert "ZeroDivisionError: the model is broken" in caplog.text
     assert stage.ask(breaks).status == "failed"
+
+
+def test_a_response_that_cannot_be_stored_ends_the_stream_with_error_and_failed(stage, monkeypatch):
+    full = Mock(side_effect=OSError(28, "No space"))
+    monkeypatch.setattr("ipython_assistant.engine.responder.StoredResponses.put", full)
+    *events, error, failed = stage.events(shown_and_saved)
+    assert (error["message"], failed["type"]) == ("The response could not be stored: No space", "response.failed")
+    assert (failed["sequence_number"], failed["response"]["completed_at"]) == (len(events) + 1, None)
 
 
 def test_a_model_gets_the_messages_and_files_that_the_client_sent(stage):
