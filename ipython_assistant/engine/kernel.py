@@ -121,8 +121,6 @@ class KernelLauncher:
 
     def manager(self) -> AsyncKernelManager:
         """What starts the next kernel, in a new directory: in the last kernel's own, its code may have left links."""
-        for old in self.paths.directory.glob("k*"):
-            remove_tree(old)
         sockets = Path(tempfile.mkdtemp(prefix="k", dir=self.paths.directory))
         sandbox = self.sandbox
         # -P: a file named like a standard module in the working directory must not stop the kernel from starting.
@@ -216,6 +214,8 @@ class Kernel:
 
     async def _start(self) -> None:
         launcher = self._launcher
+        for old in launcher.paths.directory.glob("k*"):  # code may have left a million files there
+            await asyncio.to_thread(remove_tree, old)
         async with launcher.gate:
             self._jupyter = manager = launcher.manager()
             pid = await launcher.start(manager)

@@ -13,12 +13,12 @@ import pytest
 from engines import DEADLINE_S, Clock
 from jupyter_client.kernelspec import KernelSpec
 
-from ipython_assistant.engine import container
+from ipython_assistant.engine import container, kernel
 from ipython_assistant.engine.api import ApiError, IdMint
 from ipython_assistant.engine.container import ContainerPool
-from ipython_assistant.engine.kernel import _OwnGroup
+from ipython_assistant.engine.kernel import Kernel, KernelLauncher, _OwnGroup
 from ipython_assistant.engine.limit_monitor import LimitMonitor
-from ipython_assistant.engine.sandbox import ContainerLimits, Sandbox, default_limits
+from ipython_assistant.engine.sandbox import ContainerLimits, ContainerPaths, Sandbox, default_limits
 
 
 @dataclass
@@ -113,6 +113,20 @@ def test_memory_that_may_not_be_looked_at_closely_counts_all_the_same(tmp_path, 
     monkeypatch.setattr(psutil.Process, "memory_full_info", Mock(side_effect=psutil.AccessDenied()))
     monitor = LimitMonitor(os.getpid(), tmp_path, ContainerLimits(memory_bytes=1 << 20), None, None)
     assert monitor._excess() == "its processes used more than 1 MB of memory"
+
+
+def test_what_code_left_in_its_sockets_directory_is_removed_while_other_work_goes_on(tmp_path, monkeypatch):
+    (tmp_path / "kold").mkdir()
+    ticks = []
+    monkeypatch.setattr(kernel, "remove_tree", lambda _: ticks.append(asyncio._get_running_loop()))
+
+    async def scene():
+        launcher = KernelLauncher(ContainerPaths(tmp_path), default_limits(), Sandbox("none"), {}, asyncio.Semaphore())
+        with pytest.raises(FileNotFoundError):  # there is no directory to start it in
+            await Kernel(launcher).run("")
+
+    run(scene)
+    assert ticks == [None]
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="groups of processes are POSIX's")
