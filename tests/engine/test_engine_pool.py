@@ -91,6 +91,19 @@ def test_a_container_that_cannot_be_ended_keeps_no_other_from_expiring(place, mo
     assert "A container could not be ended in order: OSError('it cannot be ended')" in caplog.text
 
 
+def test_a_file_that_could_not_be_taken_in_is_taken_in_when_it_comes_again(place, tmp_path):
+    async def scene():
+        made, path = await place.containers.create(), tmp_path / "c/1/data/x.csv"
+        path.mkdir()
+        with pytest.raises(ApiError):
+            await made.provide("key", "x.csv", b"1")
+        path.rmdir()
+        await asyncio.gather(*[made.provide("key", "x.csv", b"1") for _ in range(2)])
+        assert path.read_bytes() == b"1"
+
+    run(scene)
+
+
 def test_a_container_at_work_makes_no_room(place):
     async def scene():
         working, idle = [await place.containers.create() for _ in range(2)]
@@ -115,18 +128,17 @@ def test_memory_that_may_not_be_looked_at_closely_counts_all_the_same(tmp_path, 
     assert monitor._excess() == "its processes used more than 1 MB of memory"
 
 
-def test_what_code_left_in_its_sockets_directory_is_removed_while_other_work_goes_on(tmp_path, monkeypatch):
+def test_what_code_left_beside_its_sockets_is_removed_while_other_work_goes_on(tmp_path, monkeypatch):
     (tmp_path / "kold").mkdir()
-    ticks = []
-    monkeypatch.setattr(kernel, "remove_tree", lambda _: ticks.append(asyncio._get_running_loop()))
+    loops, given = [], (default_limits(), Sandbox("none"), {}, asyncio.Semaphore())
+    monkeypatch.setattr(kernel, "remove_tree", lambda _: loops.append(asyncio._get_running_loop()))
 
     async def scene():
-        launcher = KernelLauncher(ContainerPaths(tmp_path), default_limits(), Sandbox("none"), {}, asyncio.Semaphore())
-        with pytest.raises(FileNotFoundError):  # there is no directory to start it in
-            await Kernel(launcher).run("")
+        await Kernel(KernelLauncher(ContainerPaths(tmp_path), *given)).run("")
 
-    run(scene)
-    assert ticks == [None]
+    with pytest.raises(FileNotFoundError):  # there is no directory to run it in
+        run(scene)
+    assert loops == [None]
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="groups of processes are POSIX's")
