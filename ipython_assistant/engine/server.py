@@ -153,9 +153,11 @@ async def running_engine(
 
     `offered` makes its models, in a thread. Containers expire by the `clock`, in seconds since the epoch; kernels get a
     few harmless variables of `environment`.
-    Raises ValueError for a token that can be guessed, OSError where the port cannot be listened on.
+    Raises ValueError for a token that can be guessed or a port out of range, OSError where the port cannot be listened on.
     """
     options = options or EngineOptions()
+    if options.port not in range(1 << 16):  # what is larger would wrap around
+        raise ValueError(f"The port must be a number from 0 to 65535, not {options.port}.")
     if options.token and len(options.token) < SHORTEST_TOKEN:
         raise ValueError(f"The token is too short: {SHORTEST_TOKEN} characters at least.")
     mint = IdMint(clock)
