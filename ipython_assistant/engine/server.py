@@ -153,7 +153,7 @@ async def running_engine(
 
     `offered` makes its models, in a thread. Containers expire by the `clock`, in seconds since the epoch; kernels get a
     few harmless variables of `environment`.
-    Raises ValueError for a token that can be guessed or a port out of range, OSError where the port cannot be listened on.
+    Raises ValueError for a token that can be guessed or a wrong port, OSError where the port cannot be listened on.
     """
     options = options or EngineOptions()
     if options.port not in range(1 << 16):  # what is larger would wrap around
