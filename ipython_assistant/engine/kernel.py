@@ -82,7 +82,7 @@ _DIED: Final = (
     "The Python process ended while it ran this code. Variables are gone, files are kept; "
     "the next code runs in a new process.\n"
 )
-_STOPPED: Final = "The code was stopped: {}, which is the limit here. Variables are {}, files are kept.\n"
+_STOPPED: Final = "The code was stopped at a limit: {}. Variables are {}, files are kept.\n"
 
 
 class _OwnGroup(LocalProvisioner):

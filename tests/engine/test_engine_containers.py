@@ -211,8 +211,7 @@ import io
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib import figure as figures, rcParams
 rcParams['font.family'] = ['cmss10']
-figure = figures.Figure()
-figure.text(0, 0, chr(0x416) + chr(0x10fffd))
+figure = figures.Figure(); figure.text(0, 0, chr(0x416) + chr(0x10fffd))
 with PdfPages(written := io.BytesIO()) as pages: pages.savefig(figure)
 print(rcParams['font.family'], written.getvalue().count(b'/Type /Page '))
 """)

@@ -54,9 +54,7 @@ def test_a_person_who_starts_an_engine_without_a_sandbox_reads_what_code_can_do(
     assert said.startswith("Code is confined by nothing: it can do what you can. it was switched off\n")
 
 
-@pytest.mark.parametrize(
-    ("port", "token", "said"), [("0", "short", "The token is too short"), ("99999", TOKEN, "0 to 65535, not 99999.")]
-)
+@pytest.mark.parametrize(("port", "token", "said"), [("0", "short", "too short"), ("99999", TOKEN, "not 99999")])
 def test_a_token_that_can_be_guessed_and_a_port_that_does_not_exist_are_refused(port, token, said):
     command, pipe = [sys.executable, "-m", "ipython_assistant.engine.server", "--port", port], subprocess.PIPE
     how = {"stdin": subprocess.DEVNULL, "env": {**os.environ, "IPYTHON_ASSISTANT_TOKEN": token}}
