@@ -48,8 +48,7 @@ def install(canvas_class: Any) -> None:
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
             canvas.figure.draw_without_rendering()  # printed once only: in a pipe or a `PdfPages`, the first would stay
-        fonts = fonts_with({chr(int(found[1])) for each in told if (found := _MISSING.match(str(each.message)))})
-        if fonts:
+        if fonts := fonts_with({chr(int(found[1])) for one in told if (found := _MISSING.match(str(one.message)))}):
             for text in canvas.figure.findobj(Text):
                 text.set_fontfamily([*text.get_fontfamily(), *fonts])
             mpl.rcParams["font.family"] = [*mpl.rcParams["font.family"], *fonts]
@@ -58,8 +57,8 @@ def install(canvas_class: Any) -> None:
     canvas_class.print_figure = print_figure
 
 
-class BeforeFigures:
-    """A finder of modules that finds none, but installs when the first figure is about to be possible."""
+class FigureFontHook:
+    """An import hook: it finds no module, but installs the font fallback just before `matplotlib.figure` loads."""
 
     def find_spec(self, name: str, *_where: Any) -> None:
         """Called by Python with each module that is imported."""
@@ -69,4 +68,4 @@ class BeforeFigures:
             install(FigureCanvasBase)
 
 
-sys.meta_path.insert(0, BeforeFigures())
+sys.meta_path.insert(0, FigureFontHook())

@@ -53,8 +53,8 @@ class KernelContainer:
         self._launcher = launcher
         self._clock = mint.clock
         self._provided, self._providing = set[str](), asyncio.Lock()
-        self._has_run = False  # in the present process, as far as was said
-        self._forgotten = False  # whether that took the place of one with variables, which the next run says
+        self._has_run = False  # whether the present process has run code
+        self._forgotten = False  # whether it replaced a process with variables; the next run's output says so
         self._kernel = Kernel(launcher)
         self._stopping: asyncio.Future[None] | None = None
 
@@ -129,7 +129,7 @@ class KernelContainer:
             _log.error("A container could not be ended in order: %r", error)
 
     async def _living_kernel(self) -> Kernel:
-        """The process, or a new one in the place of one that has ended, which the next run says."""
+        """The running kernel, or a new one if it has ended. Raises ApiError if the container has expired."""
         kernel = self._kernel
         alive = await kernel.alive()
         if self._stopping is not None:

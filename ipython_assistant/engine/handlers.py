@@ -83,7 +83,7 @@ class JsonHandler(web.RequestHandler):
             raise ApiError(400, "We could not parse the JSON body of your request.") from None
 
     def listing(self, rows: Iterable[Json]) -> Json:
-        """All of a list, which is given with its oldest row first, in the `order` that the query asks for."""
+        """One page with the whole list, in the `order` that the query asks for; `rows` come oldest first."""
         data = list(rows) if self.get_query_argument("order", "") == "asc" else list(rows)[::-1]
         first_id, last_id = (data[0]["id"], data[-1]["id"]) if data else ("", "")
         return {"object": "list", "data": data, "first_id": first_id, "last_id": last_id, "has_more": False}
@@ -126,7 +126,7 @@ class ResponsesHandler(JsonHandler):
     _work: asyncio.Task[Any] | None = None
 
     async def respond(self, answer: Any) -> None:
-        """Send the events, given with whether the client wants them all."""
+        """Send all the events if the client asked for a stream, else only the response that the last one holds."""
         stream, made = answer
         event: Json = {}
         if stream:
@@ -187,7 +187,7 @@ class UploadHandler(JsonHandler):
                 self._refused = api.bad_upload(str(error).rstrip("."))
 
     def form(self) -> tuple[Path, str]:
-        """Where the file is, and the name it came under. Raises ApiError if that is not the form."""
+        """The uploaded file's path and name. Raises ApiError if the form was refused or does not hold exactly one file."""
         if self._refused is not None:
             raise self._refused
         if len(self._files) != 1:
@@ -249,7 +249,7 @@ def _get_response(handler: JsonHandler, response_id: str) -> Json:
 
 
 def _container_row(found: KernelContainer) -> Json:
-    """A container. A limit that is not enforced as it was asked for is not claimed."""
+    """A container as JSON. A limit that is not enforced as requested is left out."""
     row = {"id": found.id, "object": "container", "created_at": found.created_at, "name": found.name}
     row |= {"last_active_at": int(found.used_at), "status": "expired" if found.expired else "running"}
     row |= {"expires_after": {"anchor": "last_active_at", "minutes": found.minutes}}

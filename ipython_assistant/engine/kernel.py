@@ -85,11 +85,11 @@ _DIED: Final = (
 _STOPPED: Final = "The code was stopped at a limit: {}. Variables are {}, files are kept.\n"
 
 
-class _OwnGroup(LocalProvisioner):
-    """Signals no processes but its own."""
+class _KernelProvisioner(LocalProvisioner):
+    """Starts a kernel's process, and signals no process group whose number now belongs to a later process."""
 
     async def send_signal(self, signum: int) -> None:
-        """Leave a group alone whose number is that of a later process: its first, and so all of it, has ended."""
+        """Send a signal; if the kernel's process has ended and its number is in use again, not to the group."""
         if self.process is not None and self.process.poll() is not None and psutil.pid_exists(self.process.pid):
             self.pgid = None
         await super().send_signal(signum)
@@ -122,18 +122,17 @@ class KernelLauncher:
     def manager(self) -> AsyncKernelManager:
         """What starts the next kernel, in a new directory: in the last kernel's own, its code may have left links."""
         sockets = Path(tempfile.mkdtemp(prefix="k", dir=self.paths.directory))
-        sandbox = self.sandbox
         # -P: a file named like a standard module in the working directory must not stop the kernel from starting.
-        start = (_WITHOUT_TCP if sandbox.kind == "landlock" else "") + _START
+        start = (_WITHOUT_TCP if self.sandbox.kind == "landlock" else "") + _START
         python = [sys.executable, "-P", "-c", start, "-f", "{connection_file}", *_OPTIONS]
-        argv = sandbox.command(python, paths=self.paths, sockets=sockets, limits=self.limits)
-        interrupted_by = "message" if sandbox.kind == "bubblewrap" else "signal"  # which would end bubblewrap itself
+        argv = self.sandbox.command(python, paths=self.paths, sockets=sockets, limits=self.limits)
+        interrupted_by = "message" if self.sandbox.kind == "bubblewrap" else "signal"  # that would end bubblewrap
         spec = KernelSpec(argv=argv, display_name="Python", language="python", interrupt_mode=interrupted_by)
         # Unix sockets where there are any: no other user of the machine can connect to them.
         transport = {"transport": "ipc", "ip": str(sockets / "k")} if os.name == "posix" else {"ip": "127.0.0.1"}
         manager = AsyncKernelManager(connection_file=str(sockets / "kernel.json"), **transport)
         manager._kernel_spec = spec  # noqa: SLF001 - this Python, whatever kernels are installed
-        manager.provisioner = _OwnGroup(kernel_id=sockets.name, kernel_spec=spec, parent=manager)
+        manager.provisioner = _KernelProvisioner(kernel_id=sockets.name, kernel_spec=spec, parent=manager)
         return manager
 
     async def start(self, manager: AsyncKernelManager) -> int:
@@ -219,8 +218,7 @@ class Kernel:
         async with launcher.gate:
             self._jupyter = manager = launcher.manager()
             pid = await launcher.start(manager)
-            directory, limits = launcher.paths.directory, launcher.limits
-            self._monitor = LimitMonitor(pid, directory, limits, self._interrupt, self._kill)
+            self._monitor = LimitMonitor(pid, launcher.paths.directory, launcher.limits, self._interrupt, self._kill)
             self._client = client = manager.client()
             client.start_channels(stdin=False, hb=False, control=False)
             try:

@@ -1,4 +1,4 @@
-"""Answers one question: a model decides, a container runs, the output speaks; and keeps responses for later ones."""
+"""Answers a question: a model decides the steps, a container runs the code, events go out; and stores responses."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class Responder:
 async def _carry_out(
     model: Model, request: ResponseRequest, container: KernelContainer | None, output: ResponseOutput
 ) -> AsyncGenerator[Json, None]:
-    """Let the model decide step by step; the container is its own meanwhile."""
+    """Carry out the model's steps one by one and yield their events; no other response uses the container then."""
     if container is None:
         for event in output.take(Refuse(NO_INTERPRETER)):
             yield event

@@ -41,7 +41,7 @@ _RESPONSE: Final[Json] = {
 }  # fmt: skip
 """What a response has where its request says nothing."""
 _REPEATED: Final = frozenset({*_RESPONSE, "user", "prompt_cache_key", "safety_identifier"})
-"""What a response has of its request; the last three may not be null."""
+"""Fields that a response repeats from its request; the last three are left out if the request leaves them out."""
 
 
 class ResponseOutput:

@@ -16,7 +16,7 @@ from jupyter_client.kernelspec import KernelSpec
 from ipython_assistant.engine import container, kernel
 from ipython_assistant.engine.api import ApiError, IdMint
 from ipython_assistant.engine.container import ContainerPool
-from ipython_assistant.engine.kernel import Kernel, KernelLauncher, _OwnGroup
+from ipython_assistant.engine.kernel import Kernel, KernelLauncher, _KernelProvisioner
 from ipython_assistant.engine.limit_monitor import LimitMonitor
 from ipython_assistant.engine.sandbox import ContainerPaths, Sandbox, default_limits
 
@@ -131,7 +131,7 @@ def test_a_process_that_has_the_number_of_a_dead_kernel_is_left_alone():
     with subprocess.Popen(["true"]) as ended, subprocess.Popen(["sleep", "60"], process_group=0) as later:
         assert ended.wait(DEADLINE_S) == 0
         ended.pid = later.pid
-        provisioner = _OwnGroup(kernel_id="k", kernel_spec=KernelSpec())
+        provisioner = _KernelProvisioner(kernel_id="k", kernel_spec=KernelSpec())
         provisioner.process, provisioner.pgid = ended, later.pid
         asyncio.run(provisioner.kill())
         assert later.poll() is None

@@ -51,7 +51,7 @@ def test_ctrl_c_ends_a_shared_engine_whose_log_holds_no_prompt(standing):
 
 def test_a_person_who_starts_an_engine_without_a_sandbox_reads_what_code_can_do():
     said = _welcome(EngineAddress("http://127.0.0.1:1/v1", "", 1, "none", "it was switched off", ()))
-    assert said.startswith("Code is confined by nothing: it can do what you can. it was switched off\n")
+    assert said.startswith("Sandbox of the code: none; it can do whatever you can. It was switched off.\n")
 
 
 @pytest.mark.parametrize(("port", "token", "said"), [("0", "short", "too short"), ("99999", TOKEN, "not 99999")])
