@@ -187,7 +187,7 @@ class UploadHandler(JsonHandler):
                 self._refused = api.bad_upload(str(error).rstrip("."))
 
     def form(self) -> tuple[Path, str]:
-        """The uploaded file's path and name. Raises ApiError if the form was refused or does not hold exactly one file."""
+        """The uploaded file's path and name. Raises ApiError if the form was refused or does not hold just one file."""
         if self._refused is not None:
             raise self._refused
         if len(self._files) != 1:
