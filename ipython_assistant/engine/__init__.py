@@ -1,4 +1,4 @@
 """The embedded engine: a Responses API with a code interpreter, in a process of its own.
 
-Its one door is HTTP. It imports nothing of the rest of the package and nothing of the rest imports it.
+Other processes reach it over HTTP only. It imports nothing of the package but `core`, and nothing of it imports this.
 """

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 Json = dict[str, Any]
-Event = dict[str, Any]
 
 OUTPUTS: Final = "code_interpreter_call.outputs"
 MAX_MINUTES: Final = 20  # the service keeps an unused container for 20 minutes and refuses to keep one longer
@@ -72,13 +71,14 @@ def unsupported(param: str, message: str) -> ApiError:
 
 
 def model_not_found(model: str, offered: Mapping[str, object], status: int = 400) -> ApiError:
-    """No such model; says which there are."""
+    """The error for an unknown model; its message lists the models that this engine offers."""
     message = f"The requested model '{shortened(model)}' does not exist. This engine offers: {', '.join(offered)}."
     return ApiError(status, message, param="model", code="model_not_found")
 
 
 def container_expired() -> ApiError:
-    """https://community.openai.com/t/container-is-expired-error-in-openai-responses-api-stream/1321773 ."""
+    """The error for an expired container, in the service's words."""
+    # https://community.openai.com/t/container-is-expired-error-in-openai-responses-api-stream/1321773
     return ApiError(400, "Container is expired.")
 
 

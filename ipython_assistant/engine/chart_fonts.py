@@ -37,7 +37,7 @@ def fonts_with(characters: set[str]) -> list[str]:
 
 
 def install(canvas_class: Any) -> None:
-    """Have each figure that lacks characters printed once more, with fonts that have them, if there are any."""
+    """Have each figure laid out before it is printed; if it lacks characters, it gets fonts that have them."""
     import matplotlib as mpl
     from matplotlib.text import Text
 
@@ -45,29 +45,20 @@ def install(canvas_class: Any) -> None:
 
     @wraps(original)
     def print_figure(canvas: Any, filename: Any, *args: Any, **options: Any) -> Any:
-        begin = filename.tell() if hasattr(filename, "tell") else 0
         with warnings.catch_warnings(record=True) as told:
-            warnings.simplefilter("default")  # once for each text
-            printed = original(canvas, filename, *args, **options)
-            fonts = fonts_with({chr(int(found[1])) for each in told if (found := _MISSING.match(str(each.message)))})
-            if fonts:
-                for text in canvas.figure.findobj(Text):
-                    text.set_fontfamily([*text.get_fontfamily(), *fonts])
-                mpl.rcParams["font.family"] = [*mpl.rcParams["font.family"], *fonts]
-                if hasattr(filename, "tell"):
-                    filename.seek(begin)
-                    filename.truncate()
-                told.clear()
-                printed = original(canvas, filename, *args, **options)
-        for each in told:
-            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
-        return printed
+            warnings.simplefilter("always")
+            canvas.figure.draw_without_rendering()  # printed once only: in a pipe or a `PdfPages`, the first would stay
+        if fonts := fonts_with({chr(int(found[1])) for one in told if (found := _MISSING.match(str(one.message)))}):
+            for text in canvas.figure.findobj(Text):
+                text.set_fontfamily([*text.get_fontfamily(), *fonts])
+            mpl.rcParams["font.family"] = [*mpl.rcParams["font.family"], *fonts]
+        return original(canvas, filename, *args, **options)
 
     canvas_class.print_figure = print_figure
 
 
-class BeforeFigures:
-    """A finder of modules that finds none, but installs when the first figure is about to be possible."""
+class FigureFontHook:
+    """An import hook: it finds no module, but installs the font fallback just before `matplotlib.figure` loads."""
 
     def find_spec(self, name: str, *_where: Any) -> None:
         """Called by Python with each module that is imported."""
@@ -77,4 +68,4 @@ class BeforeFigures:
             install(FigureCanvasBase)
 
 
-sys.meta_path.insert(0, BeforeFigures())
+sys.meta_path.insert(0, FigureFontHook())

@@ -52,9 +52,9 @@ class KernelContainer:
         self.folder = ContainerFolder(self.id, launcher.paths.work, mint)
         self._launcher = launcher
         self._clock = mint.clock
-        self._provided: set[str] = set()
-        self._has_run = False  # in the present process, as far as was said
-        self._forgotten = False  # whether that took the place of one with variables, which the next run says
+        self._provided, self._providing = set[str](), asyncio.Lock()
+        self._has_run = False  # whether the present process has run code
+        self._forgotten = False  # whether it replaced a process with variables; the next run's output says so
         self._kernel = Kernel(launcher)
         self._stopping: asyncio.Future[None] | None = None
 
@@ -105,14 +105,15 @@ class KernelContainer:
 
     async def provide(self, key: str, name: str, content: Path | bytes) -> None:
         """Take in a file of a request, once: it comes again when a conversation is replayed. Raises ApiError."""
-        if key not in self._provided:
-            self._provided.add(key)
-            staged = self._launcher.paths.directory / key
-            if isinstance(content, bytes):
-                staged.write_bytes(content)
-            else:
-                await asyncio.to_thread(shutil.copyfile, content, staged)
-            await self.folder.add(staged, name)
+        async with self._providing:  # a second request with it waits: it reads the file too
+            if key not in self._provided:
+                staged = self._launcher.paths.directory / key
+                if isinstance(content, bytes):
+                    staged.write_bytes(content)
+                else:
+                    await asyncio.to_thread(shutil.copyfile, content, staged)
+                await self.folder.add(staged, name)
+                self._provided.add(key)
 
     async def stop(self) -> None:
         """End its process and delete its directory, once, even where the caller does not wait for it."""
@@ -128,7 +129,7 @@ class KernelContainer:
             _log.error("A container could not be ended in order: %r", error)
 
     async def _living_kernel(self) -> Kernel:
-        """The process, or a new one in the place of one that has ended, which the next run says."""
+        """The running kernel, or a new one if it has ended. Raises ApiError if the container has expired."""
         kernel = self._kernel
         alive = await kernel.alive()
         if self._stopping is not None:

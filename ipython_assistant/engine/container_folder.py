@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import stat
 import tempfile
 from dataclasses import dataclass
@@ -143,7 +144,8 @@ def _files_below(root: Path, known: frozenset[str]) -> dict[str, tuple[Path, Fil
         deep = len(Path(directory).relative_to(root).parts) + 1 >= DEEPEST
         below[:] = [name for name in below if not (deep or name.startswith(".") or name == "__pycache__")]
         for path in (Path(directory, name) for name in names):
-            name = path.relative_to(root).as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+            # Bytes that are not UTF-8 are written as in a URL, so that names that differ in them stay apart.
+            name = re.sub("[\udc80-\udcff]", lambda one: f"%{ord(one[0]) & 255:02X}", path.relative_to(root).as_posix())
             if not path.name.startswith(".") or name in known:
                 with contextlib.suppress(OSError):  # it was removed or closed to us while we looked
                     status = path.lstat()

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from python_multipart.multipart import File
 
-    from ipython_assistant.engine.api import Event, Json
+    from ipython_assistant.engine.api import Json
     from ipython_assistant.engine.container import KernelContainer
     from ipython_assistant.engine.container_folder import FileVersion
     from ipython_assistant.engine.responder import Responder
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 CHUNK: Final = 256 * 1024
 
 
-def sse(event: Event) -> bytes:
+def sse(event: Json) -> bytes:
     """One event of a `text/event-stream`."""
     return b"event: %b\ndata: %b\n\n" % (event["type"].encode(), dumps(event))
 
@@ -83,7 +83,7 @@ class JsonHandler(web.RequestHandler):
             raise ApiError(400, "We could not parse the JSON body of your request.") from None
 
     def listing(self, rows: Iterable[Json]) -> Json:
-        """All of a list, which is given with its oldest row first, in the `order` that the query asks for."""
+        """One page with the whole list, in the `order` that the query asks for; `rows` come oldest first."""
         data = list(rows) if self.get_query_argument("order", "") == "asc" else list(rows)[::-1]
         first_id, last_id = (data[0]["id"], data[-1]["id"]) if data else ("", "")
         return {"object": "list", "data": data, "first_id": first_id, "last_id": last_id, "has_more": False}
@@ -126,9 +126,9 @@ class ResponsesHandler(JsonHandler):
     _work: asyncio.Task[Any] | None = None
 
     async def respond(self, answer: Any) -> None:
-        """Send the events, given with whether the client wants them all."""
+        """Send all the events if the client asked for a stream, else only the response that the last one holds."""
         stream, made = answer
-        event: Event = {}
+        event: Json = {}
         if stream:
             self.set_header("Content-Type", "text/event-stream; charset=utf-8")
             # Events are small and must not wait for each other.
@@ -187,7 +187,7 @@ class UploadHandler(JsonHandler):
                 self._refused = api.bad_upload(str(error).rstrip("."))
 
     def form(self) -> tuple[Path, str]:
-        """Where the file is, and the name it came under. Raises ApiError if that is not the form."""
+        """The uploaded file's path and name. Raises ApiError if the form was refused or does not hold just one file."""
         if self._refused is not None:
             raise self._refused
         if len(self._files) != 1:
@@ -238,7 +238,7 @@ def _get_model(handler: JsonHandler, name: str) -> Json:
     raise api.model_not_found(name, handler.engine.models, status=404)
 
 
-def _create_response(handler: JsonHandler) -> tuple[bool, AsyncGenerator[Event, None]]:
+def _create_response(handler: JsonHandler) -> tuple[bool, AsyncGenerator[Json, None]]:
     """Answer a question: whether the events are to be streamed, and the events."""
     request = api.response_request(handler.json(), handler.engine.stored.item)
     return request.stream, handler.engine.respond(request)
@@ -249,7 +249,7 @@ def _get_response(handler: JsonHandler, response_id: str) -> Json:
 
 
 def _container_row(found: KernelContainer) -> Json:
-    """A container. A limit that is not enforced as it was asked for is not claimed."""
+    """A container as JSON. A limit that is not enforced as requested is left out."""
     row = {"id": found.id, "object": "container", "created_at": found.created_at, "name": found.name}
     row |= {"last_active_at": int(found.used_at), "status": "expired" if found.expired else "running"}
     row |= {"expires_after": {"anchor": "last_active_at", "minutes": found.minutes}}

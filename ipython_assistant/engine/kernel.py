@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from jupyter_client.asynchronous.client import AsyncKernelClient
 
-    from ipython_assistant.engine.sandbox import ContainerLimits, ContainerPaths, Sandbox, VisiblePaths
+    from ipython_assistant.engine.sandbox import ContainerLimits, ContainerPaths, Sandbox
 
 _OPTIONS: Final = ("--HistoryManager.enabled=False", "--InteractiveShell.colors=NoColor")
 # The debugger is of no use here; it would take a while to load, and listen on a TCP port.
@@ -82,14 +82,14 @@ _DIED: Final = (
     "The Python process ended while it ran this code. Variables are gone, files are kept; "
     "the next code runs in a new process.\n"
 )
-_STOPPED: Final = "The code was stopped: {}, which is the limit here. Variables are {}, files are kept.\n"
+_STOPPED: Final = "The code was stopped at a limit: {}. Variables are {}, files are kept.\n"
 
 
-class _OwnGroup(LocalProvisioner):
-    """Signals no processes but its own."""
+class _KernelProvisioner(LocalProvisioner):
+    """Starts a kernel's process, and signals no process group whose number now belongs to a later process."""
 
     async def send_signal(self, signum: int) -> None:
-        """Leave a group alone whose number is that of a later process: its first, and so all of it, has ended."""
+        """Send a signal; if the kernel's process has ended and its number is in use again, not to the group."""
         if self.process is not None and self.process.poll() is not None and psutil.pid_exists(self.process.pid):
             self.pgid = None
         await super().send_signal(signum)
@@ -109,11 +109,6 @@ class KernelLauncher:
     environment: Mapping[str, str]
     gate: asyncio.Semaphore
 
-    @property
-    def visible(self) -> VisiblePaths:
-        """Where code sees its directories."""
-        return self.sandbox.visible(self.paths)
-
     def make_directories(self) -> None:
         """Make the container's directories, with the user's list of fonts, which takes matplotlib seconds to make."""
         self.paths.make()
@@ -126,26 +121,23 @@ class KernelLauncher:
 
     def manager(self) -> AsyncKernelManager:
         """What starts the next kernel, in a new directory: in the last kernel's own, its code may have left links."""
-        for old in self.paths.directory.glob("k*"):
-            remove_tree(old)
         sockets = Path(tempfile.mkdtemp(prefix="k", dir=self.paths.directory))
-        sandbox = self.sandbox
         # -P: a file named like a standard module in the working directory must not stop the kernel from starting.
-        start = (_WITHOUT_TCP if sandbox.kind == "landlock" else "") + _START
+        start = (_WITHOUT_TCP if self.sandbox.kind == "landlock" else "") + _START
         python = [sys.executable, "-P", "-c", start, "-f", "{connection_file}", *_OPTIONS]
-        argv = sandbox.command(python, paths=self.paths, sockets=sockets, limits=self.limits)
-        interrupted_by = "message" if sandbox.kind == "bubblewrap" else "signal"  # which would end bubblewrap itself
+        argv = self.sandbox.command(python, paths=self.paths, sockets=sockets, limits=self.limits)
+        interrupted_by = "message" if self.sandbox.kind == "bubblewrap" else "signal"  # that would end bubblewrap
         spec = KernelSpec(argv=argv, display_name="Python", language="python", interrupt_mode=interrupted_by)
         # Unix sockets where there are any: no other user of the machine can connect to them.
         transport = {"transport": "ipc", "ip": str(sockets / "k")} if os.name == "posix" else {"ip": "127.0.0.1"}
         manager = AsyncKernelManager(connection_file=str(sockets / "kernel.json"), **transport)
         manager._kernel_spec = spec  # noqa: SLF001 - this Python, whatever kernels are installed
-        manager.provisioner = _OwnGroup(kernel_id=sockets.name, kernel_spec=spec, parent=manager)
+        manager.provisioner = _KernelProvisioner(kernel_id=sockets.name, kernel_spec=spec, parent=manager)
         return manager
 
     async def start(self, manager: AsyncKernelManager) -> int:
         """Start the kernel of this manager; return the process id from which all its processes descend."""
-        visible = self.visible
+        visible = self.sandbox.visible(self.paths)
         environment = {
             **inherited(self.environment),
             **dict.fromkeys(("HOME", "USERPROFILE"), visible.home),
@@ -169,6 +161,7 @@ class Kernel:
 
     def __init__(self, launcher: KernelLauncher) -> None:
         self._launcher = launcher
+        self._visible = launcher.sandbox.visible(launcher.paths)
         self._ended = False  # True once the process is gone, or is being ended
         self._used = False
         self._turn = asyncio.Lock()
@@ -220,11 +213,12 @@ class Kernel:
 
     async def _start(self) -> None:
         launcher = self._launcher
+        for old in launcher.paths.directory.glob("k*"):  # code may have left a million files there
+            await asyncio.to_thread(remove_tree, old)
         async with launcher.gate:
             self._jupyter = manager = launcher.manager()
             pid = await launcher.start(manager)
-            directory, limits = launcher.paths.directory, launcher.limits
-            self._monitor = LimitMonitor(pid, directory, limits, self._interrupt, self._kill)
+            self._monitor = LimitMonitor(pid, launcher.paths.directory, launcher.limits, self._interrupt, self._kill)
             self._client = client = manager.client()
             client.start_channels(stdin=False, hb=False, control=False)
             try:
@@ -232,7 +226,7 @@ class Kernel:
                 adapted = _WITHOUT_TERMINALS if launcher.sandbox.kind == "landlock" else ""
                 await self._execute(adapted + _WARM_UP, silent=True)
             except KernelError as error:
-                log = launcher.visible.outward(launcher.paths.log.read_text(errors="replace")[-2000:])
+                log = self._visible.outward(launcher.paths.log.read_text(errors="replace")[-2000:])
                 raise KernelError(f"The Python process could not be started: {error}\n{log}".strip()) from None
 
     async def _warm_up_for_charts(self) -> None:
@@ -259,7 +253,7 @@ class Kernel:
             raise KernelError("it has ended.")
 
     async def _execute(self, code: str, *, silent: bool) -> CodeRun:
-        client, monitor, visible, died = self._client, self._monitor, self._launcher.visible, self._ended
+        client, monitor, visible, died = self._client, self._monitor, self._visible, self._ended
         if client is None or monitor is None or died:  # its container was deleted before it took the code up
             return CodeRun((_DIED,), "KernelDied", died=True)
         monitor.watch(run=True)

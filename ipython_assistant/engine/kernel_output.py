@@ -132,8 +132,8 @@ class KernelOutput:
 def readable_traceback(traceback: Iterable[str], *, own: str) -> str:
     """A traceback, as the blocks that IPython sends, without frames of libraries: for who wrote the code.
 
-    `own` is the directory whose files are the person's own, besides the cell itself. Of exceptions in a chain those
-    before the last are shown that have such frames.
+    `own` is the directory whose files are the person's own, besides the cell itself. An exception before the last one
+    of a chain is kept only if it has such frames.
     """
     chain: list[list[str]] = [[]]
     for block in (_plain(block).strip("\n") for block in traceback):

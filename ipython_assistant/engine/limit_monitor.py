@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 KEPT_FREE_BYTES: Final = 256_000_000  # code is stopped when it leaves less than this of the disk
 SAMPLE_EVERY_S, REST_EVERY_S = 0.3, 3.0
-"""How often a run is sampled, and what it has left going on."""
+"""Seconds between two samples: while code runs, and afterwards, while processes that it started may still run."""
 COUNTS_A_SAMPLE: Final = 3
 """How often the processes are counted: a bomb of them doubles several times between two samples."""
 SAMPLING_SHARE: Final = 10  # the files are sampled again after this many times the seconds that it took, at least
@@ -49,19 +49,19 @@ class LimitMonitor:
     _watching: asyncio.Task[None] | None = None
 
     def watch(self, *, run: bool) -> None:
-        """Watch a run that begins, and what it uses from here; or what it has left going on."""
+        """Watch a run, counting what it uses from now on; with `run` false, watch the processes that it left behind."""
         self.stop()
         self.passed = "" if run else self.passed
         self._watching = asyncio.create_task(self._end_excess(run=run))
 
     def stop(self) -> None:
-        """There is nothing to watch any more."""
+        """Stop watching."""
         if self._watching is not None:
             self._watching.cancel()
 
     async def _end_excess(self, *, run: bool) -> None:
         """End the code when a limit is passed; one that used too much processor time is interrupted first."""
-        if run:  # what is there before it may be what it clears up
+        if run:  # files from before it may exceed the limit: it may be what deletes them
             self._files_due_s = 0.0
             _, _, self._cpu_s_before, self._disk_bytes_before = await asyncio.to_thread(self._usage)
         every_s = SAMPLE_EVERY_S if run else REST_EVERY_S
@@ -116,7 +116,9 @@ class LimitMonitor:
             memory_bytes = 0
             for process in found:
                 with contextlib.suppress(psutil.Error):
-                    memory = process.memory_full_info()
+                    memory = process.memory_info()
+                    with contextlib.suppress(psutil.AccessDenied):  # code can have the system refuse this
+                        memory = process.memory_full_info()
                     memory_bytes += getattr(memory, "pss", memory.rss)  # shared memory once: it is most after a fork
         if time.monotonic() >= self._files_due_s:
             began_s = time.thread_time()

@@ -1,4 +1,4 @@
-"""Answers one question: a model decides, a container runs, the output speaks; and keeps responses for later ones."""
+"""Answers a question: a model decides the steps, a container runs the code, events go out; and stores responses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ipython_assistant.engine.response_output import ResponseOutput
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
-    from ipython_assistant.engine.api import Event, IdMint, Json, ResponseRequest
+    from ipython_assistant.engine.api import IdMint, Json, ResponseRequest
     from ipython_assistant.engine.container import ContainerPool, KernelContainer
     from ipython_assistant.engine.container_folder import UploadStore
     from ipython_assistant.engine.models import Model
@@ -77,7 +77,7 @@ class Responder:
     upload_bytes: int
     started_at: int
 
-    async def respond(self, request: ResponseRequest) -> AsyncGenerator[Event, None]:
+    async def respond(self, request: ResponseRequest) -> AsyncGenerator[Json, None]:
         """Answer, as events; closing the iterator interrupts the code. Raises ApiError before the first event."""
         if (model := self.models.get(request.model)) is None:
             raise model_not_found(request.model, self.models)
@@ -98,9 +98,14 @@ class Responder:
         except Exception as error:  # whatever goes wrong, the client is told and the log has it
             logging.getLogger(__name__).exception("A response failed")
             ending = output.fail(f"The engine failed: {type(error).__name__}: {error}")
-        if request.store:  # before the last event, since a client may ask for it or go on from it at once
-            said = (*request.messages, ChatMessage("assistant", output.text))
-            await self.stored.put(output.response, said, container.id if container else "")
+        said = (*request.messages, ChatMessage("assistant", output.text))
+        try:
+            if request.store:  # before the last event, since a client may ask for it or go on from it at once
+                await self.stored.put(output.response, said, container.id if container else "")
+        except OSError as error:  # a full disk, say
+            logging.getLogger(__name__).exception("A response could not be stored")
+            told, reason = output.response["status"] == "failed", f"The response could not be stored: {error.strerror}"
+            ending = ending if told else output.fail(reason, unsent=len(ending))
         for event in ending:
             yield event
 
@@ -118,8 +123,8 @@ class Responder:
 
 async def _carry_out(
     model: Model, request: ResponseRequest, container: KernelContainer | None, output: ResponseOutput
-) -> AsyncGenerator[Event, None]:
-    """Let the model decide step by step; the container is its own meanwhile."""
+) -> AsyncGenerator[Json, None]:
+    """Carry out the model's steps one by one and yield their events; no other response uses the container then."""
     if container is None:
         for event in output.take(Refuse(NO_INTERPRETER)):
             yield event

@@ -19,7 +19,7 @@ from ipython_assistant.engine.sandbox import MOUNT
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from ipython_assistant.engine.api import Event, IdMint, Json, ResponseRequest
+    from ipython_assistant.engine.api import IdMint, Json, ResponseRequest
     from ipython_assistant.engine.container import KernelContainer
     from ipython_assistant.engine.kernel_output import CodeRun
     from ipython_assistant.engine.models import Step
@@ -41,7 +41,7 @@ _RESPONSE: Final[Json] = {
 }  # fmt: skip
 """What a response has where its request says nothing."""
 _REPEATED: Final = frozenset({*_RESPONSE, "user", "prompt_cache_key", "safety_identifier"})
-"""What a response has of its request; the last three may not be null."""
+"""Fields that a response repeats from its request; the last three are left out if the request leaves them out."""
 
 
 class ResponseOutput:
@@ -68,11 +68,11 @@ class ResponseOutput:
         parts = [message["content"][0] for message in messages]
         return "\n\n".join([part.get("text", part.get("refusal", "")) for part in parts])
 
-    def begin(self) -> list[Event]:
+    def begin(self) -> list[Json]:
         """The first two events."""
         return [self._snapshot("created"), self._snapshot("in_progress")]
 
-    def take(self, step: Step) -> list[Event]:
+    def take(self, step: Step) -> list[Json]:
         """The events of a step of the model's, of a `Run` up to where its code runs."""
         match step:
             case Say(text):
@@ -87,7 +87,7 @@ class ResponseOutput:
                 self._incomplete_reason = reason
         return []
 
-    def ran(self, outcome: CodeRun) -> list[Event]:
+    def ran(self, outcome: CodeRun) -> list[Json]:
         """The end of a code call."""
         self._change({"status": "failed" if outcome.error else "completed"})
         if self._include_outputs:
@@ -100,7 +100,7 @@ class ResponseOutput:
             self._change({"outputs": outputs})
         return [self._event("code_interpreter_call.completed"), self._item_event("done")]
 
-    def end_message(self) -> list[Event]:
+    def end_message(self) -> list[Json]:
         """End the message that is being said, if there is one."""
         if not self._in_message:
             return []
@@ -123,34 +123,35 @@ class ResponseOutput:
         events.append(self._event("output_text.done", content_index=0, text=text, logprobs=[]))
         return events + self._close_message(_text_part(text, cited))
 
-    def complete(self) -> list[Event]:
+    def complete(self) -> list[Json]:
         """The last event of a response that went well, or is not whole because its model said so."""
         if self._incomplete_reason:
             return [self._end("incomplete", incomplete_details={"reason": self._incomplete_reason})]
         return [self._end("completed", completed_at=self._mint.now())]
 
-    def fail(self, message: str) -> list[Event]:
-        """The last events of a response that did not go well; clients look for the error flat, or nested in `error`."""
+    def fail(self, message: str, *, unsent: int = 0) -> list[Json]:
+        """The last events of one that failed, in place of `unsent` ones; clients look for the error flat or nested."""
+        self._events -= unsent
         error = {"code": "server_error", "message": message}
         flat = error | {"param": None}
         events = self.end_message()
         events.append(self._numbered("error", **flat, error={"type": "server_error", **flat}))
-        return [*events, self._end("failed", error=error)]
+        return [*events, self._end("failed", error=error, completed_at=None, incomplete_details=None)]
 
-    def _say(self, text: str) -> list[Event]:
+    def _say(self, text: str) -> list[Json]:
         """Go on with the message, or begin one."""
         events = [] if self._in_message else self._open_message(_text_part("", []))
         self._pieces.append(text)
         return [*events, *self._deltas("output_text", text, logprobs=[])]
 
-    def _refuse(self, text: str) -> list[Event]:
+    def _refuse(self, text: str) -> list[Json]:
         part = {"type": "refusal", "refusal": text}
         events = self._open_message(part | {"refusal": ""})
         events += self._deltas("refusal", text)
         events.append(self._event("refusal.done", content_index=0, refusal=text))
         return events + self._close_message(part)
 
-    def _run(self, code: str) -> list[Event]:
+    def _run(self, code: str) -> list[Json]:
         call: Json = {"id": self._mint("ci_"), "type": "code_interpreter_call", "status": "in_progress", "code": ""}
         call |= {"container_id": self._container_id, "outputs": [] if self._include_outputs else None}
         self.response["output"].append(call)
@@ -161,21 +162,21 @@ class ResponseOutput:
         events.append(self._event("code_interpreter_call_code.done", code=code))
         return [*events, self._event("code_interpreter_call.interpreting")]
 
-    def _open_message(self, empty_part: Json) -> list[Event]:
+    def _open_message(self, empty_part: Json) -> list[Json]:
         self._in_message, self._pieces = True, []
         message: Json = {"id": self._mint("msg_"), "type": "message", "status": "in_progress", "content": []}
         self.response["output"].append(message | {"role": "assistant"})
         return [self._item_event("added"), self._event("content_part.added", content_index=0, part=empty_part)]
 
-    def _close_message(self, part: Json) -> list[Event]:
+    def _close_message(self, part: Json) -> list[Json]:
         self._change({"status": "completed", "content": [part]})
         self._in_message = False
         return [self._event("content_part.done", content_index=0, part=part), self._item_event("done")]
 
-    def _deltas(self, kind: str, text: str, **more: Any) -> list[Event]:
+    def _deltas(self, kind: str, text: str, **more: Any) -> list[Json]:
         return [self._event(f"{kind}.delta", content_index=0, delta=word, **more) for word in _WORD.findall(text)]
 
-    def _end(self, status: str, **fields: Any) -> Event:
+    def _end(self, status: str, **fields: Any) -> Json:
         used = self._used
         usage = {
             "input_tokens": used["input"],
@@ -191,19 +192,19 @@ class ResponseOutput:
         """Change the item that is being made; copies of it that were sent stay as they are."""
         self.response["output"][-1] = self.response["output"][-1] | fields
 
-    def _event(self, kind: str, **fields: Any) -> Event:
+    def _event(self, kind: str, **fields: Any) -> Json:
         """An event about the item that is being made."""
         place = {"output_index": len(self.response["output"]) - 1, "item_id": self.response["output"][-1]["id"]}
         return self._numbered(f"response.{kind}", **place, **fields)
 
-    def _item_event(self, kind: str) -> Event:
+    def _item_event(self, kind: str) -> Json:
         items = self.response["output"]
         return self._numbered(f"response.output_item.{kind}", output_index=len(items) - 1, item=items[-1])
 
-    def _snapshot(self, kind: str) -> Event:
+    def _snapshot(self, kind: str) -> Json:
         return self._numbered(f"response.{kind}", response=self.response | {"output": list(self.response["output"])})
 
-    def _numbered(self, kind: str, **fields: Any) -> Event:
+    def _numbered(self, kind: str, **fields: Any) -> Json:
         self._events += 1
         return {"type": kind, **fields, "sequence_number": self._events - 1}
 

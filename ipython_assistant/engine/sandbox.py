@@ -123,7 +123,7 @@ def default_limits() -> ContainerLimits:
 
 
 class VisiblePaths:
-    """Where code sees its directories: it is written for `/mnt/data`, and shown so, where there is no such place."""
+    """The paths that code really uses, and how they become `/mnt/data` and back: models write that, readers see it."""
 
     def __init__(self, work: str, home: str, temp: str) -> None:
         self.work, self.home, self.temp = work, home, temp
@@ -149,7 +149,7 @@ class VisiblePaths:
 
 
 class ContainerPaths:
-    """A container's places on this machine: its code reaches `work` and `home`, not `log` and `group`, a number."""
+    """A container's paths: code may use `work` and `home`; `log` and `group` (its process group) are the engine's."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -177,7 +177,7 @@ def remove_tree(directory: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """How code is confined: by what, and why by nothing stronger; `landlock` is the version to rely on."""
+    """How code is confined: the kind of sandbox, why a stronger kind is not used, and the Landlock version (or 0)."""
 
     kind: SandboxKind
     reason: str = ""

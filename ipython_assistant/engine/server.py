@@ -65,9 +65,9 @@ class EngineOptions:
 
 @dataclass(frozen=True, slots=True)
 class EngineAddress:
-    """A running engine: its base URL with `/v1`, the API key, its process, how code is confined and why no better.
+    """A running engine: its base URL with `/v1`, API key and process; how code is confined, and why not more strongly.
 
-    The key is empty where the owner chose it, and so knows it: what is printed of this ends in logs.
+    The key is empty if the owner chose it: this object is printed, so a key in it could end up in a log.
     """
 
     url: str
@@ -108,9 +108,11 @@ def _parser() -> argparse.ArgumentParser:
         help="offer this model: ollama/NAME, anthropic/NAME, http://localhost:8080/v1/NAME, a GGUF file, ...; may be "
         f"given several times. {BASIC} is always offered",
     )  # fmt: skip
-    add("--silence", type=float, default=SILENCE_S, metavar="S", help="seconds without a byte (default: %(default)g)")
+    silence = "give up a model that sends nothing for so many seconds (default: %(default)g)"
+    add("--silence", type=float, default=SILENCE_S, metavar="S", help=silence)
     add("--any-model", action="store_true", help="answer for any model that a request names, whether offered or not")
-    add("--sandbox", choices=["auto", *SANDBOX_KINDS], default="auto", help="how code is confined (default: best)")
+    kinds = ["auto", *SANDBOX_KINDS]
+    add("--sandbox", choices=kinds, default="auto", help="how code is confined (auto: the strongest that works)")
     return parser
 
 
@@ -153,9 +155,11 @@ async def running_engine(
 
     `offered` makes its models, in a thread. Containers expire by the `clock`, in seconds since the epoch; kernels get a
     few harmless variables of `environment`.
-    Raises ValueError for a token that can be guessed, OSError where the port cannot be listened on.
+    Raises ValueError for a token that can be guessed or a wrong port, OSError where the port cannot be listened on.
     """
     options = options or EngineOptions()
+    if options.port not in range(1 << 16):  # what is larger would wrap around
+        raise ValueError(f"The port must be a number from 0 to 65535, not {options.port}.")
     if options.token and len(options.token) < SHORTEST_TOKEN:
         raise ValueError(f"The token is too short: {SHORTEST_TOKEN} characters at least.")
     mint = IdMint(clock)
@@ -198,8 +202,7 @@ async def running_engine(
                 default_handler_args={"engine": engine, "methods": {}},
             )
             server = HTTPServer(application, chunk_size=256 * 1024, max_body_size=MAX_BODY_BYTES)
-            sockets = bind_sockets(options.port, ADDRESS)
-            server.add_sockets(sockets)
+            server.add_sockets(sockets := bind_sockets(options.port, ADDRESS))
             try:
                 url = f"http://{ADDRESS}:{sockets[0].getsockname()[1]}/v1"
                 shown = "" if options.token else engine.token
@@ -234,8 +237,9 @@ def _private_directory() -> Iterator[Path]:
 
 def _welcome(engine: EngineAddress) -> str:
     """How to use an engine, for the person who started it."""
+    why = f" {engine.reason[:1].upper()}{engine.reason[1:]}." if engine.reason else ""
     return (
-        f"Code is confined by {engine.sandbox.replace('none', 'nothing: it can do what you can')}. {engine.reason}\n"
+        f"Sandbox of the code: {engine.sandbox.replace('none', 'none; it can do whatever you can')}.{why}\n"
         "For a notebook that is to use this engine:\n"
         f"  export OPENAI_BASE_URL={engine.url}\n"
         f"  export OPENAI_API_KEY={engine.token or '<your token>'}\n"

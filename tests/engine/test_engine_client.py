@@ -59,13 +59,17 @@ def test_files_of_the_files_api_are_in_the_container_under_their_own_name(client
     assert logs(response) == "snow\n"
 
 
-def test_files_and_pictures_within_the_input_are_in_the_container_once(engine, container):
+def test_files_and_pictures_within_the_input_are_in_the_container_once_even_after_a_refusal(engine, container):
     parts = [
         {"type": "input_file", "filename": "../within.csv", "file_data": "data:text/csv;base64,YSxiCjEsMgo="},
         {"type": "input_image", "image_url": "data:image/png;base64,iVBORw0KGgo="},
     ]
     code = "import glob\nprint(open('within.csv').read(), open(glob.glob('input-image-*.png')[0], 'rb').read()[:4])"
     asked = [{"role": "user", "content": [*parts, {"type": "input_text", "text": fence(code)}]}]
+    engine.ask("import os\nos.mkdir('within.csv')", container=container)
+    with pytest.raises(openai.BadRequestError, match="cannot be used as a file name"):
+        engine.ask("", container=container, input=asked)
+    engine.ask("os.rmdir('within.csv')", container=container)
     responses = [engine.ask("", container=container, input=asked) for _ in range(2)]
     assert [logs(response) for response in responses] == ["a,b\n1,2\n b'\\x89PNG'\n"] * 2
     paths = [row.path for row in engine.client().containers.files.list(container, limit=100)]

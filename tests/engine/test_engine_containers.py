@@ -208,16 +208,16 @@ mpl.rcdefaults()
 def test_a_module_that_draws_before_any_cell_names_matplotlib_has_fonts_too(tmp_path):
     (tmp_path / "helper.py").write_text("""
 import io
+from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib import figure as figures, rcParams
 rcParams['font.family'] = ['cmss10']
-figure = figures.Figure()
-figure.text(0, 0, chr(0x416) + chr(0x10fffd))
-figure.savefig(io.BytesIO())
-print(rcParams['font.family'])
+figure = figures.Figure(); figure.text(0, 0, chr(0x416) + chr(0x10fffd))
+with PdfPages(written := io.BytesIO()) as pages: pages.savefig(figure)
+print(rcParams['font.family'], written.getvalue().count(b'/Type /Page '))
 """)
     start = f"exec({_CHART_FONTS!r}, dict(__name__='chart_fonts')); import sys; sys.path.insert(0, '.'); import helper"
     ran = subprocess.run([sys.executable, "-c", start], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert ran.stdout == "['cmss10', 'DejaVu Sans']\n"
+    assert ran.stdout == "['cmss10', 'DejaVu Sans'] 1\n"
     assert ran.stderr.count("Glyph 1114109 ") == 1
 
 

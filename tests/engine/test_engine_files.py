@@ -79,10 +79,10 @@ os.mkfifo('pipe')
 pathlib.Path('.hidden').write_text('x')
 pathlib.Path('__pycache__').mkdir()
 pathlib.Path('__pycache__/x.pyc').write_text('x')
-pathlib.Path('real.txt').write_text('x')
+for name in (b'real.txt', b'\\xfe.csv', b'\\xff.csv'): open(name, 'w').close()
 """
     response = engine.ask(code, container=container)
-    assert [mark.filename for mark in annotations(response)] == ["real.txt"]
+    assert [mark.filename for mark in annotations(response)] == ["%FE.csv", "%FF.csv", "real.txt"]
     paths = {row.path for row in client.containers.files.list(container, limit=100)}
     assert not paths & {f"/mnt/data/{name}" for name in ("link.txt", "linked/secret.txt", "pipe", ".hidden")}
 

@@ -4,18 +4,21 @@ import asyncio
 import os
 import signal
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
+from unittest.mock import Mock
 
+import psutil
 import pytest
 from engines import DEADLINE_S, Clock
 from jupyter_client.kernelspec import KernelSpec
 
-from ipython_assistant.engine import container
+from ipython_assistant.engine import container, kernel
 from ipython_assistant.engine.api import ApiError, IdMint
 from ipython_assistant.engine.container import ContainerPool
-from ipython_assistant.engine.kernel import _OwnGroup
-from ipython_assistant.engine.sandbox import Sandbox, default_limits
+from ipython_assistant.engine.kernel import Kernel, KernelLauncher, _KernelProvisioner
+from ipython_assistant.engine.limit_monitor import LimitMonitor
+from ipython_assistant.engine.sandbox import ContainerPaths, Sandbox, default_limits
 
 
 @dataclass
@@ -106,12 +109,29 @@ def test_a_container_at_work_makes_no_room(place):
     run(scene)
 
 
+def test_memory_that_may_not_be_looked_at_closely_counts_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(psutil.Process, "memory_full_info", Mock(side_effect=psutil.AccessDenied()))
+    monitor = LimitMonitor(os.getpid(), tmp_path, replace(default_limits(), memory_bytes=1 << 20), None, None)
+    assert monitor._excess() == "its processes used more than 1 MB of memory"
+
+
+def test_what_code_left_beside_its_sockets_is_removed_while_other_work_goes_on(tmp_path, monkeypatch):
+    (paths := ContainerPaths(tmp_path)).directory.joinpath("kold").mkdir()
+    monkeypatch.setattr(kernel, "remove_tree", lambda _: asyncio.run(asyncio.sleep(0)))  # not on an event loop
+
+    async def scene():
+        await Kernel(KernelLauncher(paths, default_limits(), Sandbox("none"), {}, asyncio.Semaphore())).run("")
+
+    with pytest.raises(FileNotFoundError):  # there is no directory to run it in
+        run(scene)
+
+
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="groups of processes are POSIX's")
 def test_a_process_that_has_the_number_of_a_dead_kernel_is_left_alone():
     with subprocess.Popen(["true"]) as ended, subprocess.Popen(["sleep", "60"], process_group=0) as later:
         assert ended.wait(DEADLINE_S) == 0
         ended.pid = later.pid
-        provisioner = _OwnGroup(kernel_id="k", kernel_spec=KernelSpec())
+        provisioner = _KernelProvisioner(kernel_id="k", kernel_spec=KernelSpec())
         provisioner.process, provisioner.pgid = ended, later.pid
         asyncio.run(provisioner.kill())
         assert later.poll() is None

@@ -51,16 +51,17 @@ def test_ctrl_c_ends_a_shared_engine_whose_log_holds_no_prompt(standing):
 
 def test_a_person_who_starts_an_engine_without_a_sandbox_reads_what_code_can_do():
     said = _welcome(EngineAddress("http://127.0.0.1:1/v1", "", 1, "none", "it was switched off", ()))
-    assert said.startswith("Code is confined by nothing: it can do what you can. it was switched off\n")
+    assert said.startswith("Sandbox of the code: none; it can do whatever you can. It was switched off.\n")
 
 
-def test_a_token_that_can_be_guessed_is_refused():
-    command, pipe = [sys.executable, "-m", "ipython_assistant.engine.server"], subprocess.PIPE
-    how = {"stdin": subprocess.DEVNULL, "env": {**os.environ, "IPYTHON_ASSISTANT_TOKEN": "short"}}
+@pytest.mark.parametrize(("port", "token", "said"), [("0", "short", "too short"), ("99999", TOKEN, "not 99999")])
+def test_a_token_that_can_be_guessed_and_a_port_that_does_not_exist_are_refused(port, token, said):
+    command, pipe = [sys.executable, "-m", "ipython_assistant.engine.server", "--port", port], subprocess.PIPE
+    how = {"stdin": subprocess.DEVNULL, "env": {**os.environ, "IPYTHON_ASSISTANT_TOKEN": token}}
     refused = subprocess.run(command, **how, stdout=pipe, stderr=pipe, text=True, check=False)
     assert TOKEN not in repr(EngineOptions(token=TOKEN))
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert "The token is too short" in refused.stderr
+    assert said in refused.stderr
 
 
 def test_serve_ends_with_a_sigterm_and_frees_its_port(tmp_path):

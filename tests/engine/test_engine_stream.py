@@ -1,10 +1,12 @@
 """The event stream: its order, its numbers, its shapes, its citations."""
 
 import base64
+from unittest.mock import Mock
 
 from engines import annotations, logs, tool
 
 from ipython_assistant.engine.models import Run, Say
+from ipython_assistant.engine.responder import StoredResponses
 
 SHOWS_AND_SAVES = """
 import matplotlib.pyplot as plt
@@ -49,7 +51,7 @@ def test_awkward_names_are_linked_cited_and_fetched(engine, client, container):
     assert {text[mark.start_index : mark.end_index][:18] for mark in marks} == {"sandbox:/mnt/data/"}
 
 
-def test_a_model_that_raises_ends_the_stream_with_error_and_failed(stage, caplog):
+def test_a_model_that_raises_and_a_full_disk_end_the_stream_with_error_and_failed(stage, caplog, monkeypatch):
     async def breaks(ask, interpreter):
         yield Say("So far so good.")
         raise ZeroDivisionError("the model is broken")
@@ -63,6 +65,10 @@ def test_a_model_that_raises_ends_the_stream_with_error_and_failed(stage, caplog
     assert (failed["status"], failed["error"]["code"]) == ("failed", "server_error")
     assert "ZeroDivisionError: the model is broken" in caplog.text
     assert stage.ask(breaks).status == "failed"
+    monkeypatch.setattr(StoredResponses, "put", Mock(side_effect=OSError(28, "No space")))
+    *events, error, failed = stage.events(shown_and_saved)
+    assert (error["message"], failed["type"]) == ("The response could not be stored: No space", "response.failed")
+    assert (failed["sequence_number"], failed["response"]["completed_at"]) == (len(events) + 1, None)
 
 
 def test_a_model_gets_the_messages_and_files_that_the_client_sent(stage):
