@@ -52,17 +52,17 @@ def _blocks(text: str) -> Iterator[tuple[int, str, str]]:
         yield block.start(), block[2].lower(), textwrap.dedent(block[3]) if block[0][0] in " \t" else block[3]
 
 
-def clean_line(text: str) -> str:
+def clean_line(text: str, most: int = MAX_SHOWN) -> str:
     """Text without line breaks, control and direction characters, runs of blanks, or excessive length."""
     hidden = {"Cc", "Cf", "Cs"}
     shown = "".join(one for one in text if one.isspace() or unicodedata.category(one) not in hidden)
     joined = " ".join(shown.split())
-    return joined if len(joined) <= MAX_SHOWN else joined[: MAX_SHOWN - 1] + "…"
+    return joined if len(joined) <= most else joined[: most - 1] + "…"
 
 
-def escape(text: str) -> str:
+def escape(text: str, most: int = MAX_SHOWN) -> str:
     """A name or a cell as plain text in Markdown."""
-    return _SPECIAL.sub(lambda mark: "\\" + mark.group(), clean_line(text))
+    return _SPECIAL.sub(lambda mark: "\\" + mark.group(), clean_line(text, most))
 
 
 def bold(name: str) -> str:

@@ -22,7 +22,7 @@ from ipython_assistant.engine.models.plan.plan import (
     days_of,
     is_number,
 )
-from ipython_assistant.engine.models.safe_markdown import bold, listed, quoted
+from ipython_assistant.engine.models.safe_markdown import bold, escape, listed, quoted
 from ipython_assistant.engine.models.table_profiles import columns_of
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ class _Checker:
         if plan.limit and not plan.order and "head" not in self.mentions.terms:
             yield f"The {plan.limit} largest or smallest of what? Name a column."
         uncertain = [one for one in self.columns.values() if one.name in self.used and one.doubt]
-        yield from (f"In {bold(one.name)}, {one.doubt}." for one in uncertain)
+        yield from (f"In {bold(one.name)}, {escape(one.doubt, 300)}." for one in uncertain)
 
     def _possible(self, each: RowFilter) -> Iterator[str]:
         """Numbers and dates outside the column's. Raises `PlanError`: one is no date."""
@@ -233,7 +233,7 @@ class _Checker:
                 first, last = days_of(str(value)) if str(value)[:1].isdigit() else (str(low), str(high))
                 outside = last < str(low) or first > str(high)
             if outside:
-                ends = [f"{one:g}" if isinstance(one, float | int) else one for one in (low, high, value)]
+                ends = [f"{one:g}" if isinstance(one, float | int) else escape(one) for one in (low, high, value)]
                 yield f"{bold(column.name)} runs from {ends[0]} to {ends[1]}: {ends[2]} is not in it."
 
     # ---- what the reader should know

@@ -34,7 +34,7 @@ from ipython_assistant.engine.models.plan.plan import (
 from ipython_assistant.engine.models.plan.schema import PICTURES, schema_for
 from ipython_assistant.engine.models.plan.settle import mended, named_file, settled
 from ipython_assistant.engine.models.plan.words import Program, plainly
-from ipython_assistant.engine.models.safe_markdown import bold, listed
+from ipython_assistant.engine.models.safe_markdown import bold, escape, listed
 from ipython_assistant.engine.models.table_profiles import TableProfile, columns_of, profiled
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def checked_program(plan: Plan, question: PlanQuestion, taken: set[str]) -> Prog
         plan = named_file(plan, question.files, question.mentions.ending, taken)
         return Program(plan, tables, program(plan, tables, plainly(plan)), doubts, open_points)
     except PlanError as error:
-        return Refusal((str(error),), question.tables)
+        return Refusal((escape(str(error), 300),), question.tables)  # the model's own words may be in it
 
 
 def messages(
@@ -174,7 +174,7 @@ def messages(
 
 def unreadable(tables: Sequence[TableProfile]) -> Refusal:
     """The refusal where no table can be read."""
-    problems = [f"{bold(table.name)} could not be read: {table.problem}." for table in tables]
+    problems = [f"{bold(table.name)} could not be read: {escape(table.problem, 300)}." for table in tables]
     return Refusal(tuple(problems) or ("There is no table yet: name one with `-i`.",), tuple(tables))
 
 
@@ -280,12 +280,12 @@ def _key(text: str, columns: frozenset[str]) -> Key:
 def _filter(one: Mapping[str, Any]) -> RowFilter:
     values = one.get("value", [])
     values = tuple(values) if isinstance(values, list) else (values,)
-    if not all(isinstance(value, str | int | float) for value in values):
+    if not all(isinstance(value, str | int | float) for value in values) or (one["op"] == "between" and not values):
         raise TypeError(f"{one['column']} is compared with {values}")
     return RowFilter(str(one["column"]), str(one["op"]), values)
 
 
 def _measure(one: Mapping[str, Any]) -> Measure:
-    part = (_filter(one["part"]),) if one.get("part") else ()
+    part = (_filter(one["part"]),) if one.get("part") or one.get("agg") == "percent that fit" else ()
     how, column, by = (str(one.get(name) or other) for name, other in (("agg", ""), ("column", ROWS), ("by", "")))
     return Measure(how, column, by, float(one.get("per", 1)), part)
