@@ -1,5 +1,6 @@
 """The forms that are answered without a model: every form over five tables, in any order, and what they refuse."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -223,6 +224,19 @@ def test_a_table_that_has_to_come_back_gets_its_name(coverage):
 
 def test_without_a_table_the_way_to_one_is_told(tmp_path):
     assert "-i" in ask("Mean coverage per district", tmp_path).refused
+
+
+@pytest.mark.parametrize(("ending", "year"), [("json", 2019), ("xlsx", 2019), ("xlsx", pd.Timestamp("2019-01-01"))])
+def test_a_column_may_be_called_by_a_number_or_a_date(tmp_path, ending, year):
+    pytest.importorskip("openpyxl")
+    frame = pd.DataFrame([["007", "1,000"], ["8", "3"]], columns=["g", year])
+    if ending == "json":
+        (tmp_path / "t.json").write_text(json.dumps(frame.to_numpy().tolist()))
+    else:
+        frame.to_excel(tmp_path / "t.xlsx", index=False)
+    given = ask("Describe the table", tmp_path)
+    assert list(given.result["column"]) == (["0", "1"] if ending == "json" else ["g", str(year)])
+    assert ending == "json" or given.result["max"][1] == 1000
 
 
 def test_no_value_and_no_name_of_a_column_becomes_code(tmp_path):

@@ -205,12 +205,15 @@ def _profiled(
     ]
     empty = [one["name"] for one in columns if one["kind"] == "empty" and one["name"].startswith("Unnamed:")]
     columns = [one for one in columns if one["name"] not in empty]
+    # The header of a sheet may hold years or dates, which are no texts.
+    labels = {str(one): f"pd.{pd.Timestamp(one)!r}" if hasattr(one, "year") else _py(one) for one in cells}
     if arguments is not None:
-        dtypes = [f"{_py(one['name'])}: {one['dtype']}" for one in columns if one["dtype"]]
-        letters = [f"{_py(one['name'])}: str" for one in columns if one["letters"]]
+        dtypes = [f"{labels[one['name']]}: {one['dtype']}" for one in columns if one["dtype"]]
+        letters = [f"{labels[one['name']]}: str" for one in columns if one["letters"]]
         arguments += [f"dtype={{{', '.join(dtypes)}}}"] if dtypes else []
         arguments += [f"converters={{{', '.join(letters)}}}"] if letters else []
         read = f"{read}({', '.join(arguments)})"
+    read += "" if all(isinstance(name, str) for name in cells) else ".rename(columns=str)"
     read += f".drop(columns={_py(empty)})" if empty else ""
     data = eval(read, {"pd": pd, "json": json, "Path": Path})  # noqa: S307 - our own code, the same that the user sees
     for one in columns:
