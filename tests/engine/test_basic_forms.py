@@ -1,5 +1,6 @@
 """The forms that are answered without a model: every form over five tables, in any order, and what they refuse."""
 
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -237,6 +238,17 @@ def test_a_column_may_be_called_by_a_number_or_a_date(tmp_path, ending, year):
     given = ask("Describe the table", tmp_path)
     assert list(given.result["column"]) == (["0", "1"] if ending == "json" else ["g", str(year)])
     assert ending == "json" or given.result["max"][1] == 1000
+
+
+@pytest.mark.parametrize(("name", "content"), [
+    ("a.csv.gz", gzip.compress(COVERAGE.encode())[:-9]), ("a.json", b"[" * 99_999),
+    ("a.csv.gz", b"\x1f\x8b\b\0\0\0\0\0\0\0" + b"x" * 99),
+], ids=["torn", "deep", "damaged"])  # fmt: skip
+def test_a_file_that_cannot_be_read_hides_no_other(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    assert f"**{name}** could not be read" in ask("Count rows", tmp_path).refused
+    (tmp_path / "t.csv").write_text(COVERAGE)
+    assert ask("Count rows per country", tmp_path).result.shape == (2, 2)
 
 
 def test_no_value_and_no_name_of_a_column_becomes_code(tmp_path):
