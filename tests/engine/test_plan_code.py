@@ -1,12 +1,14 @@
 # ruff: noqa: E501 one line for each case
 """A plan's code does what the plan says: every operation by value, against an independent calculation."""
 
+import asyncio
 import itertools
 import math
 import statistics
 from collections import defaultdict
 from dataclasses import replace
 from datetime import date
+from unittest.mock import AsyncMock
 
 import pandas as pd
 import pytest
@@ -21,7 +23,7 @@ from ipython_assistant.engine.models.plan.pandas_code import program
 from ipython_assistant.engine.models.plan.plan import Key, Measure, NewColumn, Order, Plan, RowFilter, days_of
 from ipython_assistant.engine.models.plan.reader import PlanQuestion, checked_program, plan_from_json, unreadable
 from ipython_assistant.engine.models.plan.words import plainly, read_as, title
-from ipython_assistant.engine.models.table_profiles import Column, TableProfile, profile_of
+from ipython_assistant.engine.models.table_profiles import Column, TableProfile, call, profile_of
 
 ROW = {
     "g": st.sampled_from(["a", "b", "c"]), "h": st.sampled_from(["x", "y"]), "w": st.integers(1, 9),
@@ -251,6 +253,13 @@ def test_a_column_is_text_where_a_cell_could_be_a_number_in_two_ways(tmp_path, u
     pd.DataFrame({"n": [usual] * 30 + [odd], "m": usual}).to_csv(tmp_path / "t.csv", sep=";", index=False)
     column = profile(tmp_path / "t.csv")[0]["columns"][0]
     assert (column["kind"], column["doubt"]) == ("text", f"“{odd}” could be a number in two ways")
+
+
+def test_long_texts_are_not_told_and_what_is_cut_all_the_same_is_an_error_for_a_person(tmp_path):
+    pd.DataFrame({"t": ["é" * 9_000 + str(row) for row in range(150)] + ["short"]}).to_csv(tmp_path / "t.csv")
+    assert profile(tmp_path / "t.csv")[0]["columns"][1]["values"] == ["short"]
+    with pytest.raises(RuntimeError, match="too much"):
+        asyncio.run(call(AsyncMock(probe=AsyncMock(return_value='[{"name": "t.c')), "profile"))
 
 
 # ---- two tables
