@@ -280,6 +280,13 @@ def test_tables_are_loaded_once_under_their_names_with_the_right_types(ask, serv
     assert all(words in system for words in ("`cases`: the table cases.csv, 3 rows", "'code' (text, 007, 012)"))
 
 
+def test_tables_are_loaded_again_in_a_new_process_and_no_name_stands_for_a_longer_one(ask):
+    dies, looks = fenced("import os\nos._exit(int(cases['cases'].sum()))\n"), fenced("print(len(cases), len(other))\n")
+    response = ask(fenced("cases_2020 = another = 1\n"), fenced("print(len(cases))\n"), dies, looks, Reply("3 and 1."))
+    assert [code.count("read_csv") for code in codes(response)] == [0, 1, 0, 2]
+    assert calls(response)[-1].outputs[-1].logs.endswith("3 1\n")
+
+
 def test_code_that_raised_is_written_anew_until_the_model_has_had_its_chances(ask, server):
     response = ask(*[fenced(f"print(cases['no{number}'])\n") for number in range(3)])
     assert (len(codes(response)), told(server).endswith(CORRECT)) == (3, True)

@@ -44,6 +44,7 @@ _ASKED_FILE: Final = re.compile(
     r"(?<![\w/.-])[\w-]+\.(?:csv|tsv|xlsx|jsonl?|parquet|txt|md|html?|png|svg|pdf|jpe?g|webp)\b", re.IGNORECASE
 )
 _NUMBER: Final = re.compile(r"\d[\d.,]*")
+_GONE: Final = "are gone, files are kept"  # what logs say of variables after the process has ended
 _GROUPED: Final = re.compile(r"\b(groupby|pivot_table|pivot|value_counts|resample|crosstab)\(")
 _UNGROUPED: Final = re.compile(r"\b(reset_index|head|tail|nth|transform|filter|apply)\(|as_index=False")
 
@@ -72,7 +73,7 @@ class FreePython:
         asked = dict.fromkeys(_ASKED_FILE.findall(f"{ask.prompt}\n{ask.instructions}"))
         self._absent = [name for name in asked if name not in ask.files]
         self._empty: list[str] = []
-        self._loaded: set[str] = set()
+        self._loaded, self._loading = set[str](), set[str]()  # tables, by variable; those that the last run loads
         self._pictures: dict[str, str] = {}
         self._sees_what_is_asked = False
         """Whether the question is about pictures, and the model sees them: then it may tell numbers without code."""
@@ -173,6 +174,7 @@ class FreePython:
         """The code as it is run: with the lines that load the tables it uses, and with labels kept."""
         used = set(re.findall(r"\b[A-Za-z_]\w*\b", code)) - self._loaded
         tables = {name: table for name, table in self._tables.items() if name in used and table.read}
+        self._loading = set(tables)
         lines = "\n\n".join(loading_code(table, name) for name, table in tables.items())
         needs = {"json.": "import json", "Path(": "from pathlib import Path", "pd.": "import pandas as pd"}
         imports = "\n".join(line for name, line in needs.items() if name in lines)
@@ -186,8 +188,9 @@ class FreePython:
         self._absent = [name for name in self._absent if name not in outcome.files]
         self._empty = [name for name in self._empty if name not in outcome.files]
         self._empty += [table.path for table in made if not table.rows and not table.problem]
-        if not self._error:  # what failed may have changed its tables half, so they are loaded again
-            self._loaded |= {name for name in self._tables if name in code}
+        self._loaded = set() if _GONE in outcome.logs else self._loaded
+        # What failed may have changed the tables that it loaded half, so they are loaded again.
+        self._loaded |= set() if self._error else self._loading
         lacking = self._lacking()
         self._complaints += bool(self._error)
         done = not self._error and not self._told.everything and not lacking
