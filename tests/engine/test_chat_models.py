@@ -347,12 +347,13 @@ def test_a_table_without_rows_is_told_to_the_model_and_the_reader(ask, server, s
 def test_what_we_add_never_goes_back_as_the_models_own_words(ask, server):
     ours = f"There are 12.{ADDED}`none.csv` has no rows.", "Read as: sum of **cases** per **district**, from **c.csv**."
     words = ("Sum the cases.", ours[0], "And per district.", ours[1], "And now in words.")
+    rules = [{"role": role, "content": f"From {role}."} for role in ("system", "developer")]
     earlier = [{"role": ("user", "assistant")[place % 2], "content": text} for place, text in enumerate(words)]
-    ask(Reply("Twelve."), Reply("Twelve."), input=earlier, instructions="Answer in German.")
+    ask(Reply("Twelve."), Reply("Twelve."), input=[*rules, *earlier], instructions="Answer in German.")
     system, *conversation = server.asked[0]["messages"]
     expected = ["Sum the cases.", "There are 12.", "And per district.", ELSEWHERE, "And now in words."]
     assert [message["content"] for message in conversation] == expected
-    assert system["content"].endswith("Answer in German.")
+    assert system["content"].endswith("\n\nFrom system.\n\nFrom developer.\n\nAnswer in German.")
 
 
 def test_limits_and_sampling_reach_the_model_and_the_code_of_an_answer_that_was_cut_is_not_run(ask, server):

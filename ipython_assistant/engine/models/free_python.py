@@ -150,6 +150,7 @@ class FreePython:
         system = [f"{_RULES}\n{_SEES if told.everything else _BLIND}"]
         system += ["\n".join(["Tables:", *tables])] if tables else []
         system += ["\n".join(["Other files:", *others])] if others else []
+        system += [message.text for message in ask.history if message.role in {"system", "developer"}]
         written: list[Json] = [{"role": "system", "content": "\n\n".join(filter(None, [*system, ask.instructions]))}]
         for message in ask.history:
             if message.role == "user":
