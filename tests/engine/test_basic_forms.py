@@ -121,6 +121,7 @@ TOWNS = "town,year,cases\nA,2020,3\nB,2021,5\nC,2022,9\nD,2023,\n"
     (TOWNS, "Town with the highest cases", 1, 3), (TOWNS, "the two towns with the highest mean cases", 2, 2),
     ('[{"fever": true}, {"fever": null}, {"fever": false}]', "rows with fever", 1, 1),
     ("fever,n\n Yes,1\nNo ,2\nNo ,3\n", "rows with fever", 1, 2),
+    ("city,cost\nİzmir,120\nİzmir,90\nRome,300\n", "Rows where city is İzmir and cost is over 100", 1, 2),
 ])  # fmt: skip
 def test_what_newcomers_type_first_is_answered(tmp_path, content, prompt, rows, columns):
     (tmp_path / f"table.{'json' if content.startswith('[') else 'csv'}").write_text(content)

@@ -159,7 +159,7 @@ class _Form:
 
     def __init__(self, question: PlanQuestion) -> None:
         self.said = question.mentions
-        self.text = self.said.prompt.lower()
+        self.text = self.said.text
         self.table = question.tables[0]
         self.columns = {column.name: column for column in self.table.columns}
         outputs = outputs_for(self.said, question.files)
