@@ -423,7 +423,8 @@ GROUPED = "df.groupby('a')['b'].mean()"
     (f"{GROUPED}.reset_index().to_csv('x.csv', index=False)", False),
     ("df.groupby('a', as_index=False).mean().to_csv('x.csv', index=False)", False),
     ("df.groupby('a').head(2).to_csv('x.csv', index=False)", False), ("df.to_csv('x.csv', index=False)", False),
-    ("df.to_csv('x.csv'", False),
+    ("df.to_csv('x.csv'", False), (f"s = {' + '.join(['a'] * 999)}\ndf.to_csv('x.csv', index=False)", False),
+    (f"print({' + '.join(['a'] * 999)})\n({' + '.join(['a'] * 999)}).to_csv('x.csv', index=False)", False),
 ])  # fmt: skip
 def test_only_tables_that_would_lose_their_labels_are_written_with_them(code, fixed):
     assert free_python.with_labels(code) == (code.replace("False", "True") if fixed else code)

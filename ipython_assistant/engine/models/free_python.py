@@ -280,14 +280,14 @@ def with_labels(code: str) -> str:
     """The code; a grouped table that it writes without its index, which holds the labels, is written with it."""
     try:
         nodes = list(ast.walk(ast.parse(code)))
+        assigned = {ast.unparse(one.targets[0]): ast.unparse(one.value) for one in nodes if isinstance(one, ast.Assign)}
+        calls = {node: ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return code
-    assigned = {ast.unparse(one.targets[0]): ast.unparse(one.value) for one in nodes if isinstance(one, ast.Assign)}
-    for node in nodes:
-        if not (isinstance(node, ast.Call) and re.search(r"\.to_(csv|excel)$", ast.unparse(node.func))):
+    for node, called in calls.items():
+        if not re.search(r"\.to_(csv|excel)$", called):
             continue
-        made = last = ast.unparse(node.func)
-        left = dict(assigned)
+        made, last, left = called, called, dict(assigned)
         while last := left.pop(re.split(r"[.[]", last, maxsplit=1)[0], ""):
             made += f" from {last}"
         written = ast.get_source_segment(code, node) or ""
