@@ -18,6 +18,8 @@ from ipython_assistant.engine.models.chat_models import ChatModel
 from ipython_assistant.engine.models.chat_server import ChatServer
 from ipython_assistant.engine.models.free_python import ADDED, CORRECT, DONE, ELSEWHERE, NO_CODE
 from ipython_assistant.engine.models.safe_markdown import split
+from ipython_assistant.engine.models.share import Told
+from ipython_assistant.engine.models.table_profiles import TableProfile
 
 TABLE = "district,code,year,cases\nNorth,007,2021,3\nSouth,012,2021,5\nNorth,007,2022,4\n"
 NO_PLAN = '{"cannot": "needs statistics, forecasting or several steps"}'
@@ -428,6 +430,12 @@ GROUPED = "df.groupby('a')['b'].mean()"
 ])  # fmt: skip
 def test_only_tables_that_would_lose_their_labels_are_written_with_them(code, fixed):
     assert free_python.with_labels(code) == (code.replace("False", "True") if fixed else code)
+
+
+def test_no_variable_of_a_table_hides_what_python_has():
+    told = Told("results", frozenset(), "", frozenset())
+    tables = [TableProfile(name, name) for name in ("list.csv", "class.csv", "pd.csv", "2020.csv", "cases.csv")]
+    assert [*free_python.frames_of(tables, told)] == ["table_list", "table_class", "table_pd", "table_2020", "cases"]
 
 
 @pytest.mark.parametrize(("text", "numbers"), [

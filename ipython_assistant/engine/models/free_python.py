@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import builtins
 import keyword
 import mimetypes
 import re
@@ -268,7 +269,8 @@ def frames_of(tables: Sequence[TableProfile], told: Told) -> dict[str, TableProf
     for table in tables:
         stem = table.stem if told.file(table.path) == table.path else ""
         name = re.sub(r"\W+", "_", stem).strip("_").lower()
-        if not name.isidentifier() or keyword.iskeyword(name) or name in {"pd", "np", "plt", "json"}:
+        hides = keyword.iskeyword(name) or hasattr(builtins, name) or name in {"pd", "np", "plt", "json"}
+        if hides or not name.isidentifier():
             name = f"table_{name}".rstrip("_")
         while name in frames:
             name += "_2"
