@@ -396,6 +396,7 @@ def test_a_client_that_hangs_up_stops_the_model(engine, server, container):
 @pytest.mark.parametrize(("written", "prose", "code"), [
     ("Words.", "Words.", ""), ("Look:\n```python\nx = 1\n```\nIt is 2.", "Look:", "x = 1\n"),
     ("```py\nprint(1)", "", "print(1)\n"), ("```\nprint(1)\n```", "", "print(1)\n"),
+    ("1.\r\n2.\r\n3.\r\n```python\r\nprint(1)\r\n```", "1.\n2.\n3.", "print(1)\n"),
     ("```\nKenya, Chad\n```", "```\nKenya, Chad\n```", ""),
     ("```\nA | B\n```\nThat is it.", "```\nA | B\n```\nThat is it.", ""),
     ("```json\n{}\n```\n```python\nprint(1)\n```", "```json\n{}\n```", "print(1)\n"),

@@ -36,6 +36,7 @@ def split(text: str) -> tuple[str, str]:
 
     A fence that names nothing counts where Python is in it. What comes behind is a guess at what the code will do.
     """
+    text = text.replace("\r\n", "\n")  # or the places would not be those in the text
     for start, language, code in _blocks(text):
         with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
             if language not in _PYTHON:
