@@ -1,6 +1,8 @@
 # ruff: noqa: E501 one line for each case
 """Question against plan, both ways: what was left out or made up is named; what is right passes."""
 
+import re
+
 import jsonschema
 import pytest
 
@@ -177,6 +179,14 @@ def test_a_quoted_text_is_one_thing_though_a_part_of_it_is_a_value_or_a_column()
     said = mentions_in("visits whose clinic contains 'harbour east' or “the wait”, not 'Old Mill'", (VISITS,))
     assert [one.text for one in said.of("string")] == ["'harbour east'", "“the wait”"]
     assert said.values_of("Clinic") == {"'Old Mill'": ("Old Mill",)}
+
+
+def test_no_pattern_is_made_of_values_that_are_not_in_the_question(monkeypatch):
+    made, escape = [], re.escape
+    monkeypatch.setattr(re, "escape", lambda text: made.append(text) or escape(text))
+    table = TableProfile("t.csv", columns=(Column("g", "text", values=tuple(f"town {n}" for n in range(200))),))
+    assert mentions_in("rows of town 7", (table,)).values_of("g") == {"town 7": ("town 7",)}
+    assert len(made) < 5
 
 
 @pytest.mark.parametrize("word", ["IN", "TO", "OR"])
