@@ -18,8 +18,6 @@ from ipython_assistant.engine.models.chat_models import ChatModel
 from ipython_assistant.engine.models.chat_server import ChatServer
 from ipython_assistant.engine.models.free_python import ADDED, CORRECT, DONE, ELSEWHERE, NO_CODE
 from ipython_assistant.engine.models.safe_markdown import split
-from ipython_assistant.engine.models.share import Told
-from ipython_assistant.engine.models.table_profiles import TableProfile
 
 TABLE = "district,code,year,cases\nNorth,007,2021,3\nSouth,012,2021,5\nNorth,007,2022,4\n"
 NO_PLAN = '{"cannot": "needs statistics, forecasting or several steps"}'
@@ -44,7 +42,7 @@ def engine(servers):
 @pytest.fixture(scope="module")
 def container(engine):
     made = engine.client().containers.create(name="of all tests").id
-    for name, content in {"cases.csv": TABLE, "other.csv": "a\n1\n"}.items():
+    for name, content in {"cases.csv": TABLE, "list.csv": "a\n1\n"}.items():
         engine.client().containers.files.create(made, file=(name, content.encode()))
     return made
 
@@ -273,20 +271,14 @@ def test_code_is_run_and_what_it_did_goes_back_to_the_model(ask, server):
     assert response.usage.output_tokens == 60  # of the plan that was tried first, too
 
 
-def test_tables_are_loaded_once_under_their_names_with_the_right_types(ask, server):
+def test_tables_are_loaded_once_in_a_process_under_names_of_their_own_with_the_right_types(ask, server):
     first = fenced("print(cases['code'].iloc[0], cases['cases'].mean())\n")
-    response = ask(first, fenced("print(len(cases))\n"), Reply("4."))
-    assert logs(response).split() == ["007", "4.0", "3"]
-    assert [code.count("read_csv") for code in codes(response)] == [1, 0]
+    dies, looks = fenced("import os\nos._exit(len(cases))\n"), fenced("print(len(cases), len(table_list))\n")
+    response = ask(fenced("cases_2020 = 1\n"), first, fenced("print(len(cases))\n"), dies, looks, Reply("4."))
+    assert [*logs(response).split()[:3], logs(response).split("\n")[-2]] == ["007", "4.0", "3", "3 1"]
+    assert [code.count("read_csv") for code in codes(response)] == [0, 1, 0, 0, 2]
     system = server.asked[0]["messages"][0]["content"]
     assert all(words in system for words in ("`cases`: the table cases.csv, 3 rows", "'code' (text, 007, 012)"))
-
-
-def test_tables_are_loaded_again_in_a_new_process_and_no_name_stands_for_a_longer_one(ask):
-    dies, looks = fenced("import os\nos._exit(int(cases['cases'].sum()))\n"), fenced("print(len(cases), len(other))\n")
-    response = ask(fenced("cases_2020 = another = 1\n"), fenced("print(len(cases))\n"), dies, looks, Reply("3 and 1."))
-    assert [code.count("read_csv") for code in codes(response)] == [0, 1, 0, 2]
-    assert calls(response)[-1].outputs[-1].logs.endswith("3 1\n")
 
 
 def test_code_that_raised_is_written_anew_until_the_model_has_had_its_chances(ask, server):
@@ -353,8 +345,7 @@ def test_what_we_add_never_goes_back_as_the_models_own_words(ask, server):
     earlier = [{"role": ("user", "assistant")[place % 2], "content": text} for place, text in enumerate(words)]
     ask(Reply("Twelve."), Reply("Twelve."), input=[*rules, *earlier], instructions="Answer in German.")
     system, *conversation = server.asked[0]["messages"]
-    expected = ["Sum the cases.", "There are 12.", "And per district.", ELSEWHERE, "And now in words."]
-    assert [message["content"] for message in conversation] == expected
+    assert [one["content"] for one in conversation] == [words[0], "There are 12.", words[2], ELSEWHERE, words[4]]
     assert system["content"].endswith("\n\nFrom system.\n\nFrom developer.\n\nAnswer in German.")
 
 
@@ -394,9 +385,8 @@ def test_a_client_that_hangs_up_stops_the_model(engine, server, container):
 
 # The text of a model. -------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("written", "prose", "code"), [
-    ("Words.", "Words.", ""), ("Look:\n```python\nx = 1\n```\nIt is 2.", "Look:", "x = 1\n"),
+    ("Words.", "Words.", ""), ("1.\r\n2.\r\n3.\r\n```python\r\nx = 1\r\n```\r\nIt is 2.", "1.\n2.\n3.", "x = 1\n"),
     ("```py\nprint(1)", "", "print(1)\n"), ("```\nprint(1)\n```", "", "print(1)\n"),
-    ("1.\r\n2.\r\n3.\r\n```python\r\nprint(1)\r\n```", "1.\n2.\n3.", "print(1)\n"),
     ("```\nKenya, Chad\n```", "```\nKenya, Chad\n```", ""),
     ("```\nA | B\n```\nThat is it.", "```\nA | B\n```\nThat is it.", ""),
     ("```json\n{}\n```\n```python\nprint(1)\n```", "```json\n{}\n```", "print(1)\n"),
@@ -426,17 +416,11 @@ GROUPED = "df.groupby('a')['b'].mean()"
     (f"{GROUPED}.reset_index().to_csv('x.csv', index=False)", False),
     ("df.groupby('a', as_index=False).mean().to_csv('x.csv', index=False)", False),
     ("df.groupby('a').head(2).to_csv('x.csv', index=False)", False), ("df.to_csv('x.csv', index=False)", False),
-    ("df.to_csv('x.csv'", False), (f"s = {' + '.join(['a'] * 999)}\ndf.to_csv('x.csv', index=False)", False),
-    (f"print({' + '.join(['a'] * 999)})\n({' + '.join(['a'] * 999)}).to_csv('x.csv', index=False)", False),
+    ("df.to_csv('x.csv'", False),
+    (f"s = {' + '.join('a' * 999)}\n({' + '.join('a' * 999)}).to_csv('x.csv', index=False)", False),
 ])  # fmt: skip
 def test_only_tables_that_would_lose_their_labels_are_written_with_them(code, fixed):
     assert free_python.with_labels(code) == (code.replace("False", "True") if fixed else code)
-
-
-def test_no_variable_of_a_table_hides_what_python_has():
-    told = Told("results", frozenset(), "", frozenset())
-    tables = [TableProfile(name, name) for name in ("list.csv", "class.csv", "pd.csv", "2020.csv", "cases.csv")]
-    assert [*free_python.frames_of(tables, told)] == ["table_list", "table_class", "table_pd", "table_2020", "cases"]
 
 
 @pytest.mark.parametrize(("text", "numbers"), [

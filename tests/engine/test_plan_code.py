@@ -18,12 +18,11 @@ from in_process import InProcess
 
 from ipython_assistant.engine.models import in_kernel
 from ipython_assistant.engine.models.plan import plan as plans
-from ipython_assistant.engine.models.plan.mentions import mentions_in
 from ipython_assistant.engine.models.plan.pandas_code import program
 from ipython_assistant.engine.models.plan.plan import Key, Measure, NewColumn, Order, Plan, RowFilter, days_of
-from ipython_assistant.engine.models.plan.reader import PlanQuestion, checked_program, plan_from_json, unreadable
+from ipython_assistant.engine.models.plan.reader import plan_from_json
 from ipython_assistant.engine.models.plan.words import plainly, read_as, title
-from ipython_assistant.engine.models.table_profiles import Column, TableProfile, call, profile_of
+from ipython_assistant.engine.models.table_profiles import call, profile_of
 
 ROW = {
     "g": st.sampled_from(["a", "b", "c"]), "h": st.sampled_from(["x", "y"]), "w": st.integers(1, 9),
@@ -338,8 +337,7 @@ def test_a_table_is_written_as_its_name_says(tmp_path, ending):
     Plan("scatter", measures=(Measure("as it is", "n"),)), Plan("table", file="r.exe"), Plan("bar", keys=(Key("g"),)),
     Plan("pie", keys=(Key("g"),), measures=(Measure("sum", "n"), Measure("count"))),
     Plan("pivot", across=Key("g"), measures=(Measure("count"),)), Plan("table", filters=(RowFilter("n", ">", ("x",)),)),
-    Plan("table", new_columns=(NewColumn("c", "n", "+ print() +\nprint()\nn =", "n"),)),
-    Plan("histogram", measures=(Measure("mean\nprint()", "n"),)),
+    Plan("table", new_columns=(NewColumn("c", "n", "+ print()\nn =", "n"),)), Plan("box", measures=(Measure("x", "n"),)),
     Plan("histogram", keys=(Key("g"),), measures=(Measure("as it is", "n"),), then="x\nprint()"),
 ])  # fmt: skip
 def test_what_cannot_be_done_is_an_error_for_a_person(tmp_path, plan):
@@ -384,8 +382,7 @@ def test_a_plan_is_read_from_json():
     {"output": "table", "sort": {"by": "salary", "order": "up"}}, {"output": "table", "window": math.inf},
     {"output": "table", "sort": {"by": {"g": 1}, "order": "up"}}, {"output": ["table"], "then": ["change"]},
     {"output": "table", "filters": {"g": {"op": "in", "value": {"a": 1}}}},
-    {"output": "table", "measures": [{"agg": "percent that fit"}]},
-    {"output": "table", "filters": {"g": {"op": "between", "value": []}}},
+    {"output": "pie", "measures": [{"agg": "percent that fit"}]}, {"output": "box", "filters": {"g": {"op": "between"}}},
     {"output": "table", "new_columns": [{"name": ["g"], "left": "n", "op": "+", "right": "1"}]},
 ])  # fmt: skip
 def test_json_that_is_no_plan_is_an_error(found):
@@ -409,24 +406,10 @@ def test_a_plan_is_read_back(plan, words):
     assert read_as(plan) == words
 
 
-HOSTILE = "<b>\nprint()"
-
-
-@pytest.mark.parametrize("plan", [
-    Plan("table", filters=(RowFilter(HOSTILE, "in", (HOSTILE,)),), order=Order(HOSTILE, True), columns=(HOSTILE,)),
-    Plan("line", keys=(Key(HOSTILE),), measures=(Measure(HOSTILE, HOSTILE),), then=HOSTILE, across=Key(HOSTILE)),
-    Plan("scatter", measures=(Measure("as it is", HOSTILE),)), Plan("table", on=(HOSTILE, HOSTILE)),
-    Plan("table", filters=(RowFilter("g", HOSTILE, (1,)),), new_columns=(NewColumn(HOSTILE, "n", HOSTILE, HOSTILE),)),
-])  # fmt: skip
-def test_words_of_a_plan_stay_on_one_line_and_are_no_markdown(plan):
-    assert "\n" not in plainly(plan)
-    assert "<b>" not in read_as(plan).replace("\\<", "")
-    assert "\n" not in title(plan)
-
-
-def test_a_refusal_shows_what_a_model_or_a_file_wrote_as_plain_text():
-    table = TableProfile("t.csv", "t.csv", "", 2, (Column("n", "number", low=1.0, high=2.0),))
-    plan = Plan("table", new_columns=(NewColumn("c", "n", f"<b>{'x' * 999}", "n"),))
-    question = PlanQuestion(mentions_in("n + n", (table,)), (table,))
-    refused = checked_program(plan, question, set()), unreadable((replace(table, problem="<b>"),))
-    assert ["\\<b\\>" in one.reasons[0] and len(one.reasons[0]) < 400 for one in refused] == [True, True]
+def test_words_of_a_plan_stay_on_one_line_and_are_no_markdown():
+    bad = "<b>\nprint()"
+    rows = Plan("table", filters=(RowFilter(bad, bad, (bad,)),), new_columns=(NewColumn(bad, "n", bad, bad),))
+    drawn = Plan("line", keys=(Key(bad),), measures=(Measure(bad, bad),), then=bad, across=Key(bad))
+    for plan in (rows, drawn, Plan("scatter", measures=(Measure("as it is", bad),))):
+        assert "\n" not in plainly(plan) + title(plan)
+        assert "<b>" not in read_as(plan).replace("\\<", "")

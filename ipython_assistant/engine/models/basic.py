@@ -307,8 +307,7 @@ class _Form:
         fitting = [column for column in self.table.columns if column.kind in kinds]
         named = [column for column in fitting if column.name in self.said.columns] or fitting
         if len(named) != 1:
-            unsure = [one for one in self.table.columns if one.doubt]
-            doubts = [f"In {bold(one.name)}, {escape(one.doubt, 300)}." for one in unsure]
+            doubts = [f"In {bold(one.name)}, {escape(one.doubt, 300)}." for one in self.table.columns if one.doubt]
             raise PlanError(f"Which column of dates is “{what}” about? {' '.join(doubts) or 'Name it.'}")
         return named[0]
 

@@ -45,7 +45,6 @@ _ASKED_FILE: Final = re.compile(
     r"(?<![\w/.-])[\w-]+\.(?:csv|tsv|xlsx|jsonl?|parquet|txt|md|html?|png|svg|pdf|jpe?g|webp)\b", re.IGNORECASE
 )
 _NUMBER: Final = re.compile(r"\d[\d.,]*")
-_GONE: Final = "are gone, files are kept"  # what logs say of variables after the process has ended
 _GROUPED: Final = re.compile(r"\b(groupby|pivot_table|pivot|value_counts|resample|crosstab)\(")
 _UNGROUPED: Final = re.compile(r"\b(reset_index|head|tail|nth|transform|filter|apply)\(|as_index=False")
 
@@ -190,7 +189,7 @@ class FreePython:
         self._absent = [name for name in self._absent if name not in outcome.files]
         self._empty = [name for name in self._empty if name not in outcome.files]
         self._empty += [table.path for table in made if not table.rows and not table.problem]
-        self._loaded = set() if _GONE in outcome.logs else self._loaded
+        self._loaded = set() if "are gone, files are kept" in outcome.logs else self._loaded  # with the process
         # What failed may have changed the tables that it loaded half, so they are loaded again.
         self._loaded |= set() if self._error else self._loading
         lacking = self._lacking()

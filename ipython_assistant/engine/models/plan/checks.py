@@ -12,16 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.plan import english
 from ipython_assistant.engine.models.plan.english import PATTERNS
-from ipython_assistant.engine.models.plan.plan import (
-    COMPARISONS,
-    NEGATED,
-    ROWS,
-    UNITS,
-    Plan,
-    RowFilter,
-    days_of,
-    is_number,
-)
+from ipython_assistant.engine.models.plan.plan import COMPARISONS, NEGATED, ROWS, UNITS, days_of, is_number
 from ipython_assistant.engine.models.safe_markdown import bold, escape, listed, quoted
 from ipython_assistant.engine.models.table_profiles import columns_of
 
@@ -29,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ipython_assistant.engine.models.plan.mentions import Mention, Mentions
+    from ipython_assistant.engine.models.plan.plan import Plan, RowFilter
     from ipython_assistant.engine.models.table_profiles import TableProfile
 
 _OVER_TIME: Final = english.words("line plot running rolling change latest earliest high low head")
@@ -41,7 +33,7 @@ _LEFT_OUT: Final = {"number": "use the number", "period": "use the date", "term"
 def unknown_words(mentions: Mentions, allowed: Sequence[str] = ()) -> tuple[str, ...]:
     """Sentences about the words that are not understood."""
     free = {english.word_stem(word) for name in allowed for word in re.findall(r"\w+", name)}
-    words = [word for word in mentions.unknown if english.word_stem(word) not in free]
+    words = [one.text for one in mentions.of("unknown") if english.word_stem(one.text) not in free]
     unknown = [quoted(word) for word in dict.fromkeys(words)]
     return (f"I do not know the word{'s' * (len(unknown) > 1)} {listed(unknown)}.",) if unknown else ()
 
@@ -49,7 +41,7 @@ def unknown_words(mentions: Mentions, allowed: Sequence[str] = ()) -> tuple[str,
 def mostly_unknown(mentions: Mentions) -> bool:
     """Whether so few words are known that the question is hardly English: nothing can be checked then."""
     words = mentions.of("unknown", "glue", "term", "column", "value", "table")
-    return len(words) > 3 and len(mentions.unknown) * 2 > len(words)  # noqa: PLR2004 of a few words nothing is told
+    return len(words) > 3 and len(mentions.of("unknown")) * 2 > len(words)  # noqa: PLR2004 of a few words nothing is told
 
 
 def compared(

@@ -81,11 +81,6 @@ class Mentions:
         return tuple(dict.fromkeys(one.values[0][0] for one in self.of("period")))
 
     @cached_property
-    def unknown(self) -> tuple[str, ...]:
-        """Words that are not understood."""
-        return tuple(one.text for one in self.of("unknown"))
-
-    @cached_property
     def ending(self) -> str:
         """The ending of the kind of file it asks for, such as `.xlsx`; empty where it asks for none."""
         asked = (end for end, pattern in english.FORMATS.items() if re.search(rf"\b(?:{pattern})\b", self.text))

@@ -217,7 +217,7 @@ def question_of(prompt: str, ask: Ask, tables: Sequence[TableProfile], made: set
     fresh = [table for table in tables if table.path in (here or ask.new)]
     uploaded = [table for table in tables if table.path not in ask.made]
     choices = [list(dict.fromkeys(named))] if named else [one for one in (fresh, uploaded, list(tables)) if one]
-    chosen = next((choice for choice in choices if not mentions_in(prompt, choice).unknown), choices[0])
+    chosen = next((choice for choice in choices if not mentions_in(prompt, choice).of("unknown")), choices[0])
     mentions = mentions_in(prompt, chosen)
     files = [one.text.rpartition("/")[2] for one in mentions.of("file")]  # folders are not made
     names = wanted[1].split(", ") if wanted else []  # of the tables that have to come back
