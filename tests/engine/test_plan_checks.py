@@ -85,7 +85,7 @@ WRONG = [
     ("missing values per clinic", Plan("missing"), "clinic"),
     ("heat map of the correlation of cost by clinic and sex", Plan("heatmap", keys=BY_CLINIC, across=Key("Sex"), measures=(Measure("mean", "Cost (EUR)"),)), "correlation"),
     ("the second highest wait", Plan("table", order=Order("Wait (min)", True), limit=1), "second"),
-    ("visits with wait 30", Plan("table", filters=(RowFilter("Wait (min)", "<", (30,)),)), "with nothing"),
+    ("visits with wait 30", Plan("table", filters=(RowFilter("Wait (min)", "<", (30,)),)), "a number or date"),
     ("the average of the totals of cost per clinic", Plan("table", keys=BY_CLINIC, measures=(Measure("mean", "Cost (EUR)"), Measure("sum", "Cost (EUR)"))), "totals"),
     ("the last visit per clinic", Plan("table", keys=BY_CLINIC, measures=(COUNT,)), "last"),
     ("compare the two", Plan("table"), "asked"),

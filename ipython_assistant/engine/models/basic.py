@@ -183,7 +183,7 @@ class _Form:
         if " + " in self.text or english.calculates(self.said, self.table.columns):
             raise PlanError("The forms calculate no new columns.")
         if other := re.search(r"(?<=\w)\W+(which|who|when|why|what|how)\b", self.text.strip()):
-            raise PlanError(f"A form asks for one thing: what is “{other[1]}” about?")
+            raise PlanError(f"The forms do not use “{other[1]}”: write one sentence for each thing you ask.")
         self._choose_rows()
         covered = [range(one.start, one.end) for one in self.said.found if one.kind != "glue"]
         marks = [one for one in _MARKERS.finditer(self.text) if not any(one.start() in place for place in covered)]

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from ipython_assistant.engine.models import EndEarly, Refuse, Run, Say
 from ipython_assistant.engine.models.chat_server import MAX_TOKENS, Completion
 from ipython_assistant.engine.models.safe_markdown import escape, fence_for, inline_code, listed, split
-from ipython_assistant.engine.models.share import Told
+from ipython_assistant.engine.models.share import SharedView
 from ipython_assistant.engine.models.table_profiles import loading_code, profiled
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class FreePython:
     async def answer(self) -> AsyncGenerator[Step, None]:
         """Let the model write code until the question is answered. Raises `ModelFailed`."""
         tables = await profiles(self._interpreter, self._ask.files, self._ask.prompt)
-        self._told = Told.about(self._ask, tables, on_this_machine=self._on_this_machine)
+        self._told = SharedView.about(self._ask, tables, on_this_machine=self._on_this_machine)
         self._tables = frames_of(tables, self._told)
         await self._find_pictures()
         about_pictures = bool(self._pictures) and not is_about_tables(self._ask, tables)
@@ -262,7 +262,7 @@ async def profiles(interpreter: Interpreter, paths: Sequence[str], prompt: str) 
 # ---- the code itself
 
 
-def frames_of(tables: Sequence[TableProfile], told: Told) -> dict[str, TableProfile]:
+def frames_of(tables: Sequence[TableProfile], told: SharedView) -> dict[str, TableProfile]:
     """The tables by the variables that hold them: the files' names, as far as Python allows and they may be told."""
     frames: dict[str, TableProfile] = {}
     for table in tables:

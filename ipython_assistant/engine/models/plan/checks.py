@@ -191,10 +191,10 @@ class _Checker:
         for each in plan.all_filters:
             yield from self._possible(each)
             if each.op in COMPARISONS and not _COMPARING & self.mentions.terms:
-                yield f"The question compares {bold(each.column)} with nothing."
+                yield f"The question does not compare {bold(each.column)} with a number or date, but the plan does."
             for one, names in self.bound.items():
                 if each.column in self.columns and each.column not in names and one.numbers[0] in each.values:
-                    yield f"{quoted(one.text)} is not said of {bold(each.column)}."
+                    yield f"The question does not compare {bold(each.column)} with {quoted(one.text)}."
         yield from (f"The question does not name {bold(name)}." for name in plan.used() if name not in named)
         yield from self._meaningless()
 
@@ -206,7 +206,7 @@ class _Checker:
             if measure.aggregate == "sum" and column and column.rate and not plan.drawn:
                 yield f"{bold(column.name)} is a rate: adding it up means nothing. Ask for its mean."
         if (plan.limit or plan.order) and plan.measures and not plan.keys:
-            yield "The largest or smallest of a single number are not ranked. Say what is ranked."
+            yield "A single result cannot be ranked. Say which groups or rows are to be ranked."
         if plan.limit and not plan.order and "head" not in self.mentions.terms:
             yield f"The {plan.limit} largest or smallest of what? Name a column."
         uncertain = [one for one in self.columns.values() if one.name in self.used and one.doubt]

@@ -211,7 +211,7 @@ class PlanCode(RowsCode):
         """What a ratio divides by: the total in the table that is looked up, of the same groups."""
         other, (left, right) = self.tables[1], self.plan.on or ("", "")
         if any(self.tables[0].find(one.column) is None for one in self.plan.filters):
-            raise PlanError(f"Rows of {other.name} are chosen, and its {measure.by} is divided by: ask in two steps.")
+            raise PlanError(f"{other.name} is filtered, so its {measure.by} cannot be the divisor: ask in two steps.")
         alike = {words_of(column.name): column.name for column in other.columns}
         theirs = {name: right if name == left else alike.get(words_of(name), "") for name in self.names.values()}
         if lacking := [name for name, there in theirs.items() if not there]:

@@ -58,8 +58,8 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Cannot:
-    """No plan can say what is asked; Python might."""
+class NoPlan:
+    """No plan fits the question; Python that a model writes might still answer it."""
 
     reason: str
 
@@ -81,7 +81,7 @@ class PlanReader:
         self._server = server
         self._plans = plans
 
-    async def read(self, ask: Ask, interpreter: Interpreter) -> tuple[list[Program] | Refusal | Cannot, TokensUsed]:
+    async def read(self, ask: Ask, interpreter: Interpreter) -> tuple[list[Program] | Refusal | NoPlan, TokensUsed]:
         """The programs that answer, or why there are none, and the cost. Raises RuntimeError or ModelFailed."""
         asked_before = [message.text for message in ask.history if message.role == "user"]
         earlier = [(text, self._plans[text]) for text in asked_before if text in self._plans][-MAX_EARLIER:]
@@ -89,7 +89,7 @@ class PlanReader:
         tables = await profiled(interpreter, ask.files, " ".join([ask.prompt, *(text for text, _ in earlier)]))
         readable = [table for table in tables if not table.problem]
         if not readable:
-            return (unreadable(tables) if tables else Cannot("there is no table")), TokensUsed()
+            return (unreadable(tables) if tables else NoPlan("there is no table")), TokensUsed()
         programs: list[Program] = []
         spent = TokensUsed()
         for part in [ask.prompt] if earlier else parts_of(ask.prompt, readable):
@@ -106,10 +106,10 @@ class PlanReader:
 
     async def _program(
         self, question: PlanQuestion, taken: set[str], earlier: Sequence[tuple[str, str]], prompt: str
-    ) -> tuple[Program | Refusal | Cannot, TokensUsed]:
+    ) -> tuple[Program | Refusal | NoPlan, TokensUsed]:
         said = question.mentions
         if mostly_unknown(said):
-            return Cannot("the question is not in words that can be checked"), TokensUsed()
+            return NoPlan("the question is not in words that can be checked"), TokensUsed()
         if unknown := unknown_words(said, result_names(said)):
             return Refusal(unknown, question.tables), TokensUsed()
         wanted = said.ending or question.files
@@ -122,13 +122,13 @@ class PlanReader:
         try:
             found = json.loads(text[text.find("{") : text.rfind("}") + 1])
             if "cannot" in found:
-                return Cannot(str(found["cannot"])), completion.usage
+                return NoPlan(str(found["cannot"])), completion.usage
             plan = plan_from_json(found, frozenset(columns_of(question.tables)))
             plan = mended(plan, question.context or said, question.tables)
         except PlanError as error:
-            return Cannot(str(error)), completion.usage
+            return NoPlan(str(error)), completion.usage
         except (ValueError, RecursionError):
-            return Cannot("the model wrote no plan"), completion.usage
+            return NoPlan("the model wrote no plan"), completion.usage
         outcome = checked_program(plan, question, taken)
         if isinstance(outcome, Program):
             self._plans[prompt] = text
