@@ -160,7 +160,7 @@ def test_numbers_are_compared_and_blanks_fit_nothing(tmp_path, rows, op, bound):
     (RowFilter("day", "after", ("2023",)), [2, 3, 4]), (RowFilter("day", "since", ("2024-02",)), [2, 3, 4]),
     (RowFilter("day", "until", ("2024-02",)), [0, 1, 3]), (RowFilter("day", "between", ("2024-02", "2024-04")), [2, 3]),
     (RowFilter("ok", "is", ("yes",)), [0, 1]), (RowFilter("ok", "is", ("no",)), [2]),
-    (RowFilter("said", "is", ("yes",)), [0, 3]),
+    (RowFilter("said", "is", ("yes",)), [0, 3]), (RowFilter("day", "in", ("\uff12024",)), [2, 3, 4]),
 ])  # fmt: skip
 def test_rows_are_chosen(tmp_path, one, expected):
     columns = {

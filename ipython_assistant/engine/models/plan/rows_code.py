@@ -165,7 +165,7 @@ def _within(cells: str, day: str, value: str) -> str:
         return f"{cells}.dt.quarter == {value[1]}"
     if value.isalpha():
         return f"{cells}.dt.month_name() == {py(value)}"
-    if re.fullmatch(r"\d{4}", value):
+    if re.fullmatch("[0-9]{4}", value):
         return f"{cells}.dt.year == {value}"
     first, last = days_of(value)
     return f"{day} == {py(first)}" if first == last else f"{day}.between({py(first)}, {py(last)})"
