@@ -118,7 +118,8 @@ TOWNS = "town,year,cases\nA,2020,3\nB,2021,5\nC,2022,9\nD,2023,\n"
     (TOWNS, "Only town and cases, for rows where cases are between 3 and 5", 2, 2),
     (TOWNS, "Town with the highest cases", 1, 3), (TOWNS, "the two towns with the highest mean cases", 2, 2),
     ('[{"fever": true}, {"fever": null}, {"fever": false}]', "rows with fever", 1, 1),
-    ("fever,n\n Yes,1\nNo ,2\nNo ,3\n", "rows with fever", 1, 2),
+    ("fever,n\n Yes,1\nNo ,2\nNo ,3\n", "rows with fever", 1, 2), ('[["7"], ["8"]]', "Describe the table", 1, 9),
+    ("city,cost\nİzmir,120\nİzmir,90\nRome,300\n", "Rows where city is İzmir and cost is over 100", 1, 2),
 ])  # fmt: skip
 def test_what_newcomers_type_first_is_answered(tmp_path, content, prompt, rows, columns):
     (tmp_path / f"table.{'json' if content.startswith('[') else 'csv'}").write_text(content)
@@ -223,6 +224,19 @@ def test_a_table_that_has_to_come_back_gets_its_name(coverage):
 
 def test_without_a_table_the_way_to_one_is_told(tmp_path):
     assert "-i" in ask("Mean coverage per district", tmp_path).refused
+
+
+def test_a_sheet_may_call_its_columns_by_numbers_and_dates(tmp_path):
+    pytest.importorskip("openpyxl")
+    frame = pd.DataFrame({"g": ["007", "8"], 2019: ["1,000", "3"], pd.Timestamp("2019-01-01"): ["2,000", "4"]})
+    frame.to_excel(tmp_path / "t.xlsx", index=False)
+    assert list(ask("Describe the table", tmp_path).result["max"][1:]) == [1000, 2000]
+
+
+def test_a_damaged_file_hides_no_other(coverage):
+    (coverage / "torn.csv.gz").write_bytes(b"\x1f\x8b\x08" + b"\0" * 7)
+    (coverage / "deep.json").write_text("[" * 99_999)
+    assert len(ask("Count rows per disease", coverage).files) == 1
 
 
 def test_no_value_and_no_name_of_a_column_becomes_code(tmp_path):

@@ -42,7 +42,7 @@ def engine(servers):
 @pytest.fixture(scope="module")
 def container(engine):
     made = engine.client().containers.create(name="of all tests").id
-    for name, content in {"cases.csv": TABLE, "other.csv": "a\n1\n"}.items():
+    for name, content in {"cases.csv": TABLE, "list.csv": "a\n1\n"}.items():
         engine.client().containers.files.create(made, file=(name, content.encode()))
     return made
 
@@ -271,11 +271,12 @@ def test_code_is_run_and_what_it_did_goes_back_to_the_model(ask, server):
     assert response.usage.output_tokens == 60  # of the plan that was tried first, too
 
 
-def test_tables_are_loaded_once_under_their_names_with_the_right_types(ask, server):
+def test_tables_are_loaded_once_in_a_process_under_names_of_their_own_with_the_right_types(ask, server):
     first = fenced("print(cases['code'].iloc[0], cases['cases'].mean())\n")
-    response = ask(first, fenced("print(len(cases))\n"), Reply("4."))
-    assert logs(response).split() == ["007", "4.0", "3"]
-    assert [code.count("read_csv") for code in codes(response)] == [1, 0]
+    dies, looks = fenced("import os\nos._exit(len(cases))\n"), fenced("print(len(cases), len(table_list))\n")
+    response = ask(fenced("cases_2020 = 1\n"), first, fenced("print(len(cases))\n"), dies, looks, Reply("4."))
+    assert [*logs(response).split()[:3], logs(response).split("\n")[-2]] == ["007", "4.0", "3", "3 1"]
+    assert [code.count("read_csv") for code in codes(response)] == [0, 1, 0, 0, 2]
     system = server.asked[0]["messages"][0]["content"]
     assert all(words in system for words in ("`cases`: the table cases.csv, 3 rows", "'code' (text, 007, 012)"))
 
@@ -340,12 +341,12 @@ def test_a_table_without_rows_is_told_to_the_model_and_the_reader(ask, server, s
 def test_what_we_add_never_goes_back_as_the_models_own_words(ask, server):
     ours = f"There are 12.{ADDED}`none.csv` has no rows.", "Read as: sum of **cases** per **district**, from **c.csv**."
     words = ("Sum the cases.", ours[0], "And per district.", ours[1], "And now in words.")
+    rules = [{"role": role, "content": f"From {role}."} for role in ("system", "developer")]
     earlier = [{"role": ("user", "assistant")[place % 2], "content": text} for place, text in enumerate(words)]
-    ask(Reply("Twelve."), Reply("Twelve."), input=earlier, instructions="Answer in German.")
+    ask(Reply("Twelve."), Reply("Twelve."), input=[*rules, *earlier], instructions="Answer in German.")
     system, *conversation = server.asked[0]["messages"]
-    expected = ["Sum the cases.", "There are 12.", "And per district.", ELSEWHERE, "And now in words."]
-    assert [message["content"] for message in conversation] == expected
-    assert system["content"].endswith("Answer in German.")
+    assert [one["content"] for one in conversation] == [words[0], "There are 12.", words[2], ELSEWHERE, words[4]]
+    assert system["content"].endswith("\n\nFrom system.\n\nFrom developer.\n\nAnswer in German.")
 
 
 def test_limits_and_sampling_reach_the_model_and_the_code_of_an_answer_that_was_cut_is_not_run(ask, server):
@@ -384,7 +385,7 @@ def test_a_client_that_hangs_up_stops_the_model(engine, server, container):
 
 # The text of a model. -------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("written", "prose", "code"), [
-    ("Words.", "Words.", ""), ("Look:\n```python\nx = 1\n```\nIt is 2.", "Look:", "x = 1\n"),
+    ("Words.", "Words.", ""), ("1.\r\n2.\r\n3.\r\n```python\r\nx = 1\r\n```\r\nIt is 2.", "1.\n2.\n3.", "x = 1\n"),
     ("```py\nprint(1)", "", "print(1)\n"), ("```\nprint(1)\n```", "", "print(1)\n"),
     ("```\nKenya, Chad\n```", "```\nKenya, Chad\n```", ""),
     ("```\nA | B\n```\nThat is it.", "```\nA | B\n```\nThat is it.", ""),
@@ -416,6 +417,7 @@ GROUPED = "df.groupby('a')['b'].mean()"
     ("df.groupby('a', as_index=False).mean().to_csv('x.csv', index=False)", False),
     ("df.groupby('a').head(2).to_csv('x.csv', index=False)", False), ("df.to_csv('x.csv', index=False)", False),
     ("df.to_csv('x.csv'", False),
+    (f"s = {' + '.join('a' * 999)}\n({' + '.join('a' * 999)}).to_csv('x.csv', index=False)", False),
 ])  # fmt: skip
 def test_only_tables_that_would_lose_their_labels_are_written_with_them(code, fixed):
     assert free_python.with_labels(code) == (code.replace("False", "True") if fixed else code)

@@ -36,7 +36,7 @@ def complete(server, *replies, model="qwen3.5:4b", **arguments):
         try:
             return await chat.complete(QUESTION, **arguments)
         finally:
-            await chat.close()
+            await chat._client.close()
 
     return asyncio.run(ask())
 
@@ -71,7 +71,7 @@ def test_ollama_is_given_a_context_that_holds_the_question_and_keeps_it(servers)
         chat = ChatServer(server.url, "qwen3.5:4b")
         await chat.complete([{"role": "user", "content": "word " * 9_000}])
         await chat.complete(QUESTION)
-        await chat.close()
+        await chat._client.close()
 
     asyncio.run(ask())
     # Another size would make Ollama load the model again.

@@ -54,7 +54,7 @@ def test_a_model_in_a_file_answers_in_a_process_that_ends_with_the_engine(enviro
         assert await runtimes.server(str(Path(environment["IPYTHON_ASSISTANT_MODELS"], "mine.gguf"))) is server
         (process,) = runtimes_of("mine.gguf")
         answer = await server.complete([{"role": "user", "content": "How many?"}])
-        await server.close()
+        await server._client.close()
         await runtimes.close()
         return answer.text, psutil.wait_procs([process], timeout=5)[1]
 

@@ -9,7 +9,7 @@ from ipython_assistant.engine.models.plan.checks import compared, mostly_unknown
 from ipython_assistant.engine.models.plan.english import bound_numbers
 from ipython_assistant.engine.models.plan.mentions import mentions_in
 from ipython_assistant.engine.models.plan.plan import Key, Measure, NewColumn, Order, Plan, RowFilter
-from ipython_assistant.engine.models.plan.reader import question_of
+from ipython_assistant.engine.models.plan.reader import checked_program, question_of, unreadable
 from ipython_assistant.engine.models.plan.schema import schema_for
 from ipython_assistant.engine.models.plan.settle import mended, settled
 from ipython_assistant.engine.models.table_profiles import Column, TableProfile
@@ -85,7 +85,7 @@ WRONG = [
     ("missing values per clinic", Plan("missing"), "clinic"),
     ("heat map of the correlation of cost by clinic and sex", Plan("heatmap", keys=BY_CLINIC, across=Key("Sex"), measures=(Measure("mean", "Cost (EUR)"),)), "correlation"),
     ("the second highest wait", Plan("table", order=Order("Wait (min)", True), limit=1), "second"),
-    ("visits with wait 30", Plan("table", filters=(RowFilter("Wait (min)", "<", (30,)),)), "with nothing"),
+    ("visits with wait 30", Plan("table", filters=(RowFilter("Wait (min)", "<", (30,)),)), "a number or date"),
     ("the average of the totals of cost per clinic", Plan("table", keys=BY_CLINIC, measures=(Measure("mean", "Cost (EUR)"), Measure("sum", "Cost (EUR)"))), "totals"),
     ("the last visit per clinic", Plan("table", keys=BY_CLINIC, measures=(COUNT,)), "last"),
     ("compare the two", Plan("table"), "asked"),
@@ -117,6 +117,13 @@ def test_a_word_that_may_be_two_columns_is_told():
     failures, doubts = compared(plan, mentions_in("total doses", (table,)), (table,))
     assert not failures
     assert "doses wasted" in doubts[0]
+
+
+def test_a_refusal_shows_what_a_model_or_a_file_wrote_as_plain_text():
+    asked = question_of("visits with wait 30", Ask("", ("visits.csv",)), (VISITS,), set())
+    plan = Plan("table", filters=(RowFilter("Wait (min)", f"<b>{'x' * 999}", (30,)),))
+    refused = checked_program(plan, asked, set()), unreadable((TableProfile("t.csv", problem="<b>"),))
+    assert ["\\<b\\>" in one.reasons[0] and len(one.reasons[0]) < 400 for one in refused] == [True, True]
 
 
 # ---- what the question leaves open
@@ -179,6 +186,14 @@ def test_a_quoted_text_is_one_thing_though_a_part_of_it_is_a_value_or_a_column()
     assert said.values_of("Clinic") == {"'Old Mill'": ("Old Mill",)}
 
 
+def test_no_pattern_is_made_of_values_that_are_not_in_the_question(monkeypatch):
+    made = []
+    monkeypatch.setattr("re.escape", lambda text: made.append(text) or text)
+    table = TableProfile("t.csv", columns=(Column("g", "text", values=tuple(f"town {n}" for n in range(200))),))
+    found = mentions_in("rows of town 7", (table,)).values_of("g")
+    assert (found, len(made) < 5) == ({"town 7": ("town 7",)}, True)
+
+
 @pytest.mark.parametrize("word", ["IN", "TO", "OR"])
 def test_a_value_that_is_a_small_word_is_that_value_where_it_is_written_so(word):
     iso2 = Column("iso2", "text", values=("IN", "KE", "OR", "TO"))
@@ -191,7 +206,7 @@ def test_a_value_that_is_a_small_word_is_that_value_where_it_is_written_so(word)
 def test_a_column_written_letter_for_letter_is_that_column(name):
     table = TableProfile("t.csv", columns=(Column(name, "number"), Column("g", "text")))
     assert mentions_in(f"total {name} per g", (table,)).columns == (name, "g")
-    assert not mentions_in(f"total {name} per g", (table,)).unknown
+    assert not mentions_in(f"total {name} per g", (table,)).of("unknown")
 
 
 @pytest.mark.parametrize("question", [
@@ -201,13 +216,13 @@ def test_a_column_written_letter_for_letter_is_that_column(name):
 ])  # fmt: skip
 def test_who_asks_and_what_for_need_not_be_understood(question):
     said = mentions_in(question, (VISITS,))
-    assert not said.unknown
+    assert not said.of("unknown")
     assert failures(question, Plan("table", keys=BY_CLINIC, measures=(MEAN_WAIT,))) == ""
 
 
 @pytest.mark.parametrize("word", ["severe", "recent", "confirmed", "never", "rural", "predict", "significant", "worst"])
 def test_a_word_that_could_choose_rows_or_ask_for_more_is_not_passed_over(word):
-    assert mentions_in(f"mean wait of {word} visits per clinic", (VISITS,)).unknown == (word,)
+    assert word in mentions_in(f"mean wait of {word} visits per clinic", (VISITS,)).of("unknown")[0].text
 
 
 @pytest.mark.parametrize(("question", "op", "sides"), [
@@ -268,7 +283,7 @@ def test_words_that_are_not_known_are_named_and_another_language_is_noticed():
 def test_a_file_in_a_folder_is_one_file_without_its_folder_and_an_address_is_none(question, file):
     asked = question_of(question, Ask(question, ("visits.csv",)), (VISITS,), set())
     assert asked.files == ((file,) if file else ())
-    assert not (file and asked.mentions.unknown)
+    assert not (file and asked.mentions.of("unknown"))
 
 
 # ---- the schema

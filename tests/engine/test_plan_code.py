@@ -1,12 +1,14 @@
 # ruff: noqa: E501 one line for each case
 """A plan's code does what the plan says: every operation by value, against an independent calculation."""
 
+import asyncio
 import itertools
 import math
 import statistics
 from collections import defaultdict
 from dataclasses import replace
 from datetime import date
+from unittest.mock import AsyncMock
 
 import pandas as pd
 import pytest
@@ -20,7 +22,7 @@ from ipython_assistant.engine.models.plan.pandas_code import program
 from ipython_assistant.engine.models.plan.plan import Key, Measure, NewColumn, Order, Plan, RowFilter, days_of
 from ipython_assistant.engine.models.plan.reader import plan_from_json
 from ipython_assistant.engine.models.plan.words import plainly, read_as, title
-from ipython_assistant.engine.models.table_profiles import profile_of
+from ipython_assistant.engine.models.table_profiles import call, profile_of
 
 ROW = {
     "g": st.sampled_from(["a", "b", "c"]), "h": st.sampled_from(["x", "y"]), "w": st.integers(1, 9),
@@ -158,7 +160,7 @@ def test_numbers_are_compared_and_blanks_fit_nothing(tmp_path, rows, op, bound):
     (RowFilter("day", "after", ("2023",)), [2, 3, 4]), (RowFilter("day", "since", ("2024-02",)), [2, 3, 4]),
     (RowFilter("day", "until", ("2024-02",)), [0, 1, 3]), (RowFilter("day", "between", ("2024-02", "2024-04")), [2, 3]),
     (RowFilter("ok", "is", ("yes",)), [0, 1]), (RowFilter("ok", "is", ("no",)), [2]),
-    (RowFilter("said", "is", ("yes",)), [0, 3]),
+    (RowFilter("said", "is", ("yes",)), [0, 3]), (RowFilter("day", "in", ("\uff12024",)), [2, 3, 4]),
 ])  # fmt: skip
 def test_rows_are_chosen(tmp_path, one, expected):
     columns = {
@@ -178,7 +180,7 @@ def test_either_of_two_conditions_is_enough(tmp_path):
 
 @pytest.mark.parametrize(("new", "expected"), [
     (NewColumn("c", "a", "+", "b"), [5.0, 2.0, 9.0]), (NewColumn("c", "a", "-", "b"), [-3.0, 2.0, -3.0]),
-    (NewColumn("c", "a", "*", "2"), [2.0, 4.0, 6.0]), (NewColumn("c", "a", "/", "b"), [0.25, None, 0.5]),
+    (NewColumn("c", "a", "*", "002"), [2.0, 4.0, 6.0]), (NewColumn("c", "a", "/", "b"), [0.25, None, 0.5]),
 ])  # fmt: skip
 def test_columns_are_calculated_and_nothing_is_divided_by_nothing(tmp_path, new, expected):
     frame = pd.DataFrame({"a": [1, 2, 3], "b": [4, 0, 6]})
@@ -250,6 +252,13 @@ def test_a_column_is_text_where_a_cell_could_be_a_number_in_two_ways(tmp_path, u
     pd.DataFrame({"n": [usual] * 30 + [odd], "m": usual}).to_csv(tmp_path / "t.csv", sep=";", index=False)
     column = profile(tmp_path / "t.csv")[0]["columns"][0]
     assert (column["kind"], column["doubt"]) == ("text", f"“{odd}” could be a number in two ways")
+
+
+def test_long_texts_are_not_told_and_what_is_cut_all_the_same_is_an_error_for_a_person(tmp_path):
+    pd.DataFrame({"t": ["é" * 9_000 + str(row) for row in range(150)] + ["short"]}).to_csv(tmp_path / "t.csv")
+    assert profile(tmp_path / "t.csv")[0]["columns"][1]["values"] == ["short"]
+    with pytest.raises(RuntimeError, match="too much"):
+        asyncio.run(call(AsyncMock(probe=AsyncMock(return_value='[{"name": "t.c')), "profile"))
 
 
 # ---- two tables
@@ -328,6 +337,8 @@ def test_a_table_is_written_as_its_name_says(tmp_path, ending):
     Plan("scatter", measures=(Measure("as it is", "n"),)), Plan("table", file="r.exe"), Plan("bar", keys=(Key("g"),)),
     Plan("pie", keys=(Key("g"),), measures=(Measure("sum", "n"), Measure("count"))),
     Plan("pivot", across=Key("g"), measures=(Measure("count"),)), Plan("table", filters=(RowFilter("n", ">", ("x",)),)),
+    Plan("table", new_columns=(NewColumn("c", "n", "+ print()\nn =", "n"),)), Plan("box", measures=(Measure("x", "n"),)),
+    Plan("histogram", keys=(Key("g"),), measures=(Measure("as it is", "n"),), then="x\nprint()"),
 ])  # fmt: skip
 def test_what_cannot_be_done_is_an_error_for_a_person(tmp_path, plan):
     pd.DataFrame({"g": ["a", "b"], "n": [1, 2]}).to_csv(tmp_path / "t.csv", index=False)
@@ -371,6 +382,7 @@ def test_a_plan_is_read_from_json():
     {"output": "table", "sort": {"by": "salary", "order": "up"}}, {"output": "table", "window": math.inf},
     {"output": "table", "sort": {"by": {"g": 1}, "order": "up"}}, {"output": ["table"], "then": ["change"]},
     {"output": "table", "filters": {"g": {"op": "in", "value": {"a": 1}}}},
+    {"output": "pie", "measures": [{"agg": "percent that fit"}]}, {"output": "box", "filters": {"g": {"op": "between"}}},
     {"output": "table", "new_columns": [{"name": ["g"], "left": "n", "op": "+", "right": "1"}]},
 ])  # fmt: skip
 def test_json_that_is_no_plan_is_an_error(found):
@@ -395,7 +407,9 @@ def test_a_plan_is_read_back(plan, words):
 
 
 def test_words_of_a_plan_stay_on_one_line_and_are_no_markdown():
-    plan = Plan("table", filters=(RowFilter("a\n# **b**", "in", ("<script>\n",)),))
-    assert "\n" not in plainly(plan)
-    assert "<script>" not in read_as(plan).replace("\\<", "")
-    assert "\n" not in title(plan)
+    bad = "<b>\nprint()"
+    rows = Plan("table", filters=(RowFilter(bad, bad, (bad,)),), new_columns=(NewColumn(bad, "n", bad, bad),))
+    drawn = Plan("line", keys=(Key(bad),), measures=(Measure(bad, bad),), then=bad, across=Key(bad))
+    for plan in (rows, drawn, Plan("scatter", measures=(Measure("as it is", bad),))):
+        assert "\n" not in plainly(plan) + title(plan)
+        assert "<b>" not in read_as(plan).replace("\\<", "")

@@ -1,7 +1,7 @@
 """What decides inside the engine: a model reads the conversation and says the next step.
 
-A model never touches HTTP, files or kernels. It is an async generator of steps; the responder carries each step out and
-writes what a `Run` did into it before it asks for the next.
+A model runs no code and answers no client itself. It is an async generator of steps; the responder carries each step
+out and writes what a `Run` did into it before it asks for the next.
 """
 
 from __future__ import annotations

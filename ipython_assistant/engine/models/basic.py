@@ -20,7 +20,7 @@ from ipython_assistant.engine.models.plan.reader import Refusal, checked_program
 from ipython_assistant.engine.models.plan.schema import outputs_for
 from ipython_assistant.engine.models.plan.settle import mended
 from ipython_assistant.engine.models.plan.words import Program, closing, opening
-from ipython_assistant.engine.models.safe_markdown import bold, fenced, file_link, inline_code
+from ipython_assistant.engine.models.safe_markdown import bold, escape, fenced, file_link, inline_code
 from ipython_assistant.engine.models.table_profiles import profiled
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ class _Form:
 
     def __init__(self, question: PlanQuestion) -> None:
         self.said = question.mentions
-        self.text = self.said.prompt.lower()
+        self.text = self.said.text
         self.table = question.tables[0]
         self.columns = {column.name: column for column in self.table.columns}
         outputs = outputs_for(self.said, question.files)
@@ -183,7 +183,7 @@ class _Form:
         if " + " in self.text or english.calculates(self.said, self.table.columns):
             raise PlanError("The forms calculate no new columns.")
         if other := re.search(r"(?<=\w)\W+(which|who|when|why|what|how)\b", self.text.strip()):
-            raise PlanError(f"A form asks for one thing: what is “{other[1]}” about?")
+            raise PlanError(f"The forms do not use “{other[1]}”: write one sentence for each thing you ask.")
         self._choose_rows()
         covered = [range(one.start, one.end) for one in self.said.found if one.kind != "glue"]
         marks = [one for one in _MARKERS.finditer(self.text) if not any(one.start() in place for place in covered)]
@@ -200,7 +200,7 @@ class _Form:
         dated = {key.column for key in self.keys if key.unit}  # `per week of onset` names the column, and its weeks
         self.keys = [key for key in self.keys if key.unit or key.column not in dated]
         if idle := [name for name in self.names["where"] if name not in {each for each, _ in self.chosen}]:
-            raise PlanError(f"**{idle[0]}** is compared with nothing.")
+            raise PlanError(f"{bold(idle[0])} is compared with nothing.")
         if tokens and isinstance(tokens[-1][1], str) and tokens[-1][1] not in {"of", "in", "for", "from", "at"}:
             raise PlanError(f"Nothing follows “{tokens[-1][1]}”.")
         return self._whole()
@@ -249,7 +249,7 @@ class _Form:
     def _period(self, one: Mention, op: str) -> None:
         column = self._time(one.text, "date", "year")
         if column.kind == "year" and not one.numbers:
-            raise PlanError(f"**{column.name}** holds years, and “{one.text}” is not a year.")
+            raise PlanError(f"{bold(column.name)} holds years, and “{one.text}” is not a year.")
         if len(self.said.periods) > 1 and re.search(r"\bfrom\b.*\b(?:to|until|till|through)\b", self.text):
             op = "between"
         dated = column.kind == "date"
@@ -307,7 +307,7 @@ class _Form:
         fitting = [column for column in self.table.columns if column.kind in kinds]
         named = [column for column in fitting if column.name in self.said.columns] or fitting
         if len(named) != 1:
-            doubts = [f"In **{column.name}**, {column.doubt}." for column in self.table.columns if column.doubt]
+            doubts = [f"In {bold(one.name)}, {escape(one.doubt, 300)}." for one in self.table.columns if one.doubt]
             raise PlanError(f"Which column of dates is “{what}” about? {' '.join(doubts) or 'Name it.'}")
         return named[0]
 

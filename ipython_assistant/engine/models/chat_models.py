@@ -20,9 +20,9 @@ from ipython_assistant.engine.models.basic import Basic, carry_out, run_as_given
 from ipython_assistant.engine.models.chat_server import ChatServer
 from ipython_assistant.engine.models.free_python import PICTURES, FreePython, files_of, is_about_tables, profiles
 from ipython_assistant.engine.models.gguf import Runtimes
-from ipython_assistant.engine.models.plan.reader import Cannot, PlanReader, Refusal, refusal_text
+from ipython_assistant.engine.models.plan.reader import NoPlan, PlanReader, Refusal, refusal_text
 from ipython_assistant.engine.models.safe_markdown import fenced, inline_code, listed
-from ipython_assistant.engine.models.share import Told
+from ipython_assistant.engine.models.share import SharedView
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, MutableMapping, Sequence
@@ -57,10 +57,10 @@ class ChatModel:
     async def _answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, None]:
         server = await self._connect()
         tables = await profiles(interpreter, ask.files, ask.prompt)
-        told = Told.about(ask, tables, on_this_machine=self._on_this_machine)
+        told = SharedView.about(ask, tables, on_this_machine=self._on_this_machine)
         # A plan is asked for with the names of tables and columns, and no value but as the question spells it.
         known = tuple(table.path for table in tables if told.may_name_all(table))
-        found: list[Program] | Refusal | Cannot = Cannot("it is about pictures")
+        found: list[Program] | Refusal | NoPlan = NoPlan("it is about pictures")
         if is_about_tables(ask, tables) or not files_of(PICTURES, ask.files):
             found, used = await PlanReader(server, self._plans).read(replace(ask, files=known), interpreter)
             yield used

@@ -156,10 +156,6 @@ class ChatServer:
             raise self._error(f"reads no more than {total:,} tokens, and cut the question or its answer", cure)
         yield Completion(whole, usage, cut or len(written) > MAX_CHARACTERS)
 
-    async def close(self) -> None:
-        """Let go of the connections."""
-        await self._client.close()
-
     @cached_property
     def _client(self) -> AsyncOpenAI:
         import httpx2

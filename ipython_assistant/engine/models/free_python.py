@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import builtins
 import keyword
 import mimetypes
 import re
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from ipython_assistant.engine.models import EndEarly, Refuse, Run, Say
 from ipython_assistant.engine.models.chat_server import MAX_TOKENS, Completion
 from ipython_assistant.engine.models.safe_markdown import escape, fence_for, inline_code, listed, split
-from ipython_assistant.engine.models.share import Told
+from ipython_assistant.engine.models.share import SharedView
 from ipython_assistant.engine.models.table_profiles import loading_code, profiled
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class FreePython:
         asked = dict.fromkeys(_ASKED_FILE.findall(f"{ask.prompt}\n{ask.instructions}"))
         self._absent = [name for name in asked if name not in ask.files]
         self._empty: list[str] = []
-        self._loaded: set[str] = set()
+        self._loaded, self._loading = set[str](), set[str]()  # tables, by variable; those that the last run loads
         self._pictures: dict[str, str] = {}
         self._sees_what_is_asked = False
         """Whether the question is about pictures, and the model sees them: then it may tell numbers without code."""
@@ -82,7 +83,7 @@ class FreePython:
     async def answer(self) -> AsyncGenerator[Step, None]:
         """Let the model write code until the question is answered. Raises `ModelFailed`."""
         tables = await profiles(self._interpreter, self._ask.files, self._ask.prompt)
-        self._told = Told.about(self._ask, tables, on_this_machine=self._on_this_machine)
+        self._told = SharedView.about(self._ask, tables, on_this_machine=self._on_this_machine)
         self._tables = frames_of(tables, self._told)
         await self._find_pictures()
         about_pictures = bool(self._pictures) and not is_about_tables(self._ask, tables)
@@ -149,6 +150,7 @@ class FreePython:
         system = [f"{_RULES}\n{_SEES if told.everything else _BLIND}"]
         system += ["\n".join(["Tables:", *tables])] if tables else []
         system += ["\n".join(["Other files:", *others])] if others else []
+        system += [message.text for message in ask.history if message.role in {"system", "developer"}]
         written: list[Json] = [{"role": "system", "content": "\n\n".join(filter(None, [*system, ask.instructions]))}]
         for message in ask.history:
             if message.role == "user":
@@ -173,6 +175,7 @@ class FreePython:
         """The code as it is run: with the lines that load the tables it uses, and with labels kept."""
         used = set(re.findall(r"\b[A-Za-z_]\w*\b", code)) - self._loaded
         tables = {name: table for name, table in self._tables.items() if name in used and table.read}
+        self._loading = set(tables)
         lines = "\n\n".join(loading_code(table, name) for name, table in tables.items())
         needs = {"json.": "import json", "Path(": "from pathlib import Path", "pd.": "import pandas as pd"}
         imports = "\n".join(line for name, line in needs.items() if name in lines)
@@ -186,8 +189,9 @@ class FreePython:
         self._absent = [name for name in self._absent if name not in outcome.files]
         self._empty = [name for name in self._empty if name not in outcome.files]
         self._empty += [table.path for table in made if not table.rows and not table.problem]
-        if not self._error:  # what failed may have changed its tables half, so they are loaded again
-            self._loaded |= {name for name in self._tables if name in code}
+        self._loaded = set() if "are gone, files are kept" in outcome.logs else self._loaded  # with the process
+        # What failed may have changed the tables that it loaded half, so they are loaded again.
+        self._loaded |= set() if self._error else self._loading
         lacking = self._lacking()
         self._complaints += bool(self._error)
         done = not self._error and not self._told.everything and not lacking
@@ -258,13 +262,14 @@ async def profiles(interpreter: Interpreter, paths: Sequence[str], prompt: str) 
 # ---- the code itself
 
 
-def frames_of(tables: Sequence[TableProfile], told: Told) -> dict[str, TableProfile]:
+def frames_of(tables: Sequence[TableProfile], told: SharedView) -> dict[str, TableProfile]:
     """The tables by the variables that hold them: the files' names, as far as Python allows and they may be told."""
     frames: dict[str, TableProfile] = {}
     for table in tables:
         stem = table.stem if told.file(table.path) == table.path else ""
         name = re.sub(r"\W+", "_", stem).strip("_").lower()
-        if not name.isidentifier() or keyword.iskeyword(name) or name in {"pd", "np", "plt", "json"}:
+        hides = keyword.iskeyword(name) or hasattr(builtins, name) or name in {"pd", "np", "plt", "json"}
+        if hides or not name.isidentifier():
             name = f"table_{name}".rstrip("_")
         while name in frames:
             name += "_2"
@@ -276,14 +281,14 @@ def with_labels(code: str) -> str:
     """The code; a grouped table that it writes without its index, which holds the labels, is written with it."""
     try:
         nodes = list(ast.walk(ast.parse(code)))
+        assigned = {ast.unparse(one.targets[0]): ast.unparse(one.value) for one in nodes if isinstance(one, ast.Assign)}
+        calls = {node: ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return code
-    assigned = {ast.unparse(one.targets[0]): ast.unparse(one.value) for one in nodes if isinstance(one, ast.Assign)}
-    for node in nodes:
-        if not (isinstance(node, ast.Call) and re.search(r"\.to_(csv|excel)$", ast.unparse(node.func))):
+    for node, called in calls.items():
+        if not re.search(r"\.to_(csv|excel)$", called):
             continue
-        made = last = ast.unparse(node.func)
-        left = dict(assigned)
+        made, last, left = called, called, dict(assigned)
         while last := left.pop(re.split(r"[.[]", last, maxsplit=1)[0], ""):
             made += f" from {last}"
         written = ast.get_source_segment(code, node) or ""

@@ -27,8 +27,8 @@ import pandas as pd
 VARIABLES: dict[str, Any] = {}  # the kernel's own variables; the code that sends this source puts them in
 
 MAX_COLUMNS, MAX_BANDS = 500, 60
-MAX_VALUES = 200
-"""Different texts of a column that are listed; of a column with more, only those that the question names."""
+MAX_VALUES, MAX_VALUE = 200, 200
+"""Different texts of a column that are listed, and characters of each; of more texts, those that the question names."""
 HEAD_ROWS, MAX_HEAD = 5, 4_000
 """Rows and characters of a table that a model may see."""
 FEW = 2  # rows or columns up to which nothing is concluded from their form
@@ -94,7 +94,7 @@ def _tables(path: str, words: frozenset[str]) -> list[dict[str, Any]]:
         return [_profiled(path, words, **how) for how in found]
     except zipfile.BadZipFile:
         problem = "it is not a workbook, whatever its ending says"
-    except (OSError, ValueError, ImportError, KeyError, TypeError, AttributeError, csv.Error) as error:
+    except Exception as error:  # noqa: BLE001 - whatever a broken file raises, the other tables are told of
         problem = " ".join(str(error.args[0] if isinstance(error, KeyError) else error).split()) or type(error).__name__
         if ragged := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", problem):
             problem = f"line {ragged[2]} has {ragged[3]} cells, and the header has {ragged[1]}"
@@ -205,12 +205,15 @@ def _profiled(
     ]
     empty = [one["name"] for one in columns if one["kind"] == "empty" and one["name"].startswith("Unnamed:")]
     columns = [one for one in columns if one["name"] not in empty]
+    # The header of a sheet may hold years or dates, which are no texts.
+    labels = {str(one): f"pd.{pd.Timestamp(one)!r}" if hasattr(one, "year") else _py(one) for one in cells}
     if arguments is not None:
-        dtypes = [f"{_py(one['name'])}: {one['dtype']}" for one in columns if one["dtype"]]
-        letters = [f"{_py(one['name'])}: str" for one in columns if one["letters"]]
+        dtypes = [f"{labels[one['name']]}: {one['dtype']}" for one in columns if one["dtype"]]
+        letters = [f"{labels[one['name']]}: str" for one in columns if one["letters"]]
         arguments += [f"dtype={{{', '.join(dtypes)}}}"] if dtypes else []
         arguments += [f"converters={{{', '.join(letters)}}}"] if letters else []
         read = f"{read}({', '.join(arguments)})"
+    read += "" if all(isinstance(name, str) for name in cells) else ".rename(columns=str)"
     read += f".drop(columns={_py(empty)})" if empty else ""
     data = eval(read, {"pd": pd, "json": json, "Path": Path})  # noqa: S307 - our own code, the same that the user sees
     for one in columns:
@@ -306,7 +309,7 @@ def _number(name: str, known: dict[str, int], *, comma: bool, blanks: bool) -> d
     elif blanks and not any("." in cell or "e" in cell.lower() for cell in good):
         found["dtype"] = '"Int64"'
     if odd:
-        shown = ", ".join(f"“{cell}” ({times:,})" for cell, times in sorted(odd.items())[:5])
+        shown = ", ".join(f"“{cell[:MAX_VALUE]}” ({times:,})" for cell, times in sorted(odd.items())[:5])
         notes.append(f"what is no number counts as missing: {shown}")
     return found
 
@@ -361,8 +364,8 @@ def _described(column: dict[str, Any], data: Any, words: frozenset[str]) -> None
     column["unique"] = len(data) > FEW and column["distinct"] == len(data)
     column |= {"values": [], "whole": False}
     if column["kind"] in {"text", "yes/no"} and not pd.api.types.is_bool_dtype(cells.dtype):
-        texts = [str(one) for one in known.unique()]
-        column["values"] = sorted(t for t in texts if len(texts) <= MAX_VALUES or t.casefold() in words)
+        texts = [text for text in map(str, known.unique()) if len(text) <= MAX_VALUE]
+        column["values"] = sorted(t for t in texts if column["distinct"] <= MAX_VALUES or t.casefold() in words)
     elif len(known) and numeric:
         column |= {"low": float(known.min()), "high": float(known.max()), "whole": bool((known % 1 == 0).all())}
     elif len(known) and column["kind"] == "date":

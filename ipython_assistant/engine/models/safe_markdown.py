@@ -36,6 +36,7 @@ def split(text: str) -> tuple[str, str]:
 
     A fence that names nothing counts where Python is in it. What comes behind is a guess at what the code will do.
     """
+    text = text.replace("\r\n", "\n")  # or the places would not be those in the text
     for start, language, code in _blocks(text):
         with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
             if language not in _PYTHON:
@@ -52,17 +53,17 @@ def _blocks(text: str) -> Iterator[tuple[int, str, str]]:
         yield block.start(), block[2].lower(), textwrap.dedent(block[3]) if block[0][0] in " \t" else block[3]
 
 
-def clean_line(text: str) -> str:
+def clean_line(text: str, most: int = MAX_SHOWN) -> str:
     """Text without line breaks, control and direction characters, runs of blanks, or excessive length."""
     hidden = {"Cc", "Cf", "Cs"}
     shown = "".join(one for one in text if one.isspace() or unicodedata.category(one) not in hidden)
     joined = " ".join(shown.split())
-    return joined if len(joined) <= MAX_SHOWN else joined[: MAX_SHOWN - 1] + "…"
+    return joined if len(joined) <= most else joined[: most - 1] + "…"
 
 
-def escape(text: str) -> str:
+def escape(text: str, most: int = MAX_SHOWN) -> str:
     """A name or a cell as plain text in Markdown."""
-    return _SPECIAL.sub(lambda mark: "\\" + mark.group(), clean_line(text))
+    return _SPECIAL.sub(lambda mark: "\\" + mark.group(), clean_line(text, most))
 
 
 def bold(name: str) -> str:

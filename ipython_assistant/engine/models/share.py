@@ -29,8 +29,8 @@ _PANDAS_ERRORS: Final = frozenset({"ParserError", "EmptyDataError", "MergeError"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What one model may be told in one question: the user's `words`, and the `columns` whose names are no secret."""
+class SharedView:
+    """What the model may see for one question: its `share`, the user's `words`, and the `columns` it may be told."""
 
     share: str
     inputs: frozenset[str]
@@ -38,7 +38,7 @@ class Told:
     columns: frozenset[str]
 
     @classmethod
-    def about(cls, ask: Ask, tables: Sequence[TableProfile], *, on_this_machine: bool) -> Told:
+    def about(cls, ask: Ask, tables: Sequence[TableProfile], *, on_this_machine: bool) -> SharedView:
         """What may be told in a question: as its metadata says, else everything only to a model on this machine."""
         said = ask.wishes.get("metadata") or {}
         words = "\n".join([*(message.text for message in ask.history if message.role == "user"), ask.prompt])

@@ -152,7 +152,10 @@ def _(source, function, arguments):
 _({source!r}, {function!r}, {list(arguments)!r})
 """
     printed = await interpreter.probe(code)
-    return json.loads(printed.strip().splitlines()[-1])
+    try:
+        return json.loads(printed.strip().splitlines()[-1])
+    except (ValueError, IndexError):  # what is printed is cut where it is too long
+        raise RuntimeError("There is too much to say about these files at once: name fewer of them.") from None
 
 
 def py(value: object) -> str:

@@ -12,23 +12,15 @@ from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.plan import english
 from ipython_assistant.engine.models.plan.english import PATTERNS
-from ipython_assistant.engine.models.plan.plan import (
-    COMPARISONS,
-    NEGATED,
-    ROWS,
-    UNITS,
-    Plan,
-    RowFilter,
-    days_of,
-    is_number,
-)
-from ipython_assistant.engine.models.safe_markdown import bold, listed, quoted
+from ipython_assistant.engine.models.plan.plan import COMPARISONS, NEGATED, ROWS, UNITS, days_of, is_number
+from ipython_assistant.engine.models.safe_markdown import bold, escape, listed, quoted
 from ipython_assistant.engine.models.table_profiles import columns_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ipython_assistant.engine.models.plan.mentions import Mention, Mentions
+    from ipython_assistant.engine.models.plan.plan import Plan, RowFilter
     from ipython_assistant.engine.models.table_profiles import TableProfile
 
 _OVER_TIME: Final = english.words("line plot running rolling change latest earliest high low head")
@@ -41,7 +33,7 @@ _LEFT_OUT: Final = {"number": "use the number", "period": "use the date", "term"
 def unknown_words(mentions: Mentions, allowed: Sequence[str] = ()) -> tuple[str, ...]:
     """Sentences about the words that are not understood."""
     free = {english.word_stem(word) for name in allowed for word in re.findall(r"\w+", name)}
-    words = [word for word in mentions.unknown if english.word_stem(word) not in free]
+    words = [one.text for one in mentions.of("unknown") if english.word_stem(one.text) not in free]
     unknown = [quoted(word) for word in dict.fromkeys(words)]
     return (f"I do not know the word{'s' * (len(unknown) > 1)} {listed(unknown)}.",) if unknown else ()
 
@@ -49,7 +41,7 @@ def unknown_words(mentions: Mentions, allowed: Sequence[str] = ()) -> tuple[str,
 def mostly_unknown(mentions: Mentions) -> bool:
     """Whether so few words are known that the question is hardly English: nothing can be checked then."""
     words = mentions.of("unknown", "glue", "term", "column", "value", "table")
-    return len(words) > 3 and len(mentions.unknown) * 2 > len(words)  # noqa: PLR2004 of a few words nothing is told
+    return len(words) > 3 and len(mentions.of("unknown")) * 2 > len(words)  # noqa: PLR2004 of a few words nothing is told
 
 
 def compared(
@@ -199,10 +191,10 @@ class _Checker:
         for each in plan.all_filters:
             yield from self._possible(each)
             if each.op in COMPARISONS and not _COMPARING & self.mentions.terms:
-                yield f"The question compares {bold(each.column)} with nothing."
+                yield f"The question does not compare {bold(each.column)} with a number or date, but the plan does."
             for one, names in self.bound.items():
                 if each.column in self.columns and each.column not in names and one.numbers[0] in each.values:
-                    yield f"{quoted(one.text)} is not said of {bold(each.column)}."
+                    yield f"The question does not compare {bold(each.column)} with {quoted(one.text)}."
         yield from (f"The question does not name {bold(name)}." for name in plan.used() if name not in named)
         yield from self._meaningless()
 
@@ -214,11 +206,11 @@ class _Checker:
             if measure.aggregate == "sum" and column and column.rate and not plan.drawn:
                 yield f"{bold(column.name)} is a rate: adding it up means nothing. Ask for its mean."
         if (plan.limit or plan.order) and plan.measures and not plan.keys:
-            yield "The largest or smallest of a single number are not ranked. Say what is ranked."
+            yield "A single result cannot be ranked. Say which groups or rows are to be ranked."
         if plan.limit and not plan.order and "head" not in self.mentions.terms:
             yield f"The {plan.limit} largest or smallest of what? Name a column."
         uncertain = [one for one in self.columns.values() if one.name in self.used and one.doubt]
-        yield from (f"In {bold(one.name)}, {one.doubt}." for one in uncertain)
+        yield from (f"In {bold(one.name)}, {escape(one.doubt, 300)}." for one in uncertain)
 
     def _possible(self, each: RowFilter) -> Iterator[str]:
         """Numbers and dates outside the column's. Raises `PlanError`: one is no date."""
@@ -233,7 +225,7 @@ class _Checker:
                 first, last = days_of(str(value)) if str(value)[:1].isdigit() else (str(low), str(high))
                 outside = last < str(low) or first > str(high)
             if outside:
-                ends = [f"{one:g}" if isinstance(one, float | int) else one for one in (low, high, value)]
+                ends = [f"{one:g}" if isinstance(one, float | int) else escape(one) for one in (low, high, value)]
                 yield f"{bold(column.name)} runs from {ends[0]} to {ends[1]}: {ends[2]} is not in it."
 
     # ---- what the reader should know

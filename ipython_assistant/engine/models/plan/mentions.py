@@ -81,11 +81,6 @@ class Mentions:
         return tuple(dict.fromkeys(one.values[0][0] for one in self.of("period")))
 
     @cached_property
-    def unknown(self) -> tuple[str, ...]:
-        """Words that are not understood."""
-        return tuple(one.text for one in self.of("unknown"))
-
-    @cached_property
     def ending(self) -> str:
         """The ending of the kind of file it asks for, such as `.xlsx`; empty where it asks for none."""
         asked = (end for end, pattern in english.FORMATS.items() if re.search(rf"\b(?:{pattern})\b", self.text))
@@ -174,7 +169,8 @@ class _Finder:
     def values(self) -> None:
         """Values of columns, longest first, so that Niger is not seen in Nigeria; `women` is `F` where there is `F`."""
         for text in sorted(self._holding, key=len, reverse=True):
-            if not text or (text.isdigit() and len(text) < 3 and not text.startswith("0")):  # noqa: PLR2004
+            short = text.isdigit() and len(text) < 3 and not text.startswith("0")  # noqa: PLR2004
+            if not text or short or text not in self.text:  # a pattern for each of thousands would take seconds
                 continue
             for match in self._all(rf"(?<!\w){re.escape(text)}(?!\w)"):
                 written = self.prompt[match.start() : match.end()]

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.plan.english import words_of
-from ipython_assistant.engine.models.plan.plan import OF_COLUMNS, OF_POINTS, ROWS, Measure, Plan, PlanError
+from ipython_assistant.engine.models.plan.plan import AS_IT_IS, OF_COLUMNS, OF_POINTS, ROWS, Measure, Plan, PlanError
 from ipython_assistant.engine.models.plan.rows_code import UNIT_CODE, RowsCode
 from ipython_assistant.engine.models.plan.words import title
 from ipython_assistant.engine.models.table_profiles import py
@@ -37,7 +37,7 @@ _TURNED: Final = 'plt.setp(ax.get_xticklabels(), rotation=45, ha="right")'
 def program(plan: Plan, tables: Sequence[TableProfile], heading: str) -> str:
     """The whole code of a plan. Raises `PlanError`: it asks for something that the tables cannot give."""
     code = PlanCode(plan, tables)
-    lines = [*code.loading(), "", f"# {heading}", *code.selecting(), *code.computing()]
+    lines = [*code.loading(), "", f"# {' '.join(heading.split())}", *code.selecting(), *code.computing()]
     if plan.drawn:
         lines += ["", *_drawing(plan, code)]
     else:
@@ -76,6 +76,8 @@ class PlanCode(RowsCode):
             names = [measure.column for measure in self.plan.measures]
             if len(names) < 1 + (self.plan.output == "scatter") or not all(map(self.numeric, names)):
                 raise PlanError(f"A {self.plan.output} chart of which columns of numbers?")
+            if self.plan.then or any(measure.aggregate != AS_IT_IS for measure in self.plan.measures):
+                raise PlanError(f"A {self.plan.output} chart shows the rows as they are, without calculations.")
             return [f"result = rows[{py(list(dict.fromkeys([*self.names.values(), *names])))}].dropna()"]
         return self._groups() if self.plan.measures else self._rows()
 
@@ -209,7 +211,7 @@ class PlanCode(RowsCode):
         """What a ratio divides by: the total in the table that is looked up, of the same groups."""
         other, (left, right) = self.tables[1], self.plan.on or ("", "")
         if any(self.tables[0].find(one.column) is None for one in self.plan.filters):
-            raise PlanError(f"Rows of {other.name} are chosen, and its {measure.by} is divided by: ask in two steps.")
+            raise PlanError(f"{other.name} is filtered, so its {measure.by} cannot be the divisor: ask in two steps.")
         alike = {words_of(column.name): column.name for column in other.columns}
         theirs = {name: right if name == left else alike.get(words_of(name), "") for name in self.names.values()}
         if lacking := [name for name, there in theirs.items() if not there]:

@@ -34,7 +34,7 @@ from ipython_assistant.engine.models.plan.plan import (
 from ipython_assistant.engine.models.plan.schema import PICTURES, schema_for
 from ipython_assistant.engine.models.plan.settle import mended, named_file, settled
 from ipython_assistant.engine.models.plan.words import Program, plainly
-from ipython_assistant.engine.models.safe_markdown import bold, listed
+from ipython_assistant.engine.models.safe_markdown import bold, escape, listed
 from ipython_assistant.engine.models.table_profiles import TableProfile, columns_of, profiled
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Cannot:
-    """No plan can say what is asked; Python might."""
+class NoPlan:
+    """No plan fits the question; Python that a model writes might still answer it."""
 
     reason: str
 
@@ -81,7 +81,7 @@ class PlanReader:
         self._server = server
         self._plans = plans
 
-    async def read(self, ask: Ask, interpreter: Interpreter) -> tuple[list[Program] | Refusal | Cannot, TokensUsed]:
+    async def read(self, ask: Ask, interpreter: Interpreter) -> tuple[list[Program] | Refusal | NoPlan, TokensUsed]:
         """The programs that answer, or why there are none, and the cost. Raises RuntimeError or ModelFailed."""
         asked_before = [message.text for message in ask.history if message.role == "user"]
         earlier = [(text, self._plans[text]) for text in asked_before if text in self._plans][-MAX_EARLIER:]
@@ -89,7 +89,7 @@ class PlanReader:
         tables = await profiled(interpreter, ask.files, " ".join([ask.prompt, *(text for text, _ in earlier)]))
         readable = [table for table in tables if not table.problem]
         if not readable:
-            return (unreadable(tables) if tables else Cannot("there is no table")), TokensUsed()
+            return (unreadable(tables) if tables else NoPlan("there is no table")), TokensUsed()
         programs: list[Program] = []
         spent = TokensUsed()
         for part in [ask.prompt] if earlier else parts_of(ask.prompt, readable):
@@ -106,10 +106,10 @@ class PlanReader:
 
     async def _program(
         self, question: PlanQuestion, taken: set[str], earlier: Sequence[tuple[str, str]], prompt: str
-    ) -> tuple[Program | Refusal | Cannot, TokensUsed]:
+    ) -> tuple[Program | Refusal | NoPlan, TokensUsed]:
         said = question.mentions
         if mostly_unknown(said):
-            return Cannot("the question is not in words that can be checked"), TokensUsed()
+            return NoPlan("the question is not in words that can be checked"), TokensUsed()
         if unknown := unknown_words(said, result_names(said)):
             return Refusal(unknown, question.tables), TokensUsed()
         wanted = said.ending or question.files
@@ -122,13 +122,13 @@ class PlanReader:
         try:
             found = json.loads(text[text.find("{") : text.rfind("}") + 1])
             if "cannot" in found:
-                return Cannot(str(found["cannot"])), completion.usage
+                return NoPlan(str(found["cannot"])), completion.usage
             plan = plan_from_json(found, frozenset(columns_of(question.tables)))
             plan = mended(plan, question.context or said, question.tables)
         except PlanError as error:
-            return Cannot(str(error)), completion.usage
+            return NoPlan(str(error)), completion.usage
         except (ValueError, RecursionError):
-            return Cannot("the model wrote no plan"), completion.usage
+            return NoPlan("the model wrote no plan"), completion.usage
         outcome = checked_program(plan, question, taken)
         if isinstance(outcome, Program):
             self._plans[prompt] = text
@@ -145,7 +145,7 @@ def checked_program(plan: Plan, question: PlanQuestion, taken: set[str]) -> Prog
         plan = named_file(plan, question.files, question.mentions.ending, taken)
         return Program(plan, tables, program(plan, tables, plainly(plan)), doubts, open_points)
     except PlanError as error:
-        return Refusal((str(error),), question.tables)
+        return Refusal((escape(str(error), 300),), question.tables)  # the model's own words may be in it
 
 
 def messages(
@@ -174,7 +174,7 @@ def messages(
 
 def unreadable(tables: Sequence[TableProfile]) -> Refusal:
     """The refusal where no table can be read."""
-    problems = [f"{bold(table.name)} could not be read: {table.problem}." for table in tables]
+    problems = [f"{bold(table.name)} could not be read: {escape(table.problem, 300)}." for table in tables]
     return Refusal(tuple(problems) or ("There is no table yet: name one with `-i`.",), tuple(tables))
 
 
@@ -217,7 +217,7 @@ def question_of(prompt: str, ask: Ask, tables: Sequence[TableProfile], made: set
     fresh = [table for table in tables if table.path in (here or ask.new)]
     uploaded = [table for table in tables if table.path not in ask.made]
     choices = [list(dict.fromkeys(named))] if named else [one for one in (fresh, uploaded, list(tables)) if one]
-    chosen = next((choice for choice in choices if not mentions_in(prompt, choice).unknown), choices[0])
+    chosen = next((choice for choice in choices if not mentions_in(prompt, choice).of("unknown")), choices[0])
     mentions = mentions_in(prompt, chosen)
     files = [one.text.rpartition("/")[2] for one in mentions.of("file")]  # folders are not made
     names = wanted[1].split(", ") if wanted else []  # of the tables that have to come back
@@ -280,12 +280,12 @@ def _key(text: str, columns: frozenset[str]) -> Key:
 def _filter(one: Mapping[str, Any]) -> RowFilter:
     values = one.get("value", [])
     values = tuple(values) if isinstance(values, list) else (values,)
-    if not all(isinstance(value, str | int | float) for value in values):
+    if not all(isinstance(value, str | int | float) for value in values) or (one["op"] == "between" and not values):
         raise TypeError(f"{one['column']} is compared with {values}")
     return RowFilter(str(one["column"]), str(one["op"]), values)
 
 
 def _measure(one: Mapping[str, Any]) -> Measure:
-    part = (_filter(one["part"]),) if one.get("part") else ()
+    part = (_filter(one["part"]),) if one.get("part") or one.get("agg") == "percent that fit" else ()
     how, column, by = (str(one.get(name) or other) for name, other in (("agg", ""), ("column", ROWS), ("by", "")))
     return Measure(how, column, by, float(one.get("per", 1)), part)

@@ -78,8 +78,10 @@ class RowsCode:
         return lines
 
     def _calculated(self, new: NewColumn) -> str:
+        if new.op not in {"+", "-", "*", "/"}:  # a server that is held to no schema may send anything, even code
+            raise PlanError(f"There is no operation {new.op}.")
         columns = [one for one in (new.left, new.right) if one in self.columns or not is_number(one)]
-        left, right = (f"data[{py(one)}]" if one in columns else one for one in (new.left, new.right))
+        left, right = (f"data[{py(one)}]" if one in columns else py(float(one)) for one in (new.left, new.right))
         if bad := [one for one in columns if not self.numeric(one)]:
             raise PlanError(f"{bad[0]} holds no numbers.")
         if new.op == "/" and new.right in columns:
@@ -163,7 +165,7 @@ def _within(cells: str, day: str, value: str) -> str:
         return f"{cells}.dt.quarter == {value[1]}"
     if value.isalpha():
         return f"{cells}.dt.month_name() == {py(value)}"
-    if re.fullmatch(r"\d{4}", value):
+    if re.fullmatch("[0-9]{4}", value):
         return f"{cells}.dt.year == {value}"
     first, last = days_of(value)
     return f"{day} == {py(first)}" if first == last else f"{day}.between({py(first)}, {py(last)})"

@@ -29,7 +29,7 @@ CANNOT: Final = (
 """What a model may say where no plan fits."""
 PICTURES: Final = (".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp")
 _COARSER: Final = {"month": ("year", "quarter"), "quarter": ("year",), "week": ("year", "quarter", "month")}
-"""What dates as fine as these can be put together by: months have no weeks."""
+"""By a date column's grain, the units that its dates can be grouped by: dates by month cannot be grouped by week."""
 _RANKED: Final = english.words("low high ascending descending sorted ranked head latest earliest")
 _SORTED: Final = english.words("ascending descending sorted")
 _CALCULATED: Final = english.words(

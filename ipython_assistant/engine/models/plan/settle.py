@@ -80,7 +80,7 @@ class _Slips:
         return replace(plan, filters=tuple(one for one in kept if one.column not in taken), keys=keys)
 
     def measures(self, plan: Plan) -> Plan:
-        """Every aggregate that is said, of the one column that is measured; rows, where nothing else is divided."""
+        """Give the one measured column each aggregate that is named; let a ratio of a column to itself count rows."""
         measures = list(plan.measures)
         for at, one in enumerate(measures):
             if one.aggregate == "ratio" and one.column == one.by:  # `cases per 1000 inhabitants` divides the rows
@@ -97,7 +97,7 @@ class _Slips:
         return replace(plan, measures=tuple(dict.fromkeys(measures)), then=then)
 
     def rows(self, plan: Plan) -> Plan:
-        """The largest of one number are the largest rows; a number of no groups is that of each row."""
+        """A list without groups: rank by the column that was measured; without a ranking, list the rows themselves."""
         order, measures = plan.order, plan.measures
         if plan.keys or plan.drawn or plan.then or not measures:
             return plan

@@ -57,7 +57,7 @@ class _Phrases:
             parts.append(f"joined where {self.name(plan.on[0])} is {self.name(plan.on[1])}")
         for new in plan.new_columns:
             left, right = (part if is_number(part) else self.name(part) for part in (new.left, new.right))
-            parts.append(f"where {self.name(new.name)} is {left} {_SIGNS.get(new.op, new.op)} {right}")
+            parts.append(f"where {self.name(new.name)} is {left} {_SIGNS.get(new.op, self.value(new.op))} {right}")
         by = f" by {self.name(plan.order.by)}" if plan.order and plan.order.by != "measure" else ""
         which = "largest" if plan.order and plan.order.descending else "smallest"
         if plan.order:
@@ -80,8 +80,8 @@ class _Phrases:
             }[plan.output]
         across = self.keys((plan.across,)) if plan.across else ""
         if plan.output == "scatter":
-            y, x = (self.name(measure.column) for measure in plan.measures[:2])
-            return f"scatter chart of {y} against {x}{f', a colour for each {across}' if across else ''}"
+            axes = " against ".join(self.name(measure.column) for measure in plan.measures[:2])
+            return f"scatter chart of {axes}{f', a colour for each {across}' if across else ''}"
         if not plan.measures:
             return f"{columns} of the rows" if columns else "the rows with all their columns"
         kinds = {"heatmap": "heat map", "box": "box plot", "histogram": "histogram"}
@@ -89,7 +89,7 @@ class _Phrases:
         what = f"{drawn}{md.listed(list(map(self._measure, plan.measures)))}"
         what += f" per {self.keys(plan.keys)}" if plan.keys else ""
         what += f", {'one' if plan.drawn else 'a column'} for each {across}" if across else ""
-        return f"{what}, {_THEN.get(plan.then, plan.then)}" if plan.then else what
+        return f"{what}, {_THEN.get(plan.then, self.value(plan.then))}" if plan.then else what
 
     def _measure(self, measure: Measure) -> str:
         column = "rows" if measure.column == ROWS else self.name(measure.column)
@@ -104,7 +104,7 @@ class _Phrases:
                 return f"percent of {column} where {self._condition(measure.part[0])}"
             case "count" if measure.column == ROWS:
                 return "number of rows"
-        return f"{_AGGREGATES.get(measure.aggregate, measure.aggregate)} {column}".strip()
+        return f"{_AGGREGATES.get(measure.aggregate, self.value(measure.aggregate))} {column}".strip()
 
     def keys(self, keys: tuple[Key, ...]) -> str:
         return md.listed([f"{f'{key.unit} of ' if key.unit else ''}{self.name(key.column)}" for key in keys])
@@ -118,7 +118,7 @@ class _Phrases:
             return f"{self.name(one.column)} {one.op}"
         values = [self.value(value) if isinstance(value, str) else _figure(value) for value in one.values]
         said = f"{values[0]} to {values[-1]}" if one.op == "between" else md.listed(values, "or")
-        return f"{self.name(one.column)} {_OPS.get(one.op, one.op)} {said}"
+        return f"{self.name(one.column)} {_OPS.get(one.op, self.value(one.op))} {said}"
 
 
 def _figure(value: float) -> str:
@@ -147,9 +147,9 @@ class Program:
 def opening(one: Program) -> str:
     """The message before the code: how the question was read, and what is not certain of it."""
     names = md.listed([md.bold(side.name) for side in one.tables])
-    notes = [note for side in one.tables for note in side.notes]
+    notes = [md.escape(note, 300) for side in one.tables for note in side.notes]  # a cell may be in them
     for column in (column for side in one.tables for column in side.columns if column.name in one.plan.used()):
-        notes += [f"In {md.bold(column.name)}, {md.escape(note)}." for note in column.notes]
+        notes += [f"In {md.bold(column.name)}, {md.escape(note, 300)}." for note in column.notes]
     return "\n\n".join([f"Read as: {read_as(one.plan)}, from {names}.", *one.doubts, *dict.fromkeys(notes), ""])
 
 
