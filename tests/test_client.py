@@ -76,8 +76,7 @@ def test_an_id_is_one_part_of_a_path_whatever_is_in_it(service, connect, given, 
 
 @pytest.mark.parametrize(("variable", "value", "said"), [
     ("ALL_PROXY", "socks5://user:secret-password@127.0.0.1:9", "pip install socksio"),
-    ("SSL_CERT_FILE", "gone.pem", "SSL_CERT_FILE"),
-    ("SSL_CERT_FILE", "note.pem", "SSL_CERT_FILE"),
+    ("SSL_CERT_FILE", "gone.pem", "SSL_CERT_FILE"), ("SSL_CERT_FILE", "note.pem", "SSL_CERT_FILE"),
     ("HTTPS_PROXY", "gopher://127.0.0.1:9", "HTTPS_PROXY"),
 ])  # fmt: skip
 def test_a_proxy_or_certificates_that_cannot_be_used_are_two_lines(notebook_dir, monkeypatch, variable, value, said):

@@ -1,7 +1,5 @@
 """errors and service.faults: whatever goes wrong has a class of its own, two lines, and a place in docs/errors.md.
-
-Every error here is made to happen over real HTTP, with the bodies that services are documented or known to send.
-"""
+Every error here is made to happen over real HTTP, with the bodies that services are documented or known to send."""
 
 import json
 import re

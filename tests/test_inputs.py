@@ -40,8 +40,7 @@ def sha256(text):
     ("something_else.xlsx", "no variable and no file", "There is: coverage_2024, "),
     ("x" * 5000 + ".csv", "no variable and no file", "There is: "),
     ("cases.head(3)", "no variable and no file", "Did you mean cases"),
-    ("one", "of type int, which cannot be sent as a file", "{one}"),
-    (".", "is a folder", "-i './*.csv'"),
+    ("one", "of type int, which cannot be sent as a file", "{one}"), (".", "is a folder", "-i './*.csv'"),
     ("https://example.org/a.csv", "is an address", "Download it first"),
     ("data/*.xlsx", "No file matches data/*.xlsx (looked in ", "There is: coverage.csv, data/cases.csv"),
     ("*/twin_of_it.csv", "Two inputs are both named twin_of_it.csv", "Rename one"),
@@ -76,8 +75,7 @@ def text_of(tmp_path, value):
 
 
 @pytest.mark.parametrize(("value", "written"), [
-    (pd.Series([1, 2]), "x\n1\n2\n"),
-    (pd.Series([1, 2], name="n"), "n\n1\n2\n"),
+    (pd.Series([1, 2]), "x\n1\n2\n"), (pd.Series([1, 2], name="n"), "n\n1\n2\n"),
     (pd.Series(["b", "b", "a"], name="kind").value_counts(), "kind,count\nb,2\na,1\n"),
     (FRAME[FRAME["coverage"].isna()][["IU code"]], "index,IU code\n1,002\n"),
     (FRAME[["IU code"]].set_axis([0, 1]), "IU code\n001\n002\n"),
@@ -223,8 +221,7 @@ def test_a_glob_stands_for_its_files_in_order_without_hidden_ones(tmp_path):
     "TSV file, 1 row × 2 columns: x (int64), y (bool). Read it with pandas.read_csv(path, sep='\\t')"),
     ("a.json", '[{"a": 1.5}]', "JSON file, 1 row × 1 column: a (float64)"),
     ("a.json", '{"a": 1}', "a file, not read as a table: it is not a list of records"),
-    ("a.csv", "", "a file, not read as a table: it is empty"),
-    ("a.pdf", "%PDF", "a file"),
+    ("a.csv", "", "a file, not read as a table: it is empty"), ("a.pdf", "%PDF", "a file"),
 ])  # fmt: skip
 def test_a_file_is_described_by_its_columns_and_never_by_a_cell(tmp_path, name, content, description):
     (tmp_path / name).write_text(content, newline="")

@@ -78,10 +78,8 @@ def test_ollama_is_looked_for_where_its_variable_says_and_llama_server_asked_by_
     ([LocalModel("qwen2.5:0.5b", 0.5, loaded=True), LocalModel("qwen3.5:4b", 4)], "qwen3.5:4b"),
     ([LocalModel("tinystories:8b", 8), LocalModel("qwen2.5-coder:7b", 7)], "qwen2.5-coder:7b"),
     ([LocalModel("llama3.1:405b", 405), LocalModel("qwen3.5:4b", 4)], "qwen3.5:4b"),
-    ([LocalModel("qwen2.5:0.5b", 0.5)], "qwen2.5:0.5b"),
-    ([LocalModel("something")], "something"),
-    ([LocalModel("bge-m3", 0.6)], None),
-    ([], None),
+    ([LocalModel("qwen2.5:0.5b", 0.5)], "qwen2.5:0.5b"), ([LocalModel("something")], "something"),
+    ([LocalModel("bge-m3", 0.6)], None), ([], None),
 ])  # fmt: skip
 def test_the_best_suited_model(models, best):
     found = best_model([LocalServer("Ollama", "", tuple(models))])

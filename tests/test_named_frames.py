@@ -32,11 +32,9 @@ def test_the_table_that_suits_the_name_best_is_a_frame(tmp_path, name, files):
 
 
 @pytest.mark.parametrize(("files", "reason"), [
-    ([], "the answer came with no file."),
-    ([("plot.png", b"")], "the answer came with plot.png."),
+    ([], "the answer came with no file."), ([("plot.png", b"")], "the answer came with plot.png."),
     ([("a.csv", b"x\n1\n"), ("b.png", b"")], "the answer came with a.csv, b.png."),
-    ([("t.png", b"")], "t.png is not a table."),
-    ([("t.csv", b"")], "t.csv is empty."),
+    ([("t.png", b"")], "t.png is not a table."), ([("t.csv", b"")], "t.csv is empty."),
 ])  # fmt: skip
 def test_where_it_did_not_come_the_reason_says_what_did(tmp_path, files, reason):
     assert named_frame([saved(tmp_path, *file) for file in files], "t") == reason
@@ -91,10 +89,8 @@ def test_a_column_that_would_change_or_shares_its_name_stays_as_it_came(values, 
 
 
 @pytest.mark.parametrize(("values", "dtype", "expected"), [
-    ([1.0, None], np.dtype("int64"), "Int64"),
-    ([1.0, None], np.dtype("uint8"), "UInt8"),
-    ([1, 2], np.dtype("float64"), "float64"),
-    ([1, 2], np.dtype("int32"), "int32"),
+    ([1.0, None], np.dtype("int64"), "Int64"), ([1.0, None], np.dtype("uint8"), "UInt8"),
+    ([1, 2], np.dtype("float64"), "float64"), ([1, 2], np.dtype("int32"), "int32"),
 ])  # fmt: skip
 def test_gaps_that_came_with_the_answer_take_the_dtype_that_can_hold_them(values, dtype, expected):
     column = restored(pd.DataFrame({"x": values}), {"x": dtype, "other": dtype})["x"]

@@ -52,21 +52,17 @@ def test_a_head_has_the_first_rows_and_the_true_size(path):
 
 
 @pytest.mark.parametrize(("content", "columns", "rows"), [
-    ("a;b\n1;2\n", ("a", "b"), (("1", "2"),)),
-    ("a\tb,c\n1,2\t3,4\n", ("a", "b,c"), (("1,2", "3,4"),)),
-    ("a|b\n1|2\n", ("a", "b"), (("1", "2"),)),
-    ('"note"\n"one, two; three"\n', ("note",), (("one, two; three",),)),
+    ("a;b\n1;2\n", ("a", "b"), (("1", "2"),)), ("a\tb,c\n1,2\t3,4\n", ("a", "b,c"), (("1,2", "3,4"),)),
+    ("a|b\n1|2\n", ("a", "b"), (("1", "2"),)), ('"note"\n"one, two; three"\n', ("note",), (("one, two; three",),)),
     ("district;mean\nA;1,5\nB;2,25\n", ("district", "mean"), (("A", "1,5"), ("B", "2,25"))),
     ("sep=;\r\na;b\r\n1;2\r\n", ("a", "b"), (("1", "2"),)),
     ('a,b\r\n"one\ntwo",2\r\n', ("a", "b"), (("one\ntwo", "2"),)),
     ('a,b\r"one\ntwo",2\r', ("a", "b"), (("one\ntwo", "2"),)),
     ("a,b\r\n1,2\n3,4\r5,6\r\n", ("a", "b"), (("1", "2"), ("3", "4"), ("5", "6"))),
     ("\na,b\n\n1,\n\n\n,4\n\n", ("a", "b"), (("1", None), (None, "4"))),
-    ("a,b,\n1,2,\n", ("a", "b"), (("1", "2"),)),
-    (",a\nx,1\ny,2\n", ("Unnamed: 0", "a"), (("x", "1"), ("y", "2"))),
+    ("a,b,\n1,2,\n", ("a", "b"), (("1", "2"),)), (",a\nx,1\ny,2\n", ("Unnamed: 0", "a"), (("x", "1"), ("y", "2"))),
     ("a,b\nx,1,2\ny,3,4\n", ("Unnamed: 0", "a", "b"), (("x", "1", "2"), ("y", "3", "4"))),
-    ("a,b\n", ("a", "b"), ()),
-    ("ort,wert\nMünchen,1\n".encode("utf-8-sig"), ("ort", "wert"), (("München", "1"),)),
+    ("a,b\n", ("a", "b"), ()), ("ort,wert\nMünchen,1\n".encode("utf-8-sig"), ("ort", "wert"), (("München", "1"),)),
     ("ort,wert\nMünchen,1\n".encode("utf-16"), ("ort", "wert"), (("München", "1"),)),
     ("ort,wert\nGröße,1\n".encode("latin-1"), ("ort", "wert"), (("Größe", "1"),)),
 ])  # fmt: skip
@@ -83,8 +79,7 @@ def test_an_encoding_that_turns_out_wrong_late_is_changed_and_a_late_code_keeps_
 
 
 @pytest.mark.parametrize(("name", "content", "reason"), [
-    ("x.csv", b"", "is empty"),
-    ("x.csv", b"\n  \n,,\n", "is empty"),
+    ("x.csv", b"", "is empty"), ("x.csv", b"\n  \n,,\n", "is empty"),
     ("x.csv", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "is not a text file"),
     ("x.csv", b"  <html><body>", "holds a web page"),
     ("x.csv", b"a,b\n1,x\0y\n" + b"2,z\n" * 9, "a NUL character in line 2"),
@@ -98,10 +93,8 @@ def test_an_encoding_that_turns_out_wrong_late_is_changed_and_a_late_code_keeps_
     ("x.csv", "x" * 16_000_001, "line of over 16,000,000 characters"),
     ("x.csv", "a" + "," * 20_001 + "\n" + "1" + "," * 20_001 + "2\n", "over 20,000 columns"),
     ("x.json", '{"meta": 1, "results": [{"id": 1}]}', "list of records, but has one under 'results'"),
-    ("x.json", "[1, 2]", "list of records"),
-    ("x.json", "[{}]", "no columns"),
-    ("x.json", '[{"a":' + "[" * 100_000, "is not JSON"),
-    ("x.jsonl", '{"a": 1}\n{"a": ', "one JSON object a line"),
+    ("x.json", "[1, 2]", "list of records"), ("x.json", "[{}]", "no columns"),
+    ("x.json", '[{"a":' + "[" * 100_000, "is not JSON"), ("x.jsonl", '{"a": 1}\n{"a": ', "one JSON object a line"),
     ("x.pdf", b"%PDF", "is not a table"),
 ])  # fmt: skip
 def test_a_file_that_is_no_table_says_why(tmp_path, name, content, reason):

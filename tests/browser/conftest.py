@@ -1,7 +1,5 @@
 """Fixtures: a JupyterLab and a Chromium for all tests here, and notebooks opened in them.
-
-They live as long as these tests, which come first (see `tests/conftest.py`).
-"""
+They live as long as these tests, which come first (see `tests/conftest.py`)."""
 
 import os
 

@@ -171,9 +171,7 @@ class Notebook:
 @contextlib.contextmanager
 def running_lab(home: Path, *, extension: bool = True) -> Iterator[Lab]:
     """JupyterLab on a free port, all its files below `home`, with our extensions of it and of its server or without.
-
-    Ended, with its kernels, on the way out.
-    """
+    Ended, with its kernels, on the way out."""
     root, token, port = home / "root", secrets.token_hex(16), free_port()
     root.mkdir(parents=True)
     _configure(home, token, extension=extension)

@@ -1,7 +1,5 @@
 """Real-time collaboration: the server saves the notebook from the shared document, and dead widgets stay out of it.
-
-Run once with `jupyter-collaboration` installed and once with `jupyter-server-documents`: they exclude each other.
-"""
+Run once with `jupyter-collaboration` installed and once with `jupyter-server-documents`: they exclude each other."""
 
 import importlib.util
 import threading

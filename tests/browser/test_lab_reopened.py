@@ -1,8 +1,6 @@
 """A notebook that was saved and opened again: no broken widget, whoever opens it, and every link still downloads.
-
 Server and kernel live in two environments here, joined by nothing but a kernel specification; the kernel asks a
-scripted service on loopback.
-"""
+scripted service on loopback."""
 
 import json
 import shutil

@@ -1,7 +1,5 @@
 """What we show, in a real JupyterLab: pictures appear, links and buttons download, hostile text does nothing.
-
-The notebooks here call the display functions themselves, on files they wrote; no service is asked.
-"""
+The notebooks here call the display functions themselves, on files they wrote; no service is asked."""
 
 import io
 import zipfile

@@ -1,8 +1,6 @@
 """One contract for three: the engine, the scripted server of the other tests, and recorded traffic of the service.
-
 What holds for the recordings has to hold for the engine, which stands in for the service, and for the scripted server,
-which other tests believe.
-"""
+which other tests believe."""
 
 import json
 import os

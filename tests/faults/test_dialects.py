@@ -1,7 +1,5 @@
 """Servers that refuse, ignore or rename something: noticed once, remembered, worked round, and said in one sentence.
-
-What each of them does was seen, or read in its source and issues; here it is played by the faulty service.
-"""
+What each of them does was seen, or read in its source and issues; here it is played by the faulty service."""
 
 import pytest
 from tests_support import events as wire

@@ -1,8 +1,6 @@
 """Run five cells against the real service and report: `make live`, with OPENAI_API_KEY in the environment.
-
 It says what it costs before it asks anything, records the traffic without keys and account ids in the format that the
-tests read (`IPYTHON_ASSISTANT_RECORDINGS`), and writes `report.md`, which can be attached to a bug report.
-"""
+tests read (`IPYTHON_ASSISTANT_RECORDINGS`), and writes `report.md`, which can be attached to a bug report."""
 
 import argparse
 import json

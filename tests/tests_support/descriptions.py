@@ -69,10 +69,8 @@ class Description:
 
 def close(schema: Any, keyword: str, *, part_of_all: bool = False) -> None:
     """Make every object schema refuse properties it does not declare.
-
     The `keyword` is `additionalProperties`, or `unevaluatedProperties` for schemas that are put together with `allOf`:
-    a `part_of_all` may not refuse what the others declare. The schema is changed in place.
-    """
+    a `part_of_all` may not refuse what the others declare. The schema is changed in place."""
     if isinstance(schema, list):
         for part in schema:
             close(part, keyword)
