@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module
 from math import ceil
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from ipython_assistant.collect_files import collect
@@ -31,7 +31,6 @@ from ipython_assistant.service.turn_base import TurnBase, check_kept, lost_base
 from ipython_assistant.who_answers import check_max_cost, unknown_model
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Iterable
     from typing import Any
 
@@ -96,7 +95,7 @@ class RecordingSource(_AnySource):
 
     recording: Recording
 
-    def receive(self, live: LiveOutput, stop: threading.Event) -> Arrival:  # noqa: ARG002 there is nothing to wait for
+    def receive(self, live: LiveOutput, stop: Event) -> Arrival:  # noqa: ARG002 there is nothing to wait for
         """The recorded turn, and its files where they were. Raises `RecordingDamaged` before anything is shown."""
         files = self.session.recordings(self.question.settings).restore(self.recording, self.question.cell)
         return Arrival(self.recording.turn, notes=self.recording.notes, files=files)
@@ -128,7 +127,7 @@ class ServiceSource(_AnySource):
             self.connected = self.session.connect(self.question.settings)
         return self.connected
 
-    def receive(self, live: LiveOutput, stop: threading.Event) -> Arrival:
+    def receive(self, live: LiveOutput, stop: Event) -> Arrival:
         """Ask where it is still to be asked, and fetch the files, until `stop` is set. Raises an AssistantError."""
         self._was_here, self._live, self._stop = self.arrival is not None, live, stop
         if self.arrival is None:

@@ -6,6 +6,7 @@ matplotlib to be imported, which takes longer than many an answer.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import warnings
@@ -37,7 +38,7 @@ def fonts_with(characters: set[str]) -> list[str]:
 
 
 def install(canvas_class: Any) -> None:
-    """Have each figure laid out before it is printed; if it lacks characters, it gets fonts that have them."""
+    """Have each figure that lacks characters printed once more, with fonts that have them, if there are any."""
     import matplotlib as mpl
     from matplotlib.text import Text
 
@@ -45,14 +46,24 @@ def install(canvas_class: Any) -> None:
 
     @wraps(original)
     def print_figure(canvas: Any, filename: Any, *args: Any, **options: Any) -> Any:
+        is_file = getattr(filename, "seekable", bool)()
+        begin = filename.tell() if is_file else 0
+        once = not is_file and not isinstance(filename, str | os.PathLike)  # it stays in a pipe, or a `PdfPages`
         with warnings.catch_warnings(record=True) as told:
-            warnings.simplefilter("always")
-            canvas.figure.draw_without_rendering()  # printed once only: in a pipe or a `PdfPages`, the first would stay
+            warnings.simplefilter("default")  # once for each text
+            printed = canvas.figure.draw_without_rendering() if once else original(canvas, filename, *args, **options)
         if fonts := fonts_with({chr(int(found[1])) for one in told if (found := _MISSING.match(str(one.message)))}):
             for text in canvas.figure.findobj(Text):
                 text.set_fontfamily([*text.get_fontfamily(), *fonts])
             mpl.rcParams["font.family"] = [*mpl.rcParams["font.family"], *fonts]
-        return original(canvas, filename, *args, **options)
+            if is_file:
+                filename.seek(begin)
+                filename.truncate()
+        if fonts or once:
+            return original(canvas, filename, *args, **options)
+        for each in told:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+        return printed
 
     canvas_class.print_figure = print_figure
 

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ipython_assistant.core.providers import variables_of
+from ipython_assistant.core.turn import objects_in
 from ipython_assistant.errors import AssistantError, ConfigError, StreamBroken, Unreachable
 from ipython_assistant.service import accounts
 from ipython_assistant.service.containers import Containers
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from ipython_assistant.service.client import Wire
 
 DIES_WITHIN_S = 3.0
-SILENCE_SHARE = 0.9
-"""The engine gives up a silent model a little before we give up the engine: it can say more about it."""
+SILENCE_SHARE = 0.9  # the engine gives up a silent model a little before we give up the engine: it can say more
 
 
 class Connection:
@@ -52,12 +52,9 @@ class Connection:
 
     def model_names(self) -> tuple[str, ...]:
         """The models that the service lists; none where it does not tell."""
-        try:
-            rows = self.wire.model("").json().get("data")
-        except AssistantError:
-            return ()
-        found = rows if isinstance(rows, list) else []
-        return tuple(str(row["id"]) for row in found if isinstance(row, dict) and row.get("id"))
+        with contextlib.suppress(AssistantError):
+            return tuple(str(row["id"]) for row in objects_in(self.wire.model("").json().get("data")) if row.get("id"))
+        return ()
 
     def explain(self, error: AssistantError) -> AssistantError:
         """The error behind an error: what the reader should know of a broken connection is that the engine died."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ipython_assistant.core.artifacts import signature
-from ipython_assistant.core.turn import text_of
+from ipython_assistant.core.turn import objects_in, text_of
 from ipython_assistant.errors import ContainerExpired, ServiceError
 from ipython_assistant.service.background import Threads
 
@@ -150,8 +150,7 @@ def _pages(ask: Callable[[str | None], Reply]) -> list[Json]:
     after: str | None = None
     for _ in range(MAX_PAGES):
         page = ask(after).json()
-        data, before = page.get("data"), len(rows)
-        batch = [row for row in data if isinstance(row, dict)] if isinstance(data, list) else []
+        batch, before = objects_in(page.get("data")), len(rows)
         rows |= {name: row for row in batch if (name := text_of(row.get("id"))) not in rows}
         after = text_of(batch[-1].get("id")) if batch else ""
         # A proxy that drops `after` sends the first page again and again.
