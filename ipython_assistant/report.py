@@ -55,12 +55,9 @@ def write_report(session: Session, words: Sequence[str]) -> None:
     recordings = session.recordings(session.settings)
     chosen, said = _recorded(recordings)
     if not chosen:
-        says = (
-            f"No recording in {recordings.where} can be read."
-            if said
-            else f"Nothing is recorded in {recordings.where}."
-        )
-        raise OptionError(says, said[0] if said else "Ask with %%assistant first.")
+        if said:
+            raise OptionError(f"No recording in {recordings.where} can be read.", said[0])
+        raise OptionError(f"Nothing is recorded in {recordings.where}.", "Ask with %%assistant first.")
     notebook = _notebook(path.stem, chosen, recordings)
     text = _page(notebook, path.stem) if path.suffix == ".html" else nbformat.writes(notebook)
     try:

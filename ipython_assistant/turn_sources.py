@@ -183,7 +183,7 @@ class ServiceSource(_AnySource):
                     raise explained from error
                 raise
         # What is left below the cell is what a replay shows: without what a recording must not hold.
-        verb = "" if arrival.turn.failed else "Refused" if arrival.turn.refused else "Answered"
+        verb = "" if arrival.error or arrival.turn.failed else "Refused" if arrival.turn.refused else "Answered"
         by = f"{verb} by {settings.answerer}." if verb and settings.answerer else ""
         notes = tuple(note for note in (self.question.unseen, *self._base.notes, by) if note)
         return replace(arrival, turn=redacted_turn(arrival.turn, redact), notes=notes)

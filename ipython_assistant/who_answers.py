@@ -97,9 +97,7 @@ def check_max_cost(question: Question, recordings: Recordings) -> None:
         turns = [(one, recordings.store.read(name).turn) for name, one in todays]
     except (OSError, ValueError) as error:
         says = f"max_cost is set, and what today has cost cannot be read in {recordings.where}: {reason_of(error)}."
-        raise BudgetSpent(
-            says, "Put it right, or ask without the limit: %config AssistantMagics.max_cost = None"
-        ) from error
+        raise BudgetSpent(says, "Put it right, or lift it: %config AssistantMagics.max_cost = None") from error
     for one, turn in turns:
         total += cost(usage.tokens_of(turn.usage), turn.model or one.model, one.service)
         containers.update(turn.container_ids if usage.billed_by(one.service, base_url) == "openai" else ())

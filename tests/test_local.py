@@ -171,8 +171,9 @@ def test_the_engine_dying_in_mid_turn_is_two_lines_with_its_last_words_and_the_n
 def test_ctrl_c_stops_the_running_code_and_the_next_cell_works(shell, when_running):
     run(shell, python("1"))
     when_running(lambda: os.kill(os.getpid(), signal.SIGINT))
-    with pytest.raises(errors.Interrupted):
+    with pytest.raises(errors.Interrupted) as caught:
         run(shell, python("while True:\n    pass"))
+    assert not [note for note in caught.value.answer.notes if note.startswith("Answered")]
     answer, _ = run(shell, python("print('free again')"))
     assert answer.logs == "free again\n"
 

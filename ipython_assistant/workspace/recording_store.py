@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
+import threading
 import time
 import unicodedata
 from dataclasses import replace
@@ -56,6 +57,7 @@ class RecordingStore:
         self.path = path
         self._within = within
         self._summaries: dict[str, Recording] = {}
+        self._one_at_a_time = threading.Lock()  # several questions look at the recordings at once
         self._hashes: dict[Path, tuple[Fingerprint, str]] = {}
 
     def directory(self, below: str = "") -> Path:
@@ -83,13 +85,14 @@ class RecordingStore:
 
     def summaries(self) -> tuple[list[tuple[str, Recording]], list[DamagedFile]]:
         """Every recording but for its turn, by time, and the files that are none. Each is read once."""
-        known, now, damaged = self._summaries, dict[str, Recording](), list[DamagedFile]()
-        for name in self.names():
-            try:
-                now[name] = known.get(name) or _without_its_turn(self.read(name))
-            except (OSError, ValueError) as error:  # read again the next time: it may have been brought back
-                damaged.append(DamagedFile(name, reason_of(error)))
-        self._summaries = now  # replaced, never changed: several questions look at it at once
+        now, damaged = dict[str, Recording](), list[DamagedFile]()
+        with self._one_at_a_time:
+            for name in self.names():
+                try:
+                    now[name] = self._summaries.get(name) or _without_its_turn(self.read(name))
+                except (OSError, ValueError) as error:  # read again the next time: it may have been brought back
+                    damaged.append(DamagedFile(name, reason_of(error)))
+            self._summaries = now
         return sorted(now.items(), key=lambda pair: (pair[1].began, pair[1].number, pair[1].ended)), damaged
 
     def with_key(self, key: str) -> list[str]:
@@ -115,7 +118,8 @@ class RecordingStore:
                 write_file(turns / new, content, over=False)
                 name = new
         summary = replace(_without_its_turn(recording), number=_number_of(name))
-        self._summaries = {**self._summaries, name: summary}
+        with self._one_at_a_time:  # a look that is under way knows the one of before
+            self._summaries = {**self._summaries, name: summary}
         return name
 
     def keep_body(self, sha256: str, size: int, source: Path) -> bool:

@@ -1,6 +1,6 @@
 """The faults by name: each sets a stage (a service, what it plays, what goes wrong) and says what is owed for it.
-Owed is one of: `saved`, with the right bytes; `named`, with a reason, in a cell that ends in an error; `said`, for a
-file that nothing but a refused listing could have told of: then the card says that the listing could not be had."""
+Owed is one of: `saved`, with the right bytes; `named`, with a reason, in a cell that ends in an error; or `said`: only
+the listing would show the file, the service refuses the listing, and the card says that it could not be read."""
 
 from __future__ import annotations
 
